@@ -1,0 +1,289 @@
+"""System checks: each way to misconfigure the package, found before an upload is."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from celery import current_app
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage, InMemoryStorage
+from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db.models import FileField, Model
+from django.forms.models import BaseModelForm
+
+from .conf import conf
+from .fields import file_field
+from .forms import AsyncImageFormMixin
+from .models import Upload
+from .storage import STAGING, StagingFileSystemStorage, staging_storage
+from .views import AsyncImageViewMixin
+
+_ALIAS = f'STORAGES["{STAGING}"]'
+
+
+@register()
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """ASYNC_FORMS has known keys with usable values."""
+    try:
+        conf()
+    except (ImproperlyConfigured, TypeError, AttributeError) as error:
+        return [Error(str(error), hint="See docs/reference.rst.", id="django_async_forms.E001")]
+    return []
+
+
+@register()
+def check_staging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The staging storage works, is private, and is shared by web and worker processes."""
+    try:
+        storage = staging_storage(DEFAULT_DB_ALIAS)
+    except Exception as error:
+        return [
+            Error(
+                f"{_ALIAS} cannot be used: {error}",
+                hint="Mend it, or remove it to keep uploads in the database until they are saved.",
+                id="django_async_forms.E002",
+            )
+        ]
+    if isinstance(storage, InMemoryStorage):
+        return [
+            Error(
+                f"{_ALIAS} keeps files in the memory of one process: no worker would find them.",
+                hint="Remove it to use the database, or choose a storage that processes share.",
+                id="django_async_forms.E003",
+            )
+        ]
+    if isinstance(storage, FileSystemStorage):
+        return list(_check_folder(storage))
+    return []
+
+
+def _check_folder(storage: FileSystemStorage) -> Iterator[CheckMessage]:
+    location = os.path.realpath(storage.location)
+    for setting in ("MEDIA_ROOT", "STATIC_ROOT"):
+        public = getattr(settings, setting, None)
+        if public and _is_inside(location, os.path.realpath(public)):
+            yield Error(
+                f"{_ALIAS} is inside {setting} ({location}): "
+                "anyone could download unsaved uploads.",
+                hint="Choose a private location.",
+                id="django_async_forms.E004",
+            )
+    existing = location
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+        yield Error(
+            f"{_ALIAS} is at {location}, where this process may not write.",
+            hint="Choose a folder that the web and worker processes can write to.",
+            id="django_async_forms.E005",
+        )
+    elif isinstance(storage, StagingFileSystemStorage) and existing == location:
+        mode = stat.S_IMODE(os.stat(location).st_mode)
+        if mode & 0o077:
+            yield Warning(
+                f"{_ALIAS} is at {location}, which other users of the machine may enter "
+                f"(mode {mode:04o}).",
+                hint=f"Run: chmod 0700 {location}",
+                id="django_async_forms.W006",
+            )
+
+
+def _is_inside(location: str, public: str) -> bool:
+    return os.path.commonpath([location, public]) == public
+
+
+@register()
+def check_forms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Each form that has the mixin can keep its images back."""
+    return [
+        message
+        for form_class in _subclasses(AsyncImageFormMixin)
+        if issubclass(form_class, BaseModelForm) and form_class._meta.model
+        for message in _check_form(form_class)
+    ]
+
+
+def _check_form(form_class: type[Any]) -> Iterator[CheckMessage]:
+    order = form_class.__mro__
+    if order.index(BaseModelForm) < order.index(AsyncImageFormMixin):
+        yield Error(
+            f"{form_class.__qualname__} has AsyncImageFormMixin after ModelForm, so its images are "
+            "saved in the request.",
+            hint="Write the mixin first: class MyForm(AsyncImageFormMixin, ModelForm).",
+            obj=form_class,
+            id="django_async_forms.E007",
+        )
+    model = form_class._meta.model
+    for name in form_class.async_fields or ():
+        try:
+            file_field(model, name)
+        except FieldDoesNotExist as error:
+            yield Error(
+                f"{form_class.__qualname__}.async_fields names {name!r}: {error}",
+                hint="Name file fields of the model only.",
+                obj=form_class,
+                id="django_async_forms.E008",
+            )
+            continue
+        if name not in form_class.base_fields:
+            yield Error(
+                f"{form_class.__qualname__}.async_fields names {name!r}, which the form leaves "
+                "out.",
+                hint="Add it to Meta.fields, or remove it from async_fields.",
+                obj=form_class,
+                id="django_async_forms.E009",
+            )
+
+
+@register()
+def check_unique_fields(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """No image that is saved later must be unique: until then, it is empty."""
+    return [
+        Error(
+            f"{field} is unique, but it is empty until a worker has saved it, and two instances "
+            "cannot both be empty.",
+            hint="Remove unique=True: a storage gives each file a name of its own.",
+            obj=field,
+            id="django_async_forms.E010",
+        )
+        for field in sorted(_target_fields(), key=str)
+        if field.unique
+    ]
+
+
+@register()
+def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The journal is allowed on every database that a target model is written to."""
+    return [
+        Error(
+            f"{model._meta.label} is written to the database {using!r}, on which a router does "
+            "not allow the tables of django_async_forms.",
+            hint="Let allow_migrate() return True for the app label 'django_async_forms' there: "
+            "an upload is kept in the database of its instance.",
+            obj=model,
+            id="django_async_forms.E011",
+        )
+        for using, model in _targets()
+        if not router.allow_migrate_model(using, Upload)
+    ]
+
+
+@register(Tags.database)
+def check_tables(
+    app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The journal's table is there. A warning, because ``migrate`` checks before it makes it."""
+    return [
+        Warning(
+            f"{model._meta.label} is written to the database {using!r}, which has no table "
+            f"{Upload._meta.db_table}: no upload can be kept there.",
+            hint=f"Run: manage.py migrate --database {using}",
+            obj=model,
+            id="django_async_forms.W012",
+        )
+        for using, model in _targets()
+        if using in (databases or ())
+        and router.allow_migrate_model(using, Upload)
+        and Upload._meta.db_table not in connections[using].introspection.table_names()
+    ]
+
+
+@register()
+def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """This process knows a Celery app, whose broker carries messages to other processes."""
+    messages: list[CheckMessage] = []
+    if current_app.conf.task_always_eager:
+        return messages
+    if current_app.main in (None, "default"):
+        messages.append(
+            Warning(
+                "No Celery app is loaded, so uploads are sent to Celery's default broker.",
+                hint="Import the app in the __init__.py of the project: from .celery import app. "
+                "See docs.celeryq.dev, First steps with Django.",
+                id="django_async_forms.W013",
+            )
+        )
+    elif str(current_app.conf.broker_write_url or "").startswith("memory:"):
+        messages.append(
+            Warning(
+                "Celery's broker is the memory of one process: no worker gets a message from it.",
+                hint="Set CELERY_BROKER_URL to a broker that processes share.",
+                id="django_async_forms.W014",
+            )
+        )
+    if not {"json", "application/json"} & set(current_app.conf.accept_content or ()):
+        messages.append(
+            Error(
+                "Celery's accept_content has no 'json', so workers refuse the messages of uploads.",
+                hint="Add 'json' to it. A message holds the id of an upload and nothing else.",
+                id="django_async_forms.E015",
+            )
+        )
+    return messages
+
+
+@register()
+def check_crispy_forms(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The package's own page finds the template tags that it uses."""
+    views = [view for view in _subclasses(AsyncImageViewMixin) if view.template_name is None]
+    if not views or apps.is_installed("crispy_forms"):
+        return []
+    return [
+        Warning(
+            f"{views[0].__qualname__} may use the page of django_async_forms, which needs "
+            "crispy_forms, and that is not in INSTALLED_APPS.",
+            hint="Add 'crispy_forms' to INSTALLED_APPS, or set template_name on the view.",
+            id="django_async_forms.W016",
+        )
+    ]
+
+
+def _subclasses(cls: type[Any]) -> list[type[Any]]:
+    """Return the subclasses of ``cls`` that projects have written, as far as they are imported."""
+    found: dict[type[Any], None] = {}
+    for subclass in cls.__subclasses__():
+        if not subclass.__module__.startswith("django_async_forms."):
+            found[subclass] = None
+        found.update(dict.fromkeys(_subclasses(subclass)))
+    return list(found)
+
+
+def _target_forms() -> Iterator[type[Any]]:
+    for form_class in _subclasses(AsyncImageFormMixin):
+        if issubclass(form_class, BaseModelForm) and form_class._meta.model:
+            yield form_class
+
+
+def _target_fields() -> set[FileField]:
+    fields = set()
+    for form_class in _target_forms():
+        for field in form_class._meta.model._meta.concrete_fields:
+            names = form_class.async_fields
+            is_target = hasattr(field, "width_field") if names is None else field.name in names
+            if isinstance(field, FileField) and is_target and field.name in form_class.base_fields:
+                fields.add(field)
+    return fields
+
+
+def _targets() -> list[tuple[str, type[Model]]]:
+    """Return the models whose images are saved later, as far as imported, and their databases."""
+    models: dict[type[Model], None] = dict.fromkeys(
+        form_class._meta.model for form_class in _target_forms()
+    )
+    for view in _subclasses(AsyncImageViewMixin):
+        model = getattr(view, "model", None) or getattr(
+            getattr(view.form_class, "_meta", None), "model", None
+        )
+        if model is not None:
+            models[model] = None
+    return [(router.db_for_write(model), model) for model in models]

@@ -1,0 +1,246 @@
+"""A ``ModelForm`` that keeps its images back and has a worker save them."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import uuid
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.files.base import File
+from django.db import router, transaction
+from django.db.models import FileField, ImageField, Model
+from django.db.models.fields.files import FieldFile
+from django.db.models.signals import post_save
+
+from .fields import file_fields, image_columns, lock_instance
+from .models import Upload
+from .uploads import discard_on_delete, hand_over
+
+if TYPE_CHECKING:
+    _Form = forms.ModelForm[Any]
+    _ModelForm = forms.ModelForm[Any]
+else:
+    _Form = object
+    _ModelForm = forms.ModelForm
+
+#: Where an instance keeps what its form has detached, until it is saved.
+_OWED = "_async_forms_owed"
+
+
+@dataclasses.dataclass(eq=False)
+class Owed:
+    """An uploaded file that a form has detached from its instance; no file means: clear."""
+
+    uploaded: File[Any] | None
+    upload_id: uuid.UUID = dataclasses.field(default_factory=uuid.uuid4)
+    handed_over: bool = False
+    committed: bool = False
+
+    def is_to_be_handed_over(self, using: str) -> bool:
+        """Tell whether it was never handed over, or a rollback has undone that."""
+        if not self.handed_over:
+            return True
+        rows = Upload.objects.using(using).filter(pk=self.upload_id)
+        return not self.committed and not rows.exists()
+
+
+class AsyncImageFormMixin(_Form):
+    """
+    Mix in before ``ModelForm``: saving the form saves the instance now and its images later.
+
+    ::
+
+        class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
+            class Meta:
+                model = Photo
+                fields = ["title", "image"]
+
+    ``save()`` returns as fast as for a form without images. The instance keeps its old image, or
+    none, until a worker has saved the new one. With ``commit=False`` the image is handed over when
+    the instance is saved.
+    """
+
+    #: Names of the file fields that a worker saves. ``None`` stands for every ``ImageField`` that
+    #: the form has; name them to leave one out, or to add a plain ``FileField``.
+    async_fields: Sequence[str] | None = None
+
+    _held: dict[str, Any] = {}
+    _owed: dict[str, Owed] | None = None
+    _creates = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        model = getattr(getattr(cls, "Meta", None), "model", None)
+        if model is not None:
+            discard_on_delete(model)
+
+    def get_async_fields(self) -> list[FileField]:
+        """Return the model's file fields that a worker saves; override it to decide otherwise."""
+        fields = [field for field in file_fields(self.instance) if field.name in self.fields]
+        if self.async_fields is None:
+            return [field for field in fields if isinstance(field, ImageField)]
+        return [field for field in fields if field.name in self.async_fields]
+
+    def save(self, commit: bool = True) -> Any:
+        """
+        Save the instance without its images, and hand those over to a worker.
+
+        One transaction holds both, so either the instance is saved and its images are owed, or
+        neither. Raises what ``ModelForm.save()`` raises, and what the staging storage raises.
+        """
+        if self.errors:
+            return super().save(commit)  # Which raises ValueError, as for any ModelForm.
+        using = router.db_for_write(type(self.instance), instance=self.instance)
+        if not commit:
+            self._detach(using)
+            return super().save(commit=False)
+        with transaction.atomic(using=using):
+            self._detach(using)
+            return super().save()
+
+    def _post_clean(self) -> None:
+        # Validation puts the uploads on the instance, so what it has is remembered before. And it
+        # would put an image that stays there once more, which makes a field with dimensions open
+        # that image in its storage: Django reads None as "no change".
+        self._owed = None
+        self._held = {
+            column.attname: self.instance.__dict__[column.attname]
+            for field in file_fields(self.instance)
+            for column in image_columns(field)
+            if column.attname in self.instance.__dict__
+        }
+        kept = {
+            name: value
+            for name, value in self.cleaned_data.items()
+            if isinstance(value, FieldFile) and value.instance is self.instance
+        }
+        self.cleaned_data.update(dict.fromkeys(kept))
+        super()._post_clean()  # type: ignore[misc]
+        self.cleaned_data.update(kept)
+
+    def _detach(self, using: str) -> None:
+        """Take the uploads off the instance, for the time when it is saved."""
+        instance = self.instance
+        if self._owed is None:
+            self._creates = instance._state.adding
+            self._owed = dict(self._detached())
+        elif self._creates and not instance._state.adding and not _exists(instance, using):
+            # Saved before, in a transaction that was rolled back, so it has to be made again.
+            instance._state.adding = True
+            for field in file_fields(instance):
+                self._put_back(field)
+        if not instance._state.adding:
+            self._leave_alone(self._owed, using)
+        owed = {name: owed for name, owed in self._owed.items() if owed.is_to_be_handed_over(using)}
+        if owed:
+            setattr(instance, _OWED, owed)
+            # Any save() of the instance hands over what is owed to it, whoever calls it: a formset,
+            # the admin, or a view after commit=False, with or without save_m2m().
+            post_save.connect(_hand_over_owed, sender=type(instance), dispatch_uid=_OWED)
+
+    def _detached(self) -> Iterator[tuple[str, Owed]]:
+        cleaned_data = getattr(self, "cleaned_data", {})  # A form without data has none.
+        for field in self.get_async_fields():
+            value = cleaned_data.get(field.name)
+            if isinstance(value, File) and not isinstance(value, FieldFile):
+                self._put_back(field)
+                yield field.name, Owed(value)
+            elif value is not None and not value:
+                yield field.name, Owed(None)
+
+    def _put_back(self, field: FileField) -> None:
+        """Put back what the instance had, past the descriptor, which would open an old image."""
+        for column in image_columns(field):
+            held = self._held.get(column.attname)
+            if column is not field and held is None and not column.null:
+                continue  # A column that must have a value keeps what was measured.
+            if column.attname in self._held:
+                self.instance.__dict__[column.attname] = held
+            else:
+                self.instance.__dict__.pop(column.attname, None)
+
+    def _leave_alone(self, owed: dict[str, Owed], using: str) -> None:
+        """
+        Keep the save from writing images that this form does not change.
+
+        A worker may have attached one since the instance was loaded. Django writes no deferred
+        field, and loads it when it is asked for; the lock keeps what it loads from changing.
+        """
+
+        def is_cleared(field: FileField) -> bool:
+            # Empty already, perhaps; but it may not be by the time that the row is locked.
+            return field.name in owed and owed[field.name].uploaded is None
+
+        fields = [
+            field
+            for field in file_fields(self.instance)
+            if self._is_unchanged(field) and not is_cleared(field)
+        ]
+        for field in fields:
+            _defer(self.instance, field)
+        if fields and transaction.get_connection(using).in_atomic_block:
+            lock_instance(fields, self.instance, using)
+
+    def _is_unchanged(self, field: FileField) -> bool:
+        attname = field.attname
+        if attname not in self.instance.__dict__ or attname not in self._held:
+            return False
+        now, held = self.instance.__dict__[attname], self._held[attname]
+        is_stored = getattr(now, "_committed", True)
+        return is_stored and (str(now or "") == str(held or ""))
+
+
+class AsyncImageModelForm(AsyncImageFormMixin, _ModelForm):
+    """The mixin on ``ModelForm``, for ``ModelAdmin.form``, ``modelform_factory`` and formsets."""
+
+
+@lru_cache(maxsize=256)
+def async_form_class(form_class: type[Any]) -> type[Any]:
+    """Return ``form_class`` with the mixin on it, or itself if it has it already."""
+    if issubclass(form_class, AsyncImageFormMixin):
+        return form_class
+    return types.new_class(
+        f"Async{form_class.__name__}",
+        (AsyncImageFormMixin, form_class),
+        exec_body=lambda attributes: attributes.update(__module__=form_class.__module__),
+    )
+
+
+def _exists(instance: Model, using: str) -> bool:
+    return type(instance)._base_manager.using(using).filter(pk=instance.pk).exists()
+
+
+def _defer(instance: Model, field: FileField) -> None:
+    for column in image_columns(field):
+        instance.__dict__.pop(column.attname, None)
+
+
+def _hand_over_owed(instance: Model, created: bool, using: str, **kwargs: Any) -> None:
+    """Hand over what a form has detached from the instance that was just saved."""
+    waiting: dict[str, Owed] | None = instance.__dict__.get(_OWED)
+    if waiting is None:
+        return
+    fields = [field for field in file_fields(instance) if field.name in waiting]
+    with transaction.atomic(using=using):
+        for field in fields:
+            owed = waiting[field.name]
+            if owed.uploaded is None:
+                Upload.objects.using(using).for_instance(instance, field.name).discard()
+            else:
+                hand_over(
+                    instance,
+                    field,
+                    owed.uploaded,
+                    using=using,
+                    upload_id=owed.upload_id,
+                    is_new=created,
+                )
+                # The instance may be saved again, when a worker has attached the image already.
+                _defer(instance, field)
+            owed.handed_over = True
+            transaction.on_commit(partial(setattr, owed, "committed", True), using=using)
+    delattr(instance, _OWED)

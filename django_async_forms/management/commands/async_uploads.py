@@ -1,0 +1,75 @@
+"""``manage.py async_uploads``: what is owed, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from ... import recovery
+from ...models import Upload, UploadQuerySet
+
+
+class Command(BaseCommand):
+    help = "Lists the uploads that are owed, sends them again, or gives them up."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        what = parser.add_subparsers(dest="what", required=True, metavar="list|retry|recover|purge")
+        commands = {
+            "list": "Print what is owed, the oldest first.",
+            "retry": "Send failed uploads to the workers again, with all attempts before them.",
+            "recover": "Do now what recover_uploads does: bring back what got lost on the way.",
+            "purge": "Give up failed uploads: delete them and their staged bytes.",
+        }
+        for name, text in commands.items():
+            command = what.add_parser(name, help=text, description=text)
+            command.add_argument(
+                "--database",
+                choices=sorted(connections),
+                help="The alias of the database; all that uploads are kept in, if left out.",
+            )
+            if name in ("retry", "purge"):
+                command.add_argument("ids", nargs="*", metavar="id", help="Uploads, by their id.")
+                command.add_argument("--all", action="store_true", help="All failed uploads.")
+            if name == "list":
+                command.add_argument("--failed", action="store_true", help="Only failed ones.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        database = options["database"]
+        for using in [database] if database else recovery.databases():
+            getattr(self, f"handle_{options['what']}")(using, options)
+
+    def handle_list(self, using: str, options: dict[str, Any]) -> None:
+        uploads = Upload.objects.using(using).order_by("created_at")
+        for upload in (uploads.failed() if options["failed"] else uploads).iterator():
+            self.stdout.write(
+                f"{upload.pk}  {upload.state}  {upload.created_at:%Y-%m-%d %H:%M:%S}  "
+                f"attempts {upload.attempts}  {upload}"
+            )
+            if upload.error:
+                self.stdout.write(f"    {upload.error}")
+
+    def handle_retry(self, using: str, options: dict[str, Any]) -> None:
+        self._report(using, "retried", recovery.retry(self._chosen(using, options)))
+
+    def handle_recover(self, using: str, options: dict[str, Any]) -> None:
+        done = recovery.recover(using)
+        self.stdout.write(
+            f"{using}: {done.sent} sent again, {done.discarded} discarded, {done.purged} purged, "
+            f"{done.unowned} staged files removed."
+        )
+
+    def handle_purge(self, using: str, options: dict[str, Any]) -> None:
+        self._report(using, "purged", self._chosen(using, options).discard())
+
+    def _chosen(self, using: str, options: dict[str, Any]) -> UploadQuerySet:
+        failed = Upload.objects.using(using).failed()
+        if options["all"]:
+            return failed
+        if not options["ids"]:
+            raise CommandError("Name uploads by their id, or pass --all.")
+        return failed.filter(pk__in=options["ids"])
+
+    def _report(self, using: str, done: str, count: int) -> None:
+        self.stdout.write(f"{using}: {count} {done}.")

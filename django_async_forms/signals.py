@@ -1,0 +1,11 @@
+"""Signals that tell how an upload ended. Both are sent in the process that saved the image."""
+
+from django.dispatch import Signal
+
+#: Sent after the transaction that put the image on its instance has committed, with ``instance``,
+#: ``field_name`` and ``upload``. The sender is the instance's class.
+image_saved = Signal()
+
+#: Sent when the last attempt has failed, with ``instance`` (``None`` if it could not be loaded),
+#: ``field_name`` and ``upload``, whose ``error`` says why. The sender is the instance's class.
+image_failed = Signal()

@@ -1,0 +1,86 @@
+"""The Celery tasks. They are thin: what they do is in ``attach`` and ``recovery``."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from celery import shared_task
+from django.db import DatabaseError, connections
+from django.utils.connection import ConnectionDoesNotExist
+
+from . import recovery
+from .attach import attach, give_up_or_wait, pause_after
+from .conf import conf
+from .delivery import SAVE_IMAGE
+from .models import Upload
+
+logger = logging.getLogger("django_async_forms")
+
+
+class WorkersLostError(Exception):
+    """Every attempt at an upload took its worker with it, so none could say why."""
+
+
+# Late acknowledgement: a worker that dies leaves its message to another. That both may then be at
+# work on one upload is decided in the database, by attach().
+# https://docs.celeryq.dev/en/stable/userguide/tasks.html#Task.acks_late
+@shared_task(  # type: ignore[untyped-decorator]
+    bind=True,
+    name=SAVE_IMAGE,
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=True,
+    max_retries=None,
+    serializer="json",
+)
+def save_image_task(self: Any, upload_id: str, using: str) -> None:
+    """
+    Save the image of one upload. A message for an upload that is not owed does nothing.
+
+    It is tried ``ASYNC_FORMS["MAX_ATTEMPTS"]`` times, with growing pauses.
+    """
+    try:
+        key = uuid.UUID(upload_id)
+        alias = connections[using].alias
+    except (ValueError, TypeError, AttributeError, ConnectionDoesNotExist):
+        logger.warning("Ignored a message that names no upload.")
+        return
+    try:
+        upload = Upload.objects.using(alias).start(key)
+        pause = None if upload is None else _attempt(upload)
+    except DatabaseError as error:
+        # Not even the journal can be written: Celery counts the attempts meanwhile.
+        raise self.retry(exc=error, countdown=pause_after(self.request.retries + 1)) from error
+    if pause is not None:
+        raise self.retry(countdown=pause)
+
+
+def _attempt(upload: Upload) -> float | None:
+    """Attach an upload's image; return the seconds to wait if that is to be tried again."""
+    try:
+        if upload.attempts > conf().MAX_ATTEMPTS:
+            raise WorkersLostError(
+                f"{conf().MAX_ATTEMPTS} attempts ended without a word: the worker was killed, or "
+                "ran out of memory or time. Look at the image before you retry."
+            )
+        attach(upload)
+    except Exception as error:
+        return give_up_or_wait(upload, error)
+    return None
+
+
+# A Celery without type hints has an untyped decorator.
+@shared_task(  # type: ignore[untyped-decorator]
+    name="django_async_forms.recover_uploads", ignore_result=True, serializer="json"
+)
+def recover_uploads(using: str | None = None) -> None:
+    """
+    Bring back what got lost on the way; for Celery beat, once a minute, say.
+
+    ``using`` is the alias of a database; left out, all databases are looked at in which a model
+    with a file field is kept. See ``recovery.recover`` for what it does.
+    """
+    for alias in [using] if using else recovery.databases():
+        recovery.recover(alias)

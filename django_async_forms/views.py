@@ -1,0 +1,66 @@
+"""The generic views whose forms have their images saved by a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ImproperlyConfigured
+from django.views.generic import CreateView, UpdateView
+
+from .forms import async_form_class
+
+if TYPE_CHECKING:
+    _CreateView = CreateView[Any, Any]
+    _UpdateView = UpdateView[Any, Any]
+    _View = _CreateView
+else:
+    _CreateView = CreateView
+    _UpdateView = UpdateView
+    _View = object
+
+
+class AsyncImageViewMixin(_View):
+    """
+    Mix in before a view with a ``ModelForm``: whatever form class it has, its images are saved by
+    a worker.
+
+    The form class may be made from ``model`` and ``fields``, or be a ``form_class`` with or without
+    ``AsyncImageFormMixin``. A project without a template for the view gets
+    ``django_async_forms/form.html``.
+    """
+
+    #: The template that is used where the project has none of the names that Django looks for.
+    fallback_template_name = "django_async_forms/form.html"
+
+    def get_form_class(self) -> type[Any]:
+        """Return the view's form class, with the mixin on it."""
+        form_class: Any = super().get_form_class()
+        if not issubclass(form_class, forms.BaseModelForm):
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} has the form class {form_class.__name__}, which is no "
+                "ModelForm. Only the images of a ModelForm can be saved by a worker; with another "
+                "form, call django_async_forms.uploads.save_image()."
+            )
+        return async_form_class(form_class)
+
+    def get_template_names(self) -> list[str]:
+        """Return the project's own template names, and the package's after them."""
+        names = super().get_template_names()
+        return names if self.template_name else [*names, self.fallback_template_name]
+
+
+class AsyncImageCreateView(AsyncImageViewMixin, _CreateView):
+    """
+    A ``CreateView`` that answers at once and has a worker save the images.
+
+    ::
+
+        class PhotoCreateView(AsyncImageCreateView):
+            model = Photo
+            fields = ["title", "image"]
+    """
+
+
+class AsyncImageUpdateView(AsyncImageViewMixin, _UpdateView):
+    """An ``UpdateView`` that answers at once and has a worker save the images."""

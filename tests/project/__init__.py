@@ -1,0 +1,5 @@
+"""A Django project to test with: models for each odd case, and a Celery app."""
+
+from .celery import app
+
+__all__ = ["app"]

@@ -1,0 +1,11 @@
+"""The Celery app of the test project, as Celery's documentation says to write it."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
+
+app = Celery("tests.project")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,129 @@
+"""Settings of the test project. What differs from run to run comes from the environment."""
+
+import os
+from pathlib import Path
+
+#: What a run leaves behind: databases in files, media, staged files, a broker's folder.
+DATA = Path(os.environ.get("TEST_DATA") or "/tmp/django_async_forms_tests")  # Set by conftest.py.
+DATA.mkdir(parents=True, exist_ok=True)
+
+SECRET_KEY = "for tests only"
+USE_TZ = True
+ROOT_URLCONF = "tests.project.urls"
+MEDIA_ROOT = DATA / "media"
+MEDIA_URL = "/media/"
+STATIC_URL = "/static/"
+FILE_UPLOAD_TEMP_DIR = DATA
+ALLOWED_HOSTS = ["*"]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "django_async_forms",
+    "tests.project.apps.ProjectConfig",
+]
+
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+#: Keeps runs on one database server apart.
+PREFIX = os.environ.get("TEST_PREFIX", "")
+DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
+
+
+def _database(name):
+    if DATABASE == "postgresql":
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": os.environ.get("PGHOST", "127.0.0.1"),
+            "USER": os.environ.get("PGUSER", "postgres"),
+            "NAME": "postgres",
+            "TEST": {"NAME": f"test_async_forms_{PREFIX}{name}"},
+        }
+    if DATABASE == "mariadb":
+        return {
+            "ENGINE": "django.db.backends.mysql",
+            "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
+            "USER": os.environ.get("MYSQL_USER", "root"),
+            "NAME": "test",
+            "TEST": {"NAME": f"test_async_forms_{PREFIX}{name}", "CHARSET": "utf8mb4"},
+        }
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA / f"{name}.sqlite3",
+        # In a file, because workers are other processes.
+        "TEST": {"NAME": DATA / f"test_{name}.sqlite3"},
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+DATABASES = {"default": _database("default"), "other": _database("other")}
+if os.environ.get("TEST_WORKER"):
+    # A worker that a test has started works on the test's databases.
+    for _settings in DATABASES.values():
+        _settings["NAME"] = _settings["TEST"]["NAME"]
+DATABASE_ROUTERS = ["tests.project.routers.Router"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+if os.environ.get("TEST_STAGING") == "files":
+    STORAGES["async_forms"] = {
+        "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
+        "OPTIONS": {"location": DATA / "staging"},
+    }
+
+CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
+CRISPY_TEMPLATE_PACK = "bootstrap5"
+
+BROKER_FOLDER = DATA / "broker"
+CELERY_BROKER_URL = os.environ.get("TEST_BROKER", "filesystem://")
+CELERY_TASK_DEFAULT_QUEUE = os.environ.get("TEST_QUEUE", "celery")
+if CELERY_BROKER_URL == "filesystem://":
+    BROKER_FOLDER.mkdir(exist_ok=True)
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(BROKER_FOLDER),
+        "data_folder_out": str(BROKER_FOLDER),
+        "control_folder": str(BROKER_FOLDER / "control"),
+        "polling_interval": 0.05,
+    }
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"django_async_forms": {"handlers": ["console"], "level": "DEBUG"}},
+}

@@ -1,0 +1,39 @@
+"""A form with the mixin: what is saved at once, what is owed, and what is left alone."""
+
+import pytest
+from django import forms
+
+from django_async_forms.forms import AsyncImageFormMixin
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.project.models import Photo
+
+pytestmark = pytest.mark.django_db
+
+
+class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+def test_saving_saves_the_instance_at_once_and_owes_the_image(in_memory, staging):
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
+    photo = form.save()
+
+    assert Photo.objects.get().title == "Dune"
+    assert not Photo.objects.get().image
+    assert Upload.objects.for_instance(photo).pending().count() == 1
+
+
+def test_the_image_is_there_once_what_is_owed_is_saved(in_memory, on_disk, staging):
+    for make in (in_memory, on_disk):
+        data = pictures.jpeg()
+        photo = PhotoForm({"title": "Dune"}, {"image": make(data=data)}).save()
+
+        assert save_pending_uploads() == 1
+        photo = Photo.objects.get(pk=photo.pk)
+        assert photo.image.name.startswith("photos/dune")
+        assert pictures.stored(photo.image) == data
+        assert not Upload.objects.exists()
