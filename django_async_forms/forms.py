@@ -78,6 +78,17 @@ class AsyncImageFormMixin(_Form):
         if model is not None:
             discard_on_delete(model)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding:
+            return
+        for field in self.get_async_fields():
+            form_field = self.fields[field.name]
+            if form_field.required and not getattr(self.instance, field.attname):
+                # It was given already, if it is owed.
+                owed = Upload.objects.for_instance(self.instance, field.name).exists()
+                form_field.required = form_field.widget.is_required = not owed
+
     def get_async_fields(self) -> list[FileField]:
         """Return the model's file fields that a worker saves; override it to decide otherwise."""
         fields = [field for field in file_fields(self.instance) if field.name in self.fields]

@@ -36,8 +36,8 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         """
         Return the uploads owed to ``instance``, for one field of it or for all.
 
-        They are looked for in the instance's own database. A child of multi-table inheritance, a
-        proxy and its parent share what is owed to a column that they share.
+        They are looked for in the database that the instance is written to. A child of multi-table
+        inheritance, a proxy and its parent share what is owed to a column that they share.
 
         Raises ``FieldDoesNotExist`` if ``field_name`` is no file field of the instance.
         """
@@ -50,9 +50,8 @@ class UploadQuerySet(models.QuerySet["Upload"]):
                 model__in=labels_sharing(owner),
                 field_name__in=names,
             )
-        # Without using(), the instance's own database.
         chosen: str | None = self._db  # type: ignore[attr-defined]
-        using = chosen or instance._state.db or router.db_for_write(type(instance))
+        using = chosen or router.db_for_write(type(instance), instance=instance)
         return self.using(using).filter(wanted)
 
     def pending(self) -> UploadQuerySet:
@@ -78,15 +77,17 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
     def discard(self) -> int:
         """Delete these uploads and their staged bytes, and return how many: nothing is owed."""
-        uploads = list(self)
-        for using in {upload.using for upload in uploads}:
-            with transaction.atomic(using=using):
-                mine = [upload for upload in uploads if upload.using == using]
-                Upload.objects.using(using).filter(pk__in=[upload.pk for upload in mine]).delete()
-                for upload in mine:
-                    upload.remove_staged()
-                    logger.info("Upload %s: discarded.", upload.pk)
-        return len(uploads)
+        count = 0
+        for upload in list(self):
+            with transaction.atomic(using=upload.using):
+                # With this query's own conditions: an operator may have retried a failed one since.
+                deleted, _rows = self.using(upload.using).filter(pk=upload.pk).delete()
+                if not deleted:
+                    continue
+                upload.remove_staged()
+            logger.info("Upload %s: discarded.", upload.pk)
+            count += 1
+        return count
 
 
 class Upload(models.Model):

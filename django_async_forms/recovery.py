@@ -59,13 +59,14 @@ def recover(using: str) -> Recovered:
     """
     batch = conf().RECOVER_BATCH
     uploads = Upload.objects.using(using)
-    purged = _discard(uploads.failed().due()[:batch])
+    overdue = list(uploads.failed().due().values_list("pk", flat=True)[:batch])
+    purged = uploads.failed().filter(pk__in=overdue).discard()
     pending = list(uploads.pending().due()[:batch])
     failed = list(uploads.failed().order_by("due_at")[:batch])
     orphans = _without_instance(pending + failed)
     recovered = Recovered(
         purged=purged,
-        discarded=_discard(orphans),
+        discarded=uploads.filter(pk__in=[upload.pk for upload in orphans]).discard(),
         sent=_send_again(upload for upload in pending if upload not in orphans),
         unowned=remove_unowned(using, batch),
     )
@@ -84,12 +85,6 @@ def retry(uploads: UploadQuerySet) -> int:
             send(upload)
             count += 1
     return count
-
-
-def _discard(uploads: Iterable[Upload]) -> int:
-    return sum(
-        Upload.objects.using(upload.using).filter(pk=upload.pk).discard() for upload in uploads
-    )
 
 
 def _without_instance(uploads: Iterable[Upload]) -> set[Upload]:

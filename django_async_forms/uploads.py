@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import uuid
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.uploadedfile import (
     InMemoryUploadedFile,
@@ -58,8 +60,9 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
     is the upload's own ``field_name`` if the model has a file field of that name, else the model's
     only image field. An upload that is still owed to the same field is superseded.
 
-    Raises ``ValueError`` for an instance that is not saved, and where the field is left out and
-    cannot be told; ``FieldDoesNotExist`` for a name that is no file field of the model.
+    Raises ``ValueError`` for an instance that is not saved, for a file without a name, and where
+    the field is left out and cannot be told; ``FieldDoesNotExist`` for a name that is no file field
+    of the model.
     """
     if instance._state.adding or instance.pk is None:
         raise ValueError(
@@ -67,7 +70,7 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
             "Save the instance first: the worker finds it by its primary key."
         )
     field = file_field(type(instance), field_name or _guess_field_name(uploaded, instance))
-    using = instance._state.db or router.db_for_write(type(instance), instance=instance)
+    using = router.db_for_write(type(instance), instance=instance)
     discard_on_delete(type(instance))
     with transaction.atomic(using=using):
         lock_instance([field], instance, using)
@@ -104,6 +107,11 @@ def hand_over(
     The transaction that is open must hold the instance's row. ``is_new`` says that the instance
     was made in it, so nothing can be owed to it yet.
     """
+    if not uploaded.name:
+        raise ValueError(
+            f"The file for {field} has no name. Give it one, such as "
+            'ContentFile(data, name="photo.jpg").'
+        )
     data, content = deconstruct(uploaded)
     now = timezone.now()
     upload_id = upload_id or uuid.uuid4()
@@ -179,34 +187,57 @@ def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
     """
     Put an uploaded file together again, from what ``deconstruct`` returned.
 
-    A ``TemporaryUploadedFile`` gets the path of ``content`` if that has one to give away
-    (``temporary_file_path``), else a temporary file that the content is copied to in chunks.
+    It has the path of ``content`` if that has one to give away (``temporary_file_path``). Else the
+    content is copied in chunks, into a temporary file, or into memory while it is no longer than
+    ``FILE_UPLOAD_MAX_MEMORY_SIZE``.
 
-    Raises ``ValueError`` for data that ``deconstruct`` did not make.
+    Raises ``ValueError`` for data that ``deconstruct`` did not make, and Django's
+    ``SuspiciousFileOperation`` for a name that is no file's name.
     """
     try:
         cls = FILE_CLASSES[data["class"]]
-        name, size, field_name = data["name"], data["size"], data["field_name"]
-        about = [_from_json(data[key]) for key in ("content_type", "charset", "content_type_extra")]
-    except (KeyError, TypeError) as error:
+        name, size, field_name = (
+            _expect(data[key], kind)
+            for key, kind in (("name", str), ("size", int), ("field_name", str))
+        )
+        content_type, charset, extra = (
+            _from_json(data[key]) for key in ("content_type", "charset", "content_type_extra")
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"This describes no uploaded file: {data!r} ({error!r}).") from error
-    content_type, charset, extra = about
-    if cls is File:
-        return File(content, name)
+    if cls is TemporaryUploadedFile and not hasattr(content, "temporary_file_path"):
+        return _filled(TemporaryUploadedFile(name, content_type, size, charset, extra), content)
+    # All of it before the final storage is asked to take any of it: staged bytes are removed at any
+    # moment, by an upload that supersedes this one, and half a file would be left there then.
     if cls is ContentFile:
         return ContentFile(content.read(), name)
-    if cls is TemporaryUploadedFile and not hasattr(content, "temporary_file_path"):
-        copy = TemporaryUploadedFile(name, content_type, size, charset, extra)
-        for chunk in content.chunks():
-            copy.write(chunk)
-        copy.seek(0)
-        return copy
     # The initialisers of the classes differ, and that of a TemporaryUploadedFile makes a file.
     uploaded: Any = cls.__new__(cls)
-    UploadedFile.__init__(uploaded, content, name, content_type, size, charset, extra)
+    if cls is File:
+        File.__init__(uploaded, None, name)
+    else:
+        UploadedFile.__init__(uploaded, None, name, content_type, size, charset, extra)
     if issubclass(cls, InMemoryUploadedFile):
         uploaded.field_name = field_name
+    if hasattr(content, "temporary_file_path"):
+        uploaded.file = content
+    else:
+        limit = settings.FILE_UPLOAD_MAX_MEMORY_SIZE
+        uploaded.file = _filled(File(tempfile.SpooledTemporaryFile(limit)), content)
     return uploaded  # type: ignore[no-any-return]
+
+
+def _filled(empty: File[Any], content: File[Any]) -> File[Any]:
+    for chunk in content.chunks():
+        empty.write(chunk)
+    empty.seek(0)
+    return empty
+
+
+def _expect(value: Any, kind: type) -> Any:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 def _to_json(value: Any, where: str) -> Any:

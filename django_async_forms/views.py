@@ -46,8 +46,15 @@ class AsyncImageViewMixin(_View):
 
     def get_template_names(self) -> list[str]:
         """Return the project's own template names, and the package's after them."""
-        names = super().get_template_names()
-        return names if self.template_name else [*names, self.fallback_template_name]
+        if self.template_name is not None:
+            return super().get_template_names()
+        try:
+            names = super().get_template_names()
+        except ImproperlyConfigured:
+            # A view that has only a form class, before there is an object to tell the model by.
+            meta = self.get_form_class()._meta.model._meta
+            names = [f"{meta.app_label}/{meta.model_name}{self.template_name_suffix}.html"]
+        return [*names, self.fallback_template_name]
 
 
 class AsyncImageCreateView(AsyncImageViewMixin, _CreateView):

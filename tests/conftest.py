@@ -1,15 +1,12 @@
 """What every test may use: real images, uploads as a browser sends them, media of its own."""
 
-import os
-import tempfile
-
-# Before Django reads its settings: each run has a folder of its own.
-os.environ.setdefault("TEST_DATA", tempfile.mkdtemp(prefix="django_async_forms_"))
-
 import pytest
 from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
 
 from tests import pictures
+
+#: Fixtures that start real workers.
+pytest_plugins = ["tests.worker"]
 
 
 @pytest.fixture(autouse=True)

@@ -23,3 +23,8 @@ def stored(file):
     """Return the bytes that a storage holds for a FieldFile."""
     with file.storage.open(file.name) as content:
         return content.read()
+
+
+def noise(size, seed=None):
+    """Return so many bytes of noise, which is no image."""
+    return random.Random(seed).randbytes(size)

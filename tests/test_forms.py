@@ -37,3 +37,24 @@ def test_the_image_is_there_once_what_is_owed_is_saved(in_memory, on_disk, stagi
         assert photo.image.name.startswith("photos/dune")
         assert pictures.stored(photo.image) == data
         assert not Upload.objects.exists()
+
+
+def test_an_image_that_is_owed_is_not_asked_for_again(in_memory):
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    form = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get())
+
+    assert form.is_valid()
+    assert "required" not in str(form["image"])
+    form.save()
+    save_pending_uploads()
+    photo.refresh_from_db()
+    assert (photo.title, bool(photo.image)) == ("Arrakis", True)
+
+
+def test_an_image_that_is_not_owed_is_asked_for():
+    photo = Photo.objects.create(title="Dune")
+
+    form = PhotoForm({"title": "Arrakis"}, instance=photo)
+
+    assert form.errors["image"] == ["This field is required."]

@@ -150,3 +150,11 @@ class ByKey(models.Model):
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to=by_key, default="default.png", null=True)
+
+
+class Triptych(models.Model):
+    """Three images on one form."""
+
+    left = models.ImageField(upload_to="triptychs", blank=True)
+    middle = models.ImageField(upload_to="triptychs", blank=True)
+    right = models.ImageField(upload_to="triptychs", blank=True)

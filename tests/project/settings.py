@@ -1,11 +1,18 @@
 """Settings of the test project. What differs from run to run comes from the environment."""
 
+import atexit
+import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
-#: What a run leaves behind: databases in files, media, staged files, a broker's folder.
-DATA = Path(os.environ.get("TEST_DATA") or "/tmp/django_async_forms_tests")  # Set by conftest.py.
-DATA.mkdir(parents=True, exist_ok=True)
+#: What a run leaves behind: databases in files, media, staged files, a broker's folder. The workers
+#: that a run starts get it from their environment, so the run removes it.
+if "TEST_DATA" not in os.environ:
+    os.environ["TEST_DATA"] = tempfile.mkdtemp(prefix="django_async_forms_")
+    atexit.register(shutil.rmtree, os.environ["TEST_DATA"], ignore_errors=True)
+DATA = Path(os.environ["TEST_DATA"])
 
 SECRET_KEY = "for tests only"
 USE_TZ = True
@@ -127,3 +134,10 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "loggers": {"django_async_forms": {"handlers": ["console"], "level": "DEBUG"}},
 }
+
+# What a test tells the worker that it starts.
+if "TEST_BROKER_OPTIONS" in os.environ:
+    CELERY_BROKER_TRANSPORT_OPTIONS = json.loads(os.environ["TEST_BROKER_OPTIONS"])
+if "TEST_FINAL_STORAGE" in os.environ:
+    STORAGES["default"] = {"BACKEND": os.environ["TEST_FINAL_STORAGE"]}
+ASYNC_FORMS = json.loads(os.environ.get("TEST_ASYNC_FORMS", "{}"))

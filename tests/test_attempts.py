@@ -1,0 +1,379 @@
+"""What a worker does when saving fails: tries again, gives up, and never takes what is in use."""
+
+import logging
+import uuid
+
+import pytest
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import FileSystemStorage
+from django.db.models.signals import post_save
+from django.utils import timezone
+
+from django_async_forms import recovery
+from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.signals import image_failed, image_saved
+from django_async_forms.tasks import save_image_task
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import Photo
+
+pytestmark = pytest.mark.django_db
+
+#: What the storages of this file do while they save: set by each test.
+behaviour = {}
+
+
+class Behaving(FileSystemStorage):
+    """A final storage that does something before it has saved."""
+
+    def _save(self, name, content):
+        behaviour.get("before", lambda name: None)(name)
+        name = super()._save(name, content)
+        behaviour.get("after", lambda name: None)(name)
+        return name
+
+
+@pytest.fixture(autouse=True)
+def final_storage(settings):
+    behaviour.clear()
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.test_attempts.Behaving"},
+    }
+
+
+@pytest.fixture
+def received():
+    """What the two signals were sent with, in order."""
+    sent = []
+
+    def saved(**kwargs):
+        sent.append(("saved", kwargs))
+
+    def failed(**kwargs):
+        sent.append(("failed", kwargs))
+
+    image_saved.connect(saved)
+    image_failed.connect(failed)
+    yield sent
+    image_saved.disconnect(saved)
+    image_failed.disconnect(failed)
+
+
+@pytest.fixture
+def photo():
+    return Photo.objects.create(title="Dune")
+
+
+def work_on(upload):
+    """Deliver the message of an upload. Without a broker, Celery retries at once."""
+    save_image_task.apply(args=[str(upload.pk), upload.using])
+
+
+def fail_times(count, error=None):
+    failures = iter([error or OSError("the storage is away")] * count)
+
+    def before(name):
+        for failure in failures:
+            raise failure
+
+    behaviour["before"] = before
+
+
+def files(media):
+    return sorted(str(path.relative_to(media)) for path in media.rglob("*") if path.is_file())
+
+
+def test_saving_is_tried_again_until_it_works(photo, in_memory, staging, received):
+    data = pictures.jpeg()
+    upload = save_image(in_memory(data=data), photo)
+    fail_times(3)
+
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+    assert not Upload.objects.exists()
+    assert [name for name, _ in received] == ["saved"]
+
+
+def test_after_the_last_attempt_the_upload_is_failed_and_kept(photo, in_memory, settings, received):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
+    upload = save_image(in_memory(), photo)
+    fail_times(99)
+
+    work_on(upload)
+
+    failed = Upload.objects.failed().get()
+    assert failed.attempts == 3
+    assert failed.error == "OSError: the storage is away"
+    assert StoredChunk.objects.filter(name=failed.staged).exists()
+    ((name, kwargs),) = received
+    assert name == "failed"
+    assert kwargs["sender"] is Photo
+    assert kwargs["instance"] == photo
+    assert kwargs["field_name"] == "image"
+    assert kwargs["upload"].error == failed.error
+
+
+def test_the_last_error_can_be_seen_while_it_is_still_tried(photo, in_memory):
+    upload = save_image(in_memory(), photo)
+    seen = []
+
+    def before(name):
+        seen.append(Upload.objects.get().error)
+        if len(seen) == 1:
+            raise OSError("the storage is away")
+
+    behaviour["before"] = before
+    work_on(upload)
+
+    assert seen == ["", "OSError: the storage is away"]
+
+
+def test_a_failed_upload_can_be_retried(photo, in_memory, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 2}
+    upload = save_image(in_memory(), photo)
+    fail_times(2)
+    work_on(upload)
+
+    assert recovery.retry(Upload.objects.all()) == 1
+    assert Upload.objects.pending().get().attempts == 0
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert photo.image
+
+
+def test_a_message_for_a_failed_upload_does_nothing(photo, in_memory, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    upload = save_image(in_memory(), photo)
+    fail_times(1)
+    work_on(upload)
+
+    work_on(upload)
+
+    assert Upload.objects.failed().count() == 1
+
+
+def test_a_name_that_the_storage_refuses_is_not_tried_twice(photo, in_memory):
+    upload = save_image(in_memory(), photo)
+    fail_times(99, SuspiciousFileOperation("no available filename"))
+
+    work_on(upload)
+
+    assert Upload.objects.failed().get().attempts == 1
+
+
+def test_an_upload_that_takes_its_workers_with_it_ends_as_failed(photo, in_memory, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
+    upload = save_image(in_memory(), photo)
+    for _ in range(3):
+        Upload.objects.start(upload.pk)  # And no more is heard of this worker.
+
+    work_on(upload)
+
+    failed = Upload.objects.failed().get()
+    assert "3 attempts ended without a word" in failed.error
+    photo.refresh_from_db()
+    assert not photo.image
+
+
+def test_staged_bytes_that_are_gone_are_an_error_that_says_so(photo, in_memory, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    upload = save_image(in_memory(), photo)
+    StoredChunk.objects.all().delete()
+
+    work_on(upload)
+
+    assert upload.staged in Upload.objects.failed().get().error
+
+
+def test_a_second_message_finds_nothing_to_do(photo, in_memory, received, media):
+    upload = save_image(in_memory(), photo)
+
+    work_on(upload)
+    work_on(upload)
+
+    assert len(files(media)) == 1
+    assert len(received) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no uuid", "default"],
+        [None, "default"],
+        [7, "default"],
+        [["a"], "default"],
+        [str(uuid.uuid4()), "nowhere"],
+        [str(uuid.uuid4()), None],
+        [str(uuid.uuid4()), 7],
+        [str(uuid.uuid4()), ["default"]],
+        [str(uuid.uuid4()), "__class__"],
+        [str(uuid.uuid4()), "default"],
+    ],
+    ids=repr,
+)
+def test_a_message_that_names_no_upload_is_ignored(arguments):
+    assert save_image_task.apply(args=arguments).successful()
+
+
+def test_image_saved_is_sent_when_the_instance_has_the_image(photo, in_memory):
+    seen = []
+
+    def look(instance, **kwargs):
+        seen.append(Photo.objects.get().image.name == instance.image.name != "")
+
+    image_saved.connect(look, sender=Photo)
+    try:
+        work_on(save_image(in_memory(), photo))
+    finally:
+        image_saved.disconnect(look, sender=Photo)
+
+    assert seen == [True]
+
+
+def test_a_receiver_that_raises_harms_no_one(photo, in_memory, caplog):
+    def fail(**kwargs):
+        raise ZeroDivisionError
+
+    image_saved.connect(fail)
+    try:
+        upload = save_image(in_memory(), photo)
+        work_on(upload)
+    finally:
+        image_saved.disconnect(fail)
+
+    photo.refresh_from_db()
+    assert photo.image
+    assert str(upload.pk) in "".join(
+        record.getMessage() for record in caplog.records if record.levelno == logging.ERROR
+    )
+
+
+def test_of_two_workers_with_one_upload_the_slower_removes_its_file(
+    photo, in_memory, media, received
+):
+    data = pictures.jpeg()
+    upload = save_image(in_memory(data=data), photo)
+
+    def other_worker(name):
+        del behaviour["before"]
+        work_on(upload)
+
+    behaviour["before"] = other_worker
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert files(media) == [photo.image.name]
+    assert pictures.stored(photo.image) == data
+    assert len(received) == 1
+
+
+def test_the_slower_worker_leaves_a_file_that_is_in_use(photo, in_memory, media, settings):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "tests.test_attempts.Behaving",
+            "OPTIONS": {"allow_overwrite": True},
+        },
+    }
+    upload = save_image(in_memory(), photo)
+
+    def other_worker(name):
+        del behaviour["before"]
+        work_on(upload)
+
+    behaviour["before"] = other_worker
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert files(media) == [photo.image.name]
+
+
+@pytest.mark.parametrize("what", ["superseded", "cleared", "deleted"])
+def test_a_file_that_nothing_is_owed_for_any_more_is_removed(photo, in_memory, media, what):
+    upload = save_image(in_memory(), photo)
+
+    def meanwhile(name):
+        del behaviour["before"]
+        if what == "superseded":
+            save_image(in_memory(), photo)
+        elif what == "cleared":
+            Upload.objects.for_instance(photo).discard()
+        else:
+            Photo.objects.all().delete()
+
+    behaviour["before"] = meanwhile
+    work_on(upload)
+
+    assert files(media) == []
+    assert Upload.objects.count() == (1 if what == "superseded" else 0)
+
+
+def test_an_overwriting_storage_keeps_a_file_that_a_newer_upload_may_have_stored(
+    photo, in_memory, media, settings
+):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "tests.test_attempts.Behaving",
+            "OPTIONS": {"allow_overwrite": True},
+        },
+    }
+    upload = save_image(in_memory(), photo)
+    newer = pictures.jpeg()
+
+    def meanwhile(name):
+        del behaviour["after"]
+        work_on(save_image(in_memory(data=newer), photo))
+
+    behaviour["after"] = meanwhile
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == newer
+
+
+def test_an_error_after_the_file_was_stored_removes_it_again(photo, in_memory, media, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    upload = save_image(in_memory(), photo)
+
+    def fail(**kwargs):
+        raise ZeroDivisionError
+
+    post_save.connect(fail, sender=Photo)
+    try:
+        work_on(upload)
+    finally:
+        post_save.disconnect(fail, sender=Photo)
+
+    assert files(media) == []
+    photo.refresh_from_db()
+    assert not photo.image
+    assert Upload.objects.failed().exists()
+
+
+def test_each_step_is_logged_with_the_uploads_id_and_no_file_name(photo, in_memory, caplog):
+    caplog.set_level(logging.DEBUG, "django_async_forms")
+    upload = save_image(in_memory("secret.jpg"), photo)
+    fail_times(1)
+
+    work_on(upload)
+
+    steps = [record for record in caplog.records if record.name == "django_async_forms"]
+    assert all(str(upload.pk) in record.getMessage() for record in steps)
+    said = " ".join(record.getMessage() for record in steps)
+    for word in ("staged", "attempt 1 failed", "stored", "attached"):
+        assert word in said
+    assert not any(
+        "secret" in record.getMessage() for record in steps if record.levelno > logging.DEBUG
+    )
+
+
+def test_a_pending_upload_is_left_alone_by_recovery_while_it_waits(photo, in_memory):
+    upload = save_image(in_memory(), photo)
+    Upload.objects.start(upload.pk)
+
+    assert Upload.objects.get().due_at > timezone.now()

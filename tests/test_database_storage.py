@@ -1,0 +1,208 @@
+"""``DatabaseStorage``: a Django storage like any other, with its files in rows."""
+
+import io
+import tracemalloc
+
+import pytest
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.base import ContentFile, File
+from django.db import transaction
+from django.utils import timezone
+from PIL import Image
+
+from django_async_forms.models import StoredChunk
+from django_async_forms.storage import CHUNK_SIZE, DatabaseStorage
+from tests import pictures
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def storage():
+    return DatabaseStorage()
+
+
+def content_of(storage, name):
+    with storage.open(name) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 3 * CHUNK_SIZE + 7]
+)
+def test_a_file_of_any_size_comes_back_byte_for_byte(storage, size):
+    data = pictures.noise(size)
+
+    name = storage.save("file.bin", ContentFile(data))
+
+    assert content_of(storage, name) == data
+    assert storage.size(name) == size
+
+
+def test_chunks_of_odd_sizes_are_put_together(storage):
+    class Odd(File):
+        def chunks(self, chunk_size=None):
+            yield from (b"a", b"", b"bc" * CHUNK_SIZE, b"d" * 5)
+
+    name = storage.save("odd.bin", Odd(io.BytesIO(b"?"), "odd.bin"))
+
+    assert content_of(storage, name) == b"a" + b"bc" * CHUNK_SIZE + b"d" * 5
+
+
+def test_text_is_stored_as_utf8(storage):
+    name = storage.save("text.txt", ContentFile("Dünen"))
+
+    assert content_of(storage, name) == "Dünen".encode()
+
+
+def test_a_file_can_be_read_from_anywhere(storage):
+    data = pictures.noise(2 * CHUNK_SIZE + 100)
+    name = storage.save("file.bin", ContentFile(data))
+
+    with storage.open(name) as file:
+        file.seek(CHUNK_SIZE - 2)
+        assert file.read(4) == data[CHUNK_SIZE - 2 : CHUNK_SIZE + 2]
+        assert file.tell() == CHUNK_SIZE + 2
+        file.seek(-3, io.SEEK_END)
+        assert file.read() == data[-3:]
+        file.seek(10)
+        file.seek(5, io.SEEK_CUR)
+        assert file.read(2) == data[15:17]
+        file.seek(len(data) + 5)
+        assert file.read() == b""
+        with pytest.raises(ValueError):
+            file.seek(-1)
+
+
+def test_a_file_gives_its_lines_and_its_chunks(storage):
+    name = storage.save("lines.txt", ContentFile(b"one\ntwo\nthree"))
+
+    with storage.open(name) as file:
+        assert list(file) == [b"one\n", b"two\n", b"three"]
+        assert b"".join(file.chunks(4)) == b"one\ntwo\nthree"
+
+
+def test_pillow_reads_an_image_straight_from_it(storage):
+    name = storage.save("dune.jpg", ContentFile(pictures.jpeg(640, 480)))
+
+    with storage.open(name) as file, Image.open(file) as image:
+        image.load()
+        assert image.size == (640, 480)
+
+
+def test_it_opens_no_file_for_writing(storage):
+    name = storage.save("file.bin", ContentFile(b"data"))
+
+    with pytest.raises(ValueError, match="'wb'"):
+        storage.open(name, "wb")
+
+
+def test_what_is_not_there_is_not_found(storage):
+    assert not storage.exists("missing")
+    for ask in (storage.open, storage.size, storage.get_created_time, storage.get_modified_time):
+        with pytest.raises(FileNotFoundError, match="missing"):
+            ask("missing")
+
+
+def test_a_deleted_file_is_gone_and_can_be_deleted_again(storage):
+    name = storage.save("file.bin", ContentFile(b"data"))
+
+    storage.delete(name)
+    storage.delete(name)
+
+    assert not storage.exists(name)
+    assert not StoredChunk.objects.exists()
+
+
+def test_no_name_cannot_be_deleted(storage):
+    with pytest.raises(ValueError):
+        storage.delete("")
+
+
+def test_a_second_file_of_a_name_gets_a_name_of_its_own(storage):
+    first = storage.save("a/file.bin", ContentFile(b"first"))
+    second = storage.save("a/file.bin", ContentFile(b"second"))
+
+    assert first != second
+    assert content_of(storage, first) == b"first"
+    assert content_of(storage, second) == b"second"
+
+
+def test_names_that_differ_in_case_are_two_names(storage):
+    assert storage.save("Dune.jpg", ContentFile(b"large")) == "Dune.jpg"
+    assert storage.save("dune.jpg", ContentFile(b"small")) == "dune.jpg"
+    assert content_of(storage, "Dune.jpg") == b"large"
+
+
+def test_names_may_hold_any_script(storage):
+    name = storage.save("沙丘/düne 🏜.jpg", ContentFile(b"data"))
+
+    assert content_of(storage, name) == b"data"
+    assert storage.listdir("沙丘") == ([], ["düne 🏜.jpg"])
+
+
+def test_names_that_leave_the_storage_are_refused(storage):
+    with pytest.raises(SuspiciousFileOperation):
+        storage.save("../file.bin", ContentFile(b"data"))
+
+
+def test_a_folder_lists_its_folders_and_its_files(storage):
+    for name in ("top.bin", "a/one.bin", "a/two.bin", "a/deep/three.bin", "ab/four.bin"):
+        storage.save(name, ContentFile(b"data"))
+
+    assert storage.listdir("") == (["a", "ab"], ["top.bin"])
+    assert storage.listdir("a") == (["deep"], ["one.bin", "two.bin"])
+    assert storage.listdir("a/") == storage.listdir("a")
+    assert storage.listdir("nowhere") == ([], [])
+
+
+def test_the_times_of_a_file_are_when_it_was_saved(storage):
+    before = timezone.now()
+    name = storage.save("file.bin", ContentFile(b"data"))
+
+    assert abs(storage.get_created_time(name) - before).total_seconds() < 60
+    assert storage.get_modified_time(name) == storage.get_created_time(name)
+
+
+def test_a_rollback_takes_the_file_with_it(storage):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        storage.save("file.bin", ContentFile(b"data"))
+        raise ZeroDivisionError
+
+    assert not storage.exists("file.bin")
+
+
+def test_a_file_can_be_copied_within_the_storage(storage):
+    data = pictures.noise(2 * CHUNK_SIZE)
+    name = storage.save("file.bin", ContentFile(data))
+
+    with storage.open(name) as file:
+        copy = storage.save("copy.bin", file)
+
+    assert content_of(storage, copy) == data
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_it_keeps_its_files_in_the_database_that_it_is_told():
+    name = DatabaseStorage(using="other").save("file.bin", ContentFile(b"data"))
+
+    assert not DatabaseStorage().exists(name)
+    assert DatabaseStorage(using="other").exists(name)
+
+
+def test_a_large_file_is_never_in_memory_as_a_whole(storage, tmp_path):
+    size = 24 * 1024 * 1024
+    with (tmp_path / "large.bin").open("wb") as large:
+        large.truncate(size)
+
+    tracemalloc.start()
+    try:
+        with (tmp_path / "large.bin").open("rb") as large:
+            name = storage.save("large.bin", File(large))
+        with storage.open(name) as file:
+            assert sum(len(chunk) for chunk in file.chunks()) == size
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < size / 4

@@ -1,0 +1,215 @@
+"""``StagingFileSystemStorage``: private, and without a copy where the disk allows."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from django import forms
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+
+from django_async_forms.forms import AsyncImageFormMixin
+from django_async_forms.models import Upload
+from django_async_forms.storage import StagingFileSystemStorage, staging_storage
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import Photo, Shrunk
+
+pytestmark = pytest.mark.django_db
+
+
+class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+@pytest.fixture
+def location(settings, tmp_path):
+    """The folder of the staging storage, which the settings name."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "staging"},
+        },
+    }
+    return tmp_path / "staging"
+
+
+@pytest.fixture
+def photo():
+    return Photo.objects.create(title="Dune")
+
+
+def staged_files(location):
+    return [path for path in Path(location).rglob("*") if path.is_file()]
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077])
+def umask(request):
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
+def test_staged_files_are_nobody_elses_to_read(location, photo, umask, request, kind):
+    save_image(request.getfixturevalue(kind)(), photo)
+
+    (staged,) = staged_files(location)
+    assert mode(staged) == 0o600
+    assert mode(location) == 0o700
+    assert mode(staged.parent) == 0o700
+
+
+def test_a_staged_file_is_named_by_its_upload_and_not_by_its_client(location, photo, in_memory):
+    upload = save_image(in_memory("../../evil.php.jpg"), photo)
+
+    (staged,) = staged_files(location)
+    assert staged.name == upload.pk.hex
+
+
+def test_a_temporary_file_is_staged_without_a_copy(location, photo, on_disk):
+    uploaded = on_disk()
+    inode = Path(uploaded.temporary_file_path()).stat().st_ino
+
+    save_image(uploaded, photo)
+
+    (staged,) = staged_files(location)
+    assert staged.stat().st_ino == inode
+
+
+def test_a_temporary_file_is_its_clients_to_close_after_it_was_staged(location, photo, on_disk):
+    uploaded = on_disk()
+    path = Path(uploaded.temporary_file_path())
+
+    save_image(uploaded, photo)
+    uploaded.close()
+
+    assert not path.exists()
+    assert staged_files(location)
+
+
+def test_a_temporary_file_is_attached_without_a_copy(location, photo, on_disk, media):
+    uploaded = on_disk()
+    inode = Path(uploaded.temporary_file_path()).stat().st_ino
+    save_image(uploaded, photo)
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert (media / photo.image.name).stat().st_ino == inode
+    assert staged_files(location) == []
+
+
+def test_an_attached_file_has_the_mode_of_the_final_storage(location, photo, on_disk, media):
+    save_image(on_disk(), photo)
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert mode(media / photo.image.name) == 0o644
+
+
+def test_what_cannot_be_linked_is_copied(location, photo, on_disk, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    data = pictures.jpeg()
+    save_image(on_disk(data=data), photo)
+    (staged,) = staged_files(location)
+    assert staged.read_bytes() == data
+    assert mode(staged) == 0o600
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+    assert staged_files(location) == []
+
+
+def test_the_staged_bytes_stay_until_the_image_is_attached(location, photo, on_disk, settings):
+    data = pictures.jpeg()
+    save_image(on_disk(data=data), photo)
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.test_staging_files.Refusing"},
+    }
+
+    with pytest.raises(OSError, match="no room"):
+        save_pending_uploads()
+
+    (staged,) = staged_files(location)
+    assert staged.read_bytes() == data
+
+
+class Refusing(StagingFileSystemStorage):
+    """A final storage that takes nothing."""
+
+    def __init__(self):
+        super().__init__("/nowhere")
+
+    def exists(self, name):
+        return False
+
+    def _save(self, name, content):
+        raise OSError(errno.ENOSPC, "no room")
+
+
+def test_a_model_that_changes_its_image_in_place_does_not_reach_the_staged_bytes(
+    location, on_disk, monkeypatch
+):
+    data = pictures.jpeg(640, 480)
+    shrunk = Shrunk.objects.create()
+    save_image(on_disk(data=data), shrunk)
+    staged_while_saving = []
+
+    def look(sender, **kwargs):
+        staged_while_saving.extend(path.read_bytes() for path in staged_files(location))
+        raise ZeroDivisionError
+
+    # The model's save() has changed the image by the time that this fails: as a crash would.
+    monkeypatch.setattr(Upload, "remove_staged", look)
+    with pytest.raises(ZeroDivisionError):
+        save_pending_uploads()
+
+    assert staged_while_saving == [data]
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(location):
+    class Broken(ContentFile):
+        def chunks(self, chunk_size=None):
+            yield b"half"
+            raise OSError(errno.ENOSPC, "no room")
+
+    with pytest.raises(OSError, match="no room"):
+        staging_storage("default").save("name", Broken(b""))
+
+    assert staged_files(location) == []
+
+
+def test_it_can_be_told_to_leave_syncing_to_the_operating_system(tmp_path):
+    storage = StagingFileSystemStorage(location=tmp_path / "staging", fsync=False)
+
+    name = storage.save("name", ContentFile(b"data"))
+
+    assert (tmp_path / "staging" / name).read_bytes() == b"data"
+
+
+def test_it_needs_a_location():
+    with pytest.raises(ImproperlyConfigured, match="location"):
+        StagingFileSystemStorage()
+
+
+def test_a_staged_file_has_no_url(tmp_path):
+    with pytest.raises(ValueError, match="private"):
+        StagingFileSystemStorage(location=tmp_path).url("name")

@@ -1,0 +1,262 @@
+"""Fixtures that start real Celery workers on the test's databases, and stop them again."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from celery import Celery, current_app
+from django.core.files.storage import storages
+from kombu import pools
+
+from django_async_forms import delivery
+from django_async_forms.models import Upload
+from django_async_forms.storage import DatabaseStorage
+from tests import services
+from tests.project import witness as witness_module
+
+ROOT = Path(__file__).parent.parent
+#: How long anything may take on a slow and busy machine before a test calls it a failure.
+DEADLINE = 60
+
+
+def wait_until(condition, what):
+    """Wait until ``condition()`` is true, and return what it returned."""
+    latest = time.monotonic() + DEADLINE
+    while not (result := condition()):
+        assert time.monotonic() < latest, f"Not within {DEADLINE} s: {what}"
+        time.sleep(0.02)
+    return result
+
+
+def wait_until_nothing_is_owed(using="default"):
+    """Wait until workers have saved all images of a database."""
+    wait_until(lambda: not Upload.objects.using(using).exists(), "every image is saved by a worker")
+
+
+def staged_files(using="default"):
+    """Return the names of all that is staged."""
+    known = "async_forms" in storages.backends
+    storage = storages["async_forms"] if known else DatabaseStorage(using)
+
+    def walk(folder):
+        try:
+            folders, files = storage.listdir(folder)
+        except FileNotFoundError:
+            return  # Nothing was ever staged.
+        yield from (f"{folder}/{name}" for name in files)
+        for name in folders:
+            yield from walk(f"{folder}/{name}")
+
+    return list(walk(using))
+
+
+@contextmanager
+def sending_to(url, **conf):
+    """Have this process send its messages to another broker, as if it were configured to."""
+    previous = current_app._get_current_object()
+    app = Celery("tests.project")
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.conf.update(broker_url=url, **conf)
+    app.set_default()
+    try:
+        yield app
+    finally:
+        app.close()
+        previous.set_current()
+        previous.set_default()
+        pools.reset()
+
+
+class Worker:
+    """``celery -A tests.project worker`` with two processes, as a process group of its own."""
+
+    def __init__(self, broker, log, staging="database", **async_forms):
+        self.log = log
+        self._starts_at = log.stat().st_size
+        database = os.environ.get("TEST_DATABASE", "sqlite")
+        environment = {
+            **os.environ,
+            **broker.environment(),
+            "TEST_WORKER": "1",
+            "TEST_DATABASE": database,
+            "TEST_STAGING": staging,
+            "TEST_FINAL_STORAGE": "tests.project.witness.WitnessStorage",
+            "DJANGO_SETTINGS_MODULE": "tests.project.settings",
+            "PYTHONWARNINGS": "ignore",
+        }
+        if async_forms:
+            environment["TEST_ASYNC_FORMS"] = json.dumps(async_forms)
+        command = [sys.executable, "-m", "celery", "-A", "tests.project", "worker"]
+        command += ["--pool", "prefork", "-c", "2", "-l", "INFO", "-n", f"{broker.queue}@%h"]
+        # Other workers on the server are none of our business, and asking for them takes a second.
+        command += ["--without-mingle", "--without-gossip", "-I", "tests.project.witness"]
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        #: The id of the process group, which is that of the worker's main process.
+        self.group = self._process.pid
+
+    def wait_until_ready(self):
+        def is_ready():
+            assert self._process.poll() is None, f"The worker did not start:\n{self.text()}"
+            return re.search(r"@\S+ ready\.$", self.text(), re.MULTILINE)
+
+        wait_until(is_ready, "the worker is ready")
+        return self
+
+    def text(self):
+        """Return what this worker has logged."""
+        with self.log.open(errors="replace") as file:
+            file.seek(self._starts_at)
+            return file.read()
+
+    def ask_to_stop(self):
+        """Tell it to stop once it has finished what it is at, as an operator would."""
+        self._process.terminate()
+        wait_until(lambda: "Warm shutdown" in self.text(), "the worker shuts down")
+
+    def stop(self):
+        """Let it finish what it is at, and wait until it has stopped."""
+        if self._process.poll() is None:
+            if "Warm shutdown" not in self.text():  # To ask twice would be to insist.
+                self.ask_to_stop()
+            try:
+                self._process.wait(DEADLINE)
+            finally:
+                self.kill()
+
+    def kill(self):
+        """Kill it and its children at once, as the machine might."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.group, signal.SIGKILL)
+        self._process.wait(DEADLINE)
+
+
+class Workers:
+    """Starts workers for one broker, and stops them all at the end."""
+
+    def __init__(self, broker, folder):
+        self.broker = broker
+        self.log = folder / f"{broker.queue}.log"
+        self.log.touch()
+        self._started = []
+
+    def start(self, **options):
+        worker = Worker(self.broker, self.log, **options)
+        self._started.append(worker)
+        return worker.wait_until_ready()
+
+    def stop(self):
+        for worker in self._started:
+            worker.stop()
+
+
+@pytest.fixture(params=list(services.BROKERS))
+def broker_name(request):
+    """The name of each broker that is there."""
+    reason = services.why_no_broker(request.param)
+    if reason and services.REQUIRED:
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    return request.param
+
+
+@pytest.fixture
+def asking_anew(monkeypatch):
+    """A process that no broker has kept waiting yet: it would leave that alone for seconds."""
+    monkeypatch.setattr(delivery, "_silent_until", 0.0)
+
+
+@pytest.fixture
+def broker(broker_name, asking_anew):
+    """A queue of the test's own on each broker, which this process sends to."""
+    broker = services.Broker(broker_name)
+    with _sending_to(broker):
+        yield broker
+    broker.remove()
+
+
+def _sending_to(broker):
+    return sending_to(
+        broker.url,
+        broker_transport_options=broker.options,
+        task_default_queue=broker.queue,
+    )
+
+
+@pytest.fixture
+def shared_folders(settings):
+    """What workers and the test both use: media, and staged files."""
+    settings.MEDIA_ROOT = settings.DATA / "media"
+    return settings.DATA
+
+
+@pytest.fixture
+def witness(shared_folders):
+    """What workers note, from now on."""
+    witness = witness_module.witness()
+    (witness.folder / "notes").unlink(missing_ok=True)
+    yield witness
+    for order in witness.folder.glob("order-*"):
+        order.unlink()
+
+
+@pytest.fixture
+def workers(broker, witness, transactional_db, tmp_path):
+    """Starts workers of the test's own, for the test's own queue: ``workers.start()``."""
+    workers = Workers(broker, tmp_path)
+    yield workers
+    for order in ("hold", "hold-stored"):
+        witness.withdraw(order)
+    workers.stop()
+    print(workers.log.read_text(errors="replace"))  # Shown when the test has failed.
+
+
+@pytest.fixture(scope="session")
+def _long_running(django_db_setup, tmp_path_factory):
+    """Workers that many tests share, by broker and staging storage, because starting is slow."""
+    running = {}
+    yield running
+    for workers in running.values():
+        workers.stop()
+        workers.broker.remove()
+
+
+@pytest.fixture
+def worker(_long_running, broker_name, staging, asking_anew, witness, settings, tmp_path_factory):
+    """A running worker for each broker and staging storage, which this process sends to."""
+    if staging == "files":
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "async_forms": {
+                "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
+                "OPTIONS": {"location": settings.DATA / "staging"},
+            },
+        }
+    key = broker_name, staging
+    if key not in _long_running:
+        broker = services.Broker(broker_name)
+        _long_running[key] = Workers(broker, tmp_path_factory.mktemp("workers"))
+        _long_running[key].worker = _long_running[key].start(staging=staging)
+    workers = _long_running[key]
+    before = workers.log.stat().st_size
+    with _sending_to(workers.broker):
+        yield workers.worker
+    with workers.log.open(errors="replace") as log:
+        log.seek(before)
+        print(log.read())  # Shown when the test has failed.
