@@ -27,7 +27,7 @@ class UploadAdmin(_ModelAdmin):
         "model",
         "object_pk",
         "field_name",
-        "file_name",
+        "name",
         "state",
         "attempts",
         "created_at",
@@ -39,11 +39,9 @@ class UploadAdmin(_ModelAdmin):
     actions = ["retry_uploads"]
     ordering = ["-created_at"]
 
-    @admin.display(description=_("file"))
-    def file_name(self, upload: Upload) -> str:
-        return str(upload.file.get("name"))
-
-    @admin.action(description=_("Retry the failed among the selected uploads"))
+    @admin.action(
+        permissions=["retry"], description=_("Retry the failed among the selected uploads")
+    )
     def retry_uploads(self, request: HttpRequest, queryset: UploadQuerySet) -> None:
         count = recovery.retry(queryset)
         text = ngettext("%d upload is tried again.", "%d uploads are tried again.", count) % count
@@ -54,6 +52,9 @@ class UploadAdmin(_ModelAdmin):
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         queryset.discard()
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("django_async_forms.change_upload")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -71,7 +71,9 @@ def give_up_or_wait(upload: Upload, error: Exception) -> float | None:
     After the last, the upload is failed and ``image_failed`` is sent. ``SuspiciousOperation`` is
     the last at once: a name that the storage refuses, it will refuse again.
     """
-    text = f"{type(error).__name__}: {error}".replace("\x00", "�")[:2000]
+    # What no database takes for text is shown as a question mark: NUL, and half a character.
+    text = f"{type(error).__name__}: {error}".replace("\x00", "?")[:2000]
+    text = text.encode(errors="replace").decode()
     row = Upload.objects.using(upload.using).pending().filter(pk=upload.pk)
     if upload.attempts < conf().MAX_ATTEMPTS and not isinstance(error, SuspiciousOperation):
         pause = pause_after(upload.attempts)
@@ -109,6 +111,7 @@ def _store(upload: Upload, instance: Model, field: FileField) -> FieldFile:
     getattr(instance, field.attname)  # An ImageField measures an image that replaces another.
     with _rebuilt(upload, instance) as uploaded:
         setattr(instance, field.attname, uploaded)
+        getattr(instance, field.attname).name = upload.name
         field.pre_save(instance, False)
     stored: FieldFile = getattr(instance, field.attname)
     return stored

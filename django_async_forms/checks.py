@@ -14,14 +14,14 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, InMemoryStorage
 from django.db import DEFAULT_DB_ALIAS, connections, router
-from django.db.models import FileField, Model
+from django.db.models import FileField, ImageField, Model
 from django.forms.models import BaseModelForm
 
 from .conf import conf
-from .fields import file_field
-from .forms import AsyncImageFormMixin
+from .fields import file_field, file_fields
+from .forms import AsyncImageFormMixin, AsyncImageModelForm
 from .models import Upload
-from .storage import STAGING, StagingFileSystemStorage, staging_storage
+from .storage import STAGING, DatabaseStorage, StagingFileSystemStorage, staging_storage
 from .views import AsyncImageViewMixin
 
 _ALIAS = f'STORAGES["{STAGING}"]'
@@ -50,6 +50,14 @@ def check_staging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
                 id="django_async_forms.E002",
             )
         ]
+    if isinstance(storage, DatabaseStorage) and storage.using not in connections.settings:
+        return [
+            Error(
+                f"{_ALIAS} names the database {storage.using!r}, which is not in DATABASES.",
+                hint="Name another, or none: then each upload lies in its instance's database.",
+                id="django_async_forms.E002",
+            )
+        ]
     if isinstance(storage, InMemoryStorage):
         return [
             Error(
@@ -65,9 +73,8 @@ def check_staging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 def _check_folder(storage: FileSystemStorage) -> Iterator[CheckMessage]:
     location = os.path.realpath(storage.location)
-    for setting in ("MEDIA_ROOT", "STATIC_ROOT"):
-        public = getattr(settings, setting, None)
-        if public and _is_inside(location, os.path.realpath(public)):
+    for setting, public in _public_folders():
+        if _is_inside(location, os.path.realpath(public)):
             yield Error(
                 f"{_ALIAS} is inside {setting} ({location}): "
                 "anyone could download unsaved uploads.",
@@ -94,6 +101,17 @@ def _check_folder(storage: FileSystemStorage) -> Iterator[CheckMessage]:
             )
 
 
+def _public_folders() -> Iterator[tuple[str, str]]:
+    for setting in ("MEDIA_ROOT", "STATIC_ROOT"):
+        if folder := getattr(settings, setting, None):
+            yield setting, str(folder)
+    configured: dict[str, Any] = settings.STORAGES
+    for alias, parameters in configured.items():
+        location = parameters.get("OPTIONS", {}).get("location")
+        if alias != STAGING and location:
+            yield f'STORAGES["{alias}"]', str(location)
+
+
 def _is_inside(location: str, public: str) -> bool:
     return os.path.commonpath([location, public]) == public
 
@@ -101,12 +119,7 @@ def _is_inside(location: str, public: str) -> bool:
 @register()
 def check_forms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Each form that has the mixin can keep its images back."""
-    return [
-        message
-        for form_class in _subclasses(AsyncImageFormMixin)
-        if issubclass(form_class, BaseModelForm) and form_class._meta.model
-        for message in _check_form(form_class)
-    ]
+    return [message for form_class in _target_forms() for message in _check_form(form_class)]
 
 
 def _check_form(form_class: type[Any]) -> Iterator[CheckMessage]:
@@ -235,7 +248,11 @@ def check_crispy_forms(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """The package's own page finds the template tags that it uses."""
-    views = [view for view in _subclasses(AsyncImageViewMixin) if view.template_name is None]
+    views = [
+        view
+        for view in _subclasses(AsyncImageViewMixin)
+        if getattr(view, "template_name", "") is None
+    ]
     if not views or apps.is_installed("crispy_forms"):
         return []
     return [
@@ -264,26 +281,55 @@ def _target_forms() -> Iterator[type[Any]]:
             yield form_class
 
 
-def _target_fields() -> set[FileField]:
-    fields = set()
+def _admin_forms() -> Iterator[tuple[type[Model], type[Any], Any]]:
+    if not apps.is_installed("django.contrib.admin"):
+        return
+    from django.contrib.admin.sites import all_sites
+
+    for site in all_sites:
+        for model, model_admin in site._registry.items():
+            yield model, model_admin.form, model_admin.fields
+            for inline in model_admin.inlines:
+                yield inline.model, inline.form, inline.fields
+
+
+def _target_models() -> Iterator[tuple[type[Model], type[Any], Any]]:
+    """
+    Yield the models whose images are saved later, as far as they are imported, each with its form
+    class and the names of the fields that the form is limited to, if it is.
+    """
     for form_class in _target_forms():
-        for field in form_class._meta.model._meta.concrete_fields:
-            names = form_class.async_fields
-            is_target = hasattr(field, "width_field") if names is None else field.name in names
-            if isinstance(field, FileField) and is_target and field.name in form_class.base_fields:
-                fields.add(field)
-    return fields
+        yield form_class._meta.model, form_class, form_class.base_fields
+    for model, form_class, names in _admin_forms():
+        if issubclass(form_class, AsyncImageFormMixin):
+            yield model, form_class, names
+    for view in _subclasses(AsyncImageViewMixin):
+        form_class = getattr(view, "form_class", None) or AsyncImageModelForm
+        sources: tuple[Any, ...] = (
+            view,
+            getattr(view, "queryset", None),
+            getattr(form_class, "_meta", None),
+        )
+        models = filter(None, (getattr(source, "model", None) for source in sources))
+        for model in list(models)[:1]:
+            yield model, form_class, getattr(view, "fields", None) or form_class.base_fields
+
+
+def _target_fields() -> set[FileField]:
+    return {
+        field
+        for model, form_class, limit in _target_models()
+        for field in file_fields(model)
+        if (not limit or limit == "__all__" or field.name in limit)
+        and _is_async(field, getattr(form_class, "async_fields", None))
+    }
+
+
+def _is_async(field: FileField, names: Sequence[str] | None) -> bool:
+    return isinstance(field, ImageField) if names is None else field.name in names
 
 
 def _targets() -> list[tuple[str, type[Model]]]:
     """Return the models whose images are saved later, as far as imported, and their databases."""
-    models: dict[type[Model], None] = dict.fromkeys(
-        form_class._meta.model for form_class in _target_forms()
-    )
-    for view in _subclasses(AsyncImageViewMixin):
-        model = getattr(view, "model", None) or getattr(
-            getattr(view.form_class, "_meta", None), "model", None
-        )
-        if model is not None:
-            models[model] = None
+    models = dict.fromkeys(model for model, _form_class, _limit in _target_models())
     return [(router.db_for_write(model), model) for model in models]

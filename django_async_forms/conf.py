@@ -33,22 +33,37 @@ class AsyncFormsSettings:
     RECOVER_BATCH: int = 1000
 
 
+#: Numbers of things; all others are seconds.
+_WHOLE = {"MAX_ATTEMPTS", "RECOVER_BATCH"}
+#: A hundred years in seconds: what comes after it cannot be added to a date for long.
+_LONGEST = 100 * 365 * 24 * 3600
+
+
 def conf() -> AsyncFormsSettings:
     """
     Return the project's ``ASYNC_FORMS`` over the defaults.
 
-    Raises ``ImproperlyConfigured`` for a key that does not exist and for a value that is not a
-    positive number.
+    Raises ``ImproperlyConfigured`` for a key that does not exist and for a value that is no
+    positive number, or no whole one where a number of things is meant.
     """
     given = getattr(settings, "ASYNC_FORMS", {})
-    known = {field.name for field in fields(AsyncFormsSettings)}
+    if not isinstance(given, dict):
+        raise ImproperlyConfigured(f"ASYNC_FORMS is {given!r}. Set it to a dict.")
+    known = {field.name: field.default for field in fields(AsyncFormsSettings)}
     for key, value in given.items():
         if key not in known:
             raise ImproperlyConfigured(
                 f"ASYNC_FORMS has no key {key!r}. Its keys are {', '.join(sorted(known))}."
             )
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        numbers = int if key in _WHOLE else (int, float)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, numbers)
+            or not 0 < value <= _LONGEST  # Which leaves out NaN as well.
+        ):
+            kind = "whole number" if key in _WHOLE else "number"
             raise ImproperlyConfigured(
-                f"ASYNC_FORMS[{key!r}] is {value!r}. Set it to a number greater than zero."
+                f"ASYNC_FORMS[{key!r}] is {value!r}. Set it to a {kind} above zero and at most "
+                f"{_LONGEST:,}."
             )
     return AsyncFormsSettings(**given)

@@ -68,8 +68,10 @@ def publish(upload: Upload) -> None:
             # A connection from the pool may have died since: that is found out by using it.
             retry=True,
             retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
-            # Nobody reads these, and without them an image costs the broker less than 1 KiB.
+            # Nobody reads these, and without them an image costs the broker less than 1 KiB,
+            # however long the name of this host.
             argsrepr="",
+            origin="-",
             reply_to="-",
         )
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import types
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.files.base import File
 from django.db import router, transaction
-from django.db.models import FileField, ImageField, Model
-from django.db.models.fields.files import FieldFile
+from django.db.models import Field, FileField, ImageField, Model
+from django.db.models.fields import AutoFieldMixin
+from django.db.models.fields.files import FieldFile, FileDescriptor
 from django.db.models.signals import post_save
 
 from .fields import file_fields, image_columns, lock_instance
@@ -33,9 +34,14 @@ _OWED = "_async_forms_owed"
 
 @dataclasses.dataclass(eq=False)
 class Owed:
-    """An uploaded file that a form has detached from its instance; no file means: clear."""
+    """
+    A file that a form has detached from its instance, and the name to save it by.
+
+    Without a file, it says that nothing is owed any more.
+    """
 
     uploaded: File[Any] | None
+    name: str | None = None
     upload_id: uuid.UUID = dataclasses.field(default_factory=uuid.uuid4)
     handed_over: bool = False
     committed: bool = False
@@ -69,7 +75,9 @@ class AsyncImageFormMixin(_Form):
     async_fields: Sequence[str] | None = None
 
     _held: dict[str, Any] = {}
+    _staying: Set[str] = frozenset()
     _owed: dict[str, Owed] | None = None
+    _left_out: Sequence[FileField] = ()
     _creates = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -80,12 +88,22 @@ class AsyncImageFormMixin(_Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance._state.adding:
-            return
+        # Validation puts the uploads on the instance, so what it has is remembered before: not the
+        # upload of an earlier form, though, that an instance in a second form still has.
+        self._held = {
+            column.attname: self.instance.__dict__[column.attname]
+            for field in file_fields(self.instance)
+            if _uncommitted(self.instance, field) is None
+            for column in image_columns(field)
+            if column.attname in self.instance.__dict__
+        }
+        if not self.instance._state.adding:
+            self._ask_for_nothing_that_is_owed()
+
+    def _ask_for_nothing_that_is_owed(self) -> None:
         for field in self.get_async_fields():
             form_field = self.fields[field.name]
             if form_field.required and not getattr(self.instance, field.attname):
-                # It was given already, if it is owed.
                 owed = Upload.objects.for_instance(self.instance, field.name).exists()
                 form_field.required = form_field.widget.is_required = not owed
 
@@ -111,27 +129,31 @@ class AsyncImageFormMixin(_Form):
             return super().save(commit=False)
         with transaction.atomic(using=using):
             self._detach(using)
-            return super().save()
+            instance = super().save()
+            # A save() of the model's own may have looked at an image, and so have loaded it.
+            for field in self._left_out:
+                _defer(instance, field, using)
+        return instance
 
     def _post_clean(self) -> None:
-        # Validation puts the uploads on the instance, so what it has is remembered before. And it
-        # would put an image that stays there once more, which makes a field with dimensions open
-        # that image in its storage: Django reads None as "no change".
+        # Django would put an image that stays on the instance once more, which makes a field with
+        # dimensions open it in its storage. It reads None as "no change".
         self._owed = None
-        self._held = {
-            column.attname: self.instance.__dict__[column.attname]
-            for field in file_fields(self.instance)
-            for column in image_columns(field)
-            if column.attname in self.instance.__dict__
-        }
         kept = {
             name: value
             for name, value in self.cleaned_data.items()
             if isinstance(value, FieldFile) and value.instance is self.instance
         }
+        self._staying = set(kept)
         self.cleaned_data.update(dict.fromkeys(kept))
         super()._post_clean()  # type: ignore[misc]
         self.cleaned_data.update(kept)
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # Validating the model puts each value back on the instance as well. An image that stays was
+        # validated when it came.
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | self._staying
 
     def _detach(self, using: str) -> None:
         """Take the uploads off the instance, for the time when it is saved."""
@@ -144,8 +166,14 @@ class AsyncImageFormMixin(_Form):
             instance._state.adding = True
             for field in file_fields(instance):
                 self._put_back(field)
+        self._left_out = [
+            field
+            for field in file_fields(instance)
+            if (field.name in self._owed and self._owed[field.name].uploaded is not None)
+            or not (instance._state.adding or self._is_changed(field))
+        ]
         if not instance._state.adding:
-            self._leave_alone(self._owed, using)
+            self._leave_alone(using)
         owed = {name: owed for name, owed in self._owed.items() if owed.is_to_be_handed_over(using)}
         if owed:
             setattr(instance, _OWED, owed)
@@ -154,55 +182,51 @@ class AsyncImageFormMixin(_Form):
             post_save.connect(_hand_over_owed, sender=type(instance), dispatch_uid=_OWED)
 
     def _detached(self) -> Iterator[tuple[str, Owed]]:
-        cleaned_data = getattr(self, "cleaned_data", {})  # A form without data has none.
-        for field in self.get_async_fields():
-            value = cleaned_data.get(field.name)
-            if isinstance(value, File) and not isinstance(value, FieldFile):
+        # What plain Django would store is what is on the instance and not committed, whichever form
+        # field, clean() or view has put it there, and under the name that it has there.
+        async_fields = self.get_async_fields()
+        for field in file_fields(self.instance):
+            file = _uncommitted(self.instance, field)
+            if file is not None and field in async_fields:
                 self._put_back(field)
-                yield field.name, Owed(value)
-            elif value is not None and not value:
+                yield field.name, Owed(file.file, file.name)
+            elif not self.instance._state.adding and self._is_changed(field):
                 yield field.name, Owed(None)
 
     def _put_back(self, field: FileField) -> None:
         """Put back what the instance had, past the descriptor, which would open an old image."""
+        values = self.instance.__dict__
         for column in image_columns(field):
-            held = self._held.get(column.attname)
-            if column is not field and held is None and not column.null:
-                continue  # A column that must have a value keeps what was measured.
             if column.attname in self._held:
-                self.instance.__dict__[column.attname] = held
+                held = self._held[column.attname]
+                # A measure that must have a value keeps what was measured.
+                if held is not None or column.null or column is field:
+                    values[column.attname] = held
+            elif self.instance._state.adding:
+                values[column.attname] = column.get_default()
             else:
-                self.instance.__dict__.pop(column.attname, None)
+                values.pop(column.attname, None)
 
-    def _leave_alone(self, owed: dict[str, Owed], using: str) -> None:
+    def _leave_alone(self, using: str) -> None:
         """
         Keep the save from writing images that this form does not change.
 
         A worker may have attached one since the instance was loaded. Django writes no deferred
         field, and loads it when it is asked for; the lock keeps what it loads from changing.
         """
+        if self._left_out and transaction.get_connection(using).in_atomic_block:
+            lock_instance(self._left_out, self.instance, using)
+        for field in self._left_out:
+            _defer(self.instance, field, using)
 
-        def is_cleared(field: FileField) -> bool:
-            # Empty already, perhaps; but it may not be by the time that the row is locked.
-            return field.name in owed and owed[field.name].uploaded is None
-
-        fields = [
-            field
-            for field in file_fields(self.instance)
-            if self._is_unchanged(field) and not is_cleared(field)
-        ]
-        for field in fields:
-            _defer(self.instance, field)
-        if fields and transaction.get_connection(using).in_atomic_block:
-            lock_instance(fields, self.instance, using)
-
-    def _is_unchanged(self, field: FileField) -> bool:
-        attname = field.attname
-        if attname not in self.instance.__dict__ or attname not in self._held:
+    def _is_changed(self, field: FileField) -> bool:
+        values = self.instance.__dict__
+        if getattr(self, "cleaned_data", {}).get(field.name) is False:
+            return True  # Cleared. It may be empty, but not by the time that the row is locked.
+        if field.attname not in values:
             return False
-        now, held = self.instance.__dict__[attname], self._held[attname]
-        is_stored = getattr(now, "_committed", True)
-        return is_stored and (str(now or "") == str(held or ""))
+        now, held = values[field.attname], self._held.get(field.attname)
+        return not getattr(now, "_committed", True) or str(now or "") != str(held or "")
 
 
 class AsyncImageModelForm(AsyncImageFormMixin, _ModelForm):
@@ -225,9 +249,28 @@ def _exists(instance: Model, using: str) -> bool:
     return type(instance)._base_manager.using(using).filter(pk=instance.pk).exists()
 
 
-def _defer(instance: Model, field: FileField) -> None:
-    for column in image_columns(field):
-        instance.__dict__.pop(column.attname, None)
+def _is_generated(primary_key: Field[Any, Any]) -> bool:
+    return isinstance(primary_key, AutoFieldMixin) or primary_key.has_default()
+
+
+def _uncommitted(instance: Model, field: FileField) -> FieldFile | None:
+    """Return the file that saving the instance would store for ``field``, if there is one."""
+    if not isinstance(instance.__dict__.get(field.attname), File):
+        return None
+    file: FieldFile = getattr(instance, field.attname)
+    return file if file and not getattr(file, "_committed", True) else None
+
+
+def _defer(instance: Model, field: FileField, using: str) -> None:
+    """Have Django load the image when it is asked for, and not write it before."""
+    columns = [column.attname for column in image_columns(field)]
+    if field.descriptor_class.__get__ is FileDescriptor.__get__:
+        for name in columns:
+            instance.__dict__.pop(name, None)
+        return
+    # A descriptor of a third party may know no deferred fields: it gets the values of now.
+    rows = type(instance)._base_manager.using(using).filter(pk=instance.pk)
+    instance.__dict__.update(rows.values(*columns).first() or {})
 
 
 def _hand_over_owed(instance: Model, created: bool, using: str, **kwargs: Any) -> None:
@@ -246,12 +289,14 @@ def _hand_over_owed(instance: Model, created: bool, using: str, **kwargs: Any) -
                     instance,
                     field,
                     owed.uploaded,
+                    name=owed.name,
                     using=using,
                     upload_id=owed.upload_id,
-                    is_new=created,
+                    # A key that nobody chose has never been another instance's.
+                    is_new=created and _is_generated(field.model._meta.pk),
                 )
                 # The instance may be saved again, when a worker has attached the image already.
-                _defer(instance, field)
+                _defer(instance, field, using)
             owed.handed_over = True
             transaction.on_commit(partial(setattr, owed, "committed", True), using=using)
     delattr(instance, _OWED)

@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.files.base import File
 from django.db import DEFAULT_DB_ALIAS, models, router, transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +27,16 @@ else:
     _CharField = models.CharField
 
 logger = logging.getLogger("django_async_forms")
+
+
+class BinaryCollationCharField(_CharField):
+    """Text that is compared byte by byte on MySQL too, whose default ignores case."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        column = super().db_type(connection)
+        if connection.vendor == "mysql":
+            return f"{column} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        return column
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
@@ -104,8 +114,9 @@ class Upload(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     model = models.CharField(_("model"), max_length=201)
-    object_pk = models.CharField(_("primary key"), max_length=255)
+    object_pk = BinaryCollationCharField(_("primary key"), max_length=255)
     field_name = models.CharField(_("field"), max_length=100)
+    name = models.TextField(_("file name"))
     file = models.JSONField(_("file"))
     staged = models.CharField(_("staged as"), max_length=255)
     state = models.CharField(_("state"), max_length=7, choices=State.choices, default=State.PENDING)
@@ -127,7 +138,7 @@ class Upload(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.file.get('name')} → {self.model} {self.object_pk}, {self.field_name}"
+        return f"{self.name} → {self.model} {self.object_pk}, {self.field_name}"
 
     @property
     def using(self) -> str:
@@ -144,9 +155,13 @@ class Upload(models.Model):
 
     def get_instance(self) -> models.Model:
         """Load the instance from its database. Raises its class's ``DoesNotExist``."""
-        primary_key = self.get_field().model._meta.pk
-        instances = self.get_model()._base_manager.using(self.using)
-        return instances.get(**{primary_key.name: primary_key.to_python(self.object_pk)})
+        owner = self.get_field().model
+        key = {owner._meta.pk.name: owner._meta.pk.to_python(self.object_pk)}
+        try:
+            return self.get_model()._base_manager.using(self.using).get(**key)
+        except ObjectDoesNotExist:
+            # A child may go without its parent, to which the image is owed then.
+            return owner._base_manager.using(self.using).get(**key)
 
     def open_staged(self) -> File[Any]:
         """Open the staged bytes for reading. Raises what the staging storage raises."""
@@ -162,23 +177,13 @@ class Upload(models.Model):
             transaction.on_commit(remove, using=self.using, robust=True)
 
 
-class BinaryCollationCharField(_CharField):
-    """Text that is compared byte by byte on MySQL too, whose default ignores case."""
-
-    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        column = super().db_type(connection)
-        if connection.vendor == "mysql":
-            return f"{column} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-        return column
-
-
 class StoredChunk(models.Model):
     """A piece of a file in ``DatabaseStorage``. A file is what has its name, in order."""
 
     name = BinaryCollationCharField(max_length=255)
     position = models.BigIntegerField()
     data = models.BinaryField()
-    saved_at = models.DateTimeField(db_default=Now())
+    saved_at = models.DateTimeField()
 
     class Meta:
         constraints = [

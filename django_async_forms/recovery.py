@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.files.storage import Storage
-from django.db import connections, router
+from django.db import Error, connections, router, transaction
 from django.db.models import FileField
 from django.utils import timezone
 
@@ -45,8 +47,12 @@ def databases() -> list[str]:
 
 
 def _has_table(using: str) -> bool:
-    connection = connections[using]
-    return Upload._meta.db_table in connection.introspection.table_names()
+    try:
+        return Upload._meta.db_table in connections[using].introspection.table_names()
+    except Error as error:
+        # The other databases can be recovered all the same, and this one when it is back.
+        logger.error("Database %s: not recovered: %s", using, error)
+        return False
 
 
 def recover(using: str) -> Recovered:
@@ -82,25 +88,28 @@ def retry(uploads: UploadQuerySet) -> int:
         due_at = timezone.now() + timedelta(seconds=conf().RESEND_AFTER)
         if row.update(state=Upload.State.PENDING, attempts=0, due_at=due_at):
             mark_sent(upload)
-            send(upload)
+            transaction.on_commit(partial(send, upload), using=upload.using, robust=True)
             count += 1
     return count
 
 
 def _without_instance(uploads: Iterable[Upload]) -> set[Upload]:
     """Return the uploads whose instance is gone, with one query for each model."""
-    by_field: dict[FileField, list[Upload]] = {}
+    by_field: dict[FileField, dict[Upload, object]] = {}
     for upload in uploads:
         try:
-            by_field.setdefault(upload.get_field(), []).append(upload)
-        except (LookupError, FieldDoesNotExist):
+            field = upload.get_field()
+            value = field.model._meta.pk.to_python(upload.object_pk)
+        except (LookupError, FieldDoesNotExist, ValidationError):
             # Not gone for sure: this worker may be older or newer than the rest of the project.
-            logger.warning("Upload %s: %s is unknown here.", upload.pk, upload)
+            logger.warning("Upload %s: unknown here: %s.", upload.pk, upload)
+        else:
+            # A key of several columns comes as a list, and is found as a tuple.
+            by_field.setdefault(field, {})[upload] = tuple(value) if type(value) is list else value
     gone: set[Upload] = set()
-    for field, group in by_field.items():
+    for field, wanted in by_field.items():
         key = field.model._meta.pk
-        wanted = {upload: key.to_python(upload.object_pk) for upload in group}
-        instances = field.model._base_manager.using(group[0].using)
+        instances = field.model._base_manager.using(next(iter(wanted)).using)
         living = instances.filter(**{f"{key.name}__in": list(wanted.values())})
         found = set(living.values_list(key.name, flat=True))
         gone.update(upload for upload, value in wanted.items() if value not in found)
@@ -150,14 +159,14 @@ def _folders(storage: Storage, using: str) -> Iterator[str]:
 
 
 def _unowned(names: list[str], using: str) -> set[str]:
-    keys = set()
+    candidates: dict[str, uuid.UUID] = {}
     for name in names:
-        try:
-            keys.add(uuid.UUID(name.rpartition("/")[2][:32]))
-        except ValueError:
-            continue  # Not named by an upload's id, so no upload's.
-    owned = Upload.objects.using(using).filter(pk__in=keys).values_list("staged", flat=True)
-    return set(names).difference(owned)
+        folder, _, file = name.rpartition("/")
+        # The storage may hold more than what is staged: only what is named as an upload stages it.
+        if re.fullmatch(r"[0-9a-f]{32}.*", file) and folder.endswith(f"/{file[:2]}"):
+            candidates[name] = uuid.UUID(file[:32])
+    rows = Upload.objects.using(using).filter(pk__in=set(candidates.values()))
+    return set(candidates).difference(rows.values_list("staged", flat=True))
 
 
 def _remove_if_old(storage: Storage, name: str) -> bool:

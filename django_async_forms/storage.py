@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,13 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from django.db import connections, router, transaction
+from django.db import router
 from django.db.models.functions import Length
 from django.utils.deconstruct import deconstructible
 
+from .chunks import CHUNK_SIZE, ChunkReader, delete_chunks, write_chunks
+
 if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import QuerySet
 
     from .models import StoredChunk
@@ -30,10 +30,6 @@ else:
 
 #: The alias in STORAGES of the staging storage.
 STAGING = "async_forms"
-
-#: Bytes in a row. Far below max_allowed_packet (16 MiB by default on MariaDB), large enough that
-#: the cost of a row does not count.
-CHUNK_SIZE = 256 * 1024
 
 
 def staging_storage(using: str) -> Storage:
@@ -88,24 +84,24 @@ class DatabaseStorage(Storage):
             raise ValueError(
                 f"DatabaseStorage opens files for reading only, not with mode {mode!r}."
             )
-        raw = _ChunkReader(self._alias(), self._model, name, self.size(name))
-        return File(io.BufferedReader(raw, CHUNK_SIZE), name)
+        return DatabaseFile(self, name)
+
+    def _reader(self, name: str) -> io.BufferedReader:
+        raw = ChunkReader(self._alias(), self._model, name, self.size(name))
+        return io.BufferedReader(raw, CHUNK_SIZE)
 
     def _save(self, name: str, content: File[Any]) -> str:
-        connection = connections[self._alias()]
-        with transaction.atomic(using=connection.alias):
-            if _speaks_psycopg3(connection):
-                _write_chunks(connection, self._model, name, _pieces(content))
-            else:
-                for position, data in _pieces(content):
-                    chunk = self._model(name=name, position=position, data=data)
-                    chunk.save(using=connection.alias, force_insert=True)
+        write_chunks(self._alias(), self._model, name, content)
         return name
 
     def delete(self, name: str) -> None:
         if not name:
             raise ValueError("The name must be given to delete().")
-        self._chunks(name).delete()
+        delete_chunks(self._alias(), self._model, name)
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        longest = self._model._meta.get_field("name").max_length or 0
+        return super().get_available_name(name, min(max_length or longest, longest))
 
     def exists(self, name: str) -> bool:
         return self._chunks(name).filter(position=0).exists()
@@ -128,6 +124,8 @@ class DatabaseStorage(Storage):
         directories: set[str] = set()
         files: list[str] = []
         for name in names.iterator():
+            if not name.startswith(prefix):
+                continue  # SQLite takes upper and lower case for the same here.
             head, slash, _ = name.removeprefix(prefix).partition("/")
             if slash:
                 directories.add(head)
@@ -149,122 +147,18 @@ def _not_found(name: str) -> FileNotFoundError:
     return FileNotFoundError(f"DatabaseStorage has no file {name!r}.")
 
 
-def _pieces(content: File[Any]) -> Iterator[tuple[int, bytes]]:
-    """Yield (position, data) for the rows of ``content``; an empty file has one empty row."""
-    position = 0
-    for chunk in content.chunks(CHUNK_SIZE):
-        data = chunk.encode() if isinstance(chunk, str) else chunk
-        # An InMemoryUploadedFile is one chunk, whatever its size.
-        for start in range(0, len(data), CHUNK_SIZE):
-            piece = bytes(data[start : start + CHUNK_SIZE])
-            yield position, piece
-            position += len(piece)
-    if position == 0:
-        yield 0, b""
+class DatabaseFile(_File):
+    """A file of a ``DatabaseStorage``, open for reading; closed, it can be opened again."""
 
+    def __init__(self, storage: DatabaseStorage, name: str) -> None:
+        super().__init__(storage._reader(name), name)
+        self._storage = storage
 
-class _ChunkReader(io.RawIOBase):
-    """The bytes of one file, a row at a time."""
-
-    def __init__(self, using: str, model: type[StoredChunk], name: str, size: int) -> None:
-        self._using = using
-        self._model = model
-        self._name = name
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if start + offset < 0:
-            raise ValueError(f"Cannot seek to {start + offset} in {self._name!r}.")
-        self._position = start + offset
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        if self._position >= self._size:
-            return 0
-        first, data = self._row()
-        skipped = self._position - first
-        piece = memoryview(data)[skipped : skipped + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
-
-    def _row(self) -> tuple[int, Any]:
-        connection = connections[self._using]
-        row: tuple[int, Any] | None
-        if _speaks_psycopg3(connection):
-            row = _read_chunk(connection, self._model, self._name, self._position)
-        else:
-            row = (
-                self._model._base_manager.using(self._using)
-                .filter(name=self._name, position__lte=self._position)
-                .order_by("-position")
-                .values_list("position", "data")
-                .first()
-            )
-        if row is None or row[0] + len(row[1]) <= self._position:
-            raise FileNotFoundError(f"DatabaseStorage lost {self._name!r} while it was read.")
-        return row
-
-
-# Django's psycopg cursor sends and receives bytea as escaped text, twice its size and parsed again.
-# Binary parameters and results, in the same transaction, are three times as fast (docs/design.rst).
-
-
-def _speaks_psycopg3(connection: BaseDatabaseWrapper) -> bool:
-    if connection.vendor != "postgresql":
-        return False
-    from django.db.backends.postgresql.psycopg_any import is_psycopg3
-
-    return bool(is_psycopg3)
-
-
-@contextmanager
-def _binary_cursor(connection: BaseDatabaseWrapper) -> Iterator[Any]:
-    from psycopg import Cursor
-
-    connection.ensure_connection()
-    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
-        yield cursor
-
-
-def _write_chunks(
-    connection: BaseDatabaseWrapper,
-    model: type[StoredChunk],
-    name: str,
-    pieces: Iterator[tuple[int, bytes]],
-) -> None:
-    table = connection.ops.quote_name(model._meta.db_table)
-    with _binary_cursor(connection) as cursor:
-        for piece in pieces:
-            cursor.execute(
-                f"INSERT INTO {table} (name, position, data) VALUES (%s, %s, %b)", (name, *piece)
-            )
-
-
-def _read_chunk(
-    connection: BaseDatabaseWrapper, model: type[StoredChunk], name: str, position: int
-) -> tuple[int, bytes] | None:
-    table = connection.ops.quote_name(model._meta.db_table)
-    with _binary_cursor(connection) as cursor:
-        cursor.execute(
-            f"SELECT position, data FROM {table} WHERE name = %s AND position <= %s"
-            " ORDER BY position DESC LIMIT 1",
-            (name, position),
-            binary=True,
-        )
-        row: tuple[int, bytes] | None = cursor.fetchone()
-    return row
+    def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> DatabaseFile:
+        if self.closed:
+            self.file = self._storage._reader(str(self.name))
+        self.seek(0)
+        return self
 
 
 class LentFile(_File):
@@ -327,6 +221,8 @@ class StagingFileSystemStorage(FileSystemStorage):
             raise
         except OSError:
             return None
+        # As new: recovery must not take the link for one that was left behind long ago.
+        os.utime(link)
         return LentFile(link)
 
     def _save(self, name: str, content: File[Any]) -> str:

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from celery import shared_task
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 from django.utils.connection import ConnectionDoesNotExist
 
 from . import recovery
@@ -50,7 +50,7 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
     try:
         upload = Upload.objects.using(alias).start(key)
         pause = None if upload is None else _attempt(upload)
-    except DatabaseError as error:
+    except Error as error:
         # Not even the journal can be written: Celery counts the attempts meanwhile.
         raise self.retry(exc=error, countdown=pause_after(self.request.retries + 1)) from error
     if pause is not None:
@@ -83,4 +83,7 @@ def recover_uploads(using: str | None = None) -> None:
     with a file field is kept. See ``recovery.recover`` for what it does.
     """
     for alias in [using] if using else recovery.databases():
-        recovery.recover(alias)
+        try:
+            recovery.recover(alias)
+        except Error:
+            logger.exception("Database %s: not recovered.", alias)

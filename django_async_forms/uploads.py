@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import logging
 import tempfile
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.uploadedfile import (
     InMemoryUploadedFile,
@@ -17,6 +19,7 @@ from django.core.files.uploadedfile import (
     TemporaryUploadedFile,
     UploadedFile,
 )
+from django.core.files.utils import validate_file_name
 from django.db import router, transaction
 from django.db.models import FileField, ImageField, Model
 from django.db.models.signals import post_delete
@@ -57,12 +60,13 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
             return redirect(profile)
 
     ``instance`` must be saved already. ``field_name`` is a file field of its model. Left out, it
-    is the upload's own ``field_name`` if the model has a file field of that name, else the model's
-    only image field. An upload that is still owed to the same field is superseded.
+    is the upload's own ``field_name`` if the model has a file field of that name (Django tells it
+    to uploads in memory only), else the model's only image field. An upload that is still owed to
+    the same field is superseded.
 
     Raises ``ValueError`` for an instance that is not saved, for a file without a name, and where
     the field is left out and cannot be told; ``FieldDoesNotExist`` for a name that is no file field
-    of the model.
+    of the model; ``SuspiciousFileOperation`` for a file whose name no storage takes.
     """
     if instance._state.adding or instance.pk is None:
         raise ValueError(
@@ -88,7 +92,7 @@ def _guess_field_name(uploaded: File[Any], instance: Model) -> str:
     raise ValueError(
         f"save_image() cannot tell for which field of {instance._meta.label} {uploaded.name!r} is: "
         f"its image fields are {', '.join(field.name for field in images) or 'none'}. "
-        "Pass field_name."
+        "Pass field_name: an upload that came through a temporary file does not know its field."
     )
 
 
@@ -98,20 +102,24 @@ def hand_over(
     uploaded: File[Any],
     *,
     using: str,
+    name: str | None = None,
     upload_id: uuid.UUID | None = None,
     is_new: bool = False,
 ) -> Upload:
     """
     Stage ``uploaded`` and note that it is owed to ``field`` of ``instance``; send it on commit.
 
-    The transaction that is open must hold the instance's row. ``is_new`` says that the instance
+    The transaction that is open must hold the instance's row. ``name`` is what the field makes the
+    file's name from, the uploaded file's own name if left out. ``is_new`` says that the instance
     was made in it, so nothing can be owed to it yet.
     """
-    if not uploaded.name:
+    name = name or uploaded.name
+    if not name:
         raise ValueError(
             f"The file for {field} has no name. Give it one, such as "
             'ContentFile(data, name="photo.jpg").'
         )
+    validate_file_name(name, allow_relative_path=True)
     data, content = deconstruct(uploaded)
     now = timezone.now()
     upload_id = upload_id or uuid.uuid4()
@@ -120,6 +128,7 @@ def hand_over(
         model=instance._meta.label_lower,
         object_pk=field.model._meta.pk.value_to_string(instance),
         field_name=field.name,
+        name=name,
         file=data,
         # By the id, never by the name that a client chose; by database, so that recovery can tell
         # what is owned; in folders of a size that can be listed.
@@ -139,7 +148,7 @@ def hand_over(
             older.exclude(pk=upload.pk).discard()
         transaction.on_commit(partial(send, upload), using=using, robust=True)
     logger.info("Upload %s: staged for %s.", upload.pk, field)
-    logger.debug("Upload %s: the file is %r.", upload.pk, data["name"])
+    logger.debug("Upload %s: the file is %r.", upload.pk, name)
     return upload
 
 
@@ -150,11 +159,23 @@ def discard_on_delete(model: type[Model]) -> None:
     A worker would find it gone, but a primary key can be used again, and what was owed to the old
     instance must not appear on the new one.
     """
-    post_delete.connect(_discard_owed, sender=model, dispatch_uid="django_async_forms")
+    for owner in {field.model for field in file_fields(model)}:
+        for sender in (owner, *_proxies(owner)):
+            post_delete.connect(_discard_owed, sender=sender, dispatch_uid="django_async_forms")
 
 
-def _discard_owed(instance: Model, using: str, **kwargs: Any) -> None:
-    Upload.objects.using(using).for_instance(instance).discard()
+def _proxies(model: type[Model]) -> Iterator[type[Model]]:
+    for subclass in model.__subclasses__():
+        if subclass._meta.proxy:
+            yield subclass
+            yield from _proxies(subclass)
+
+
+def _discard_owed(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+    # A parent's row may outlive its child's (keep_parents), and tells of itself when it does not.
+    for field in file_fields(sender):
+        if field.model is sender._meta.concrete_model:
+            Upload.objects.using(using).for_instance(instance, field.name).discard()
 
 
 def deconstruct(uploaded: File[Any]) -> tuple[dict[str, Any], File[Any]]:
@@ -176,9 +197,8 @@ def deconstruct(uploaded: File[Any]) -> tuple[dict[str, Any], File[Any]]:
         "class": cls.__name__,
         "name": uploaded.name,
         "size": uploaded.size,
-        "field_name": getattr(uploaded, "field_name", None),
     }
-    for key in ("content_type", "charset", "content_type_extra"):
+    for key in ("content_type", "charset", "content_type_extra", "field_name"):
         data[key] = _to_json(getattr(uploaded, key, None), key)
     return data, uploaded
 
@@ -188,25 +208,23 @@ def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
     Put an uploaded file together again, from what ``deconstruct`` returned.
 
     It has the path of ``content`` if that has one to give away (``temporary_file_path``). Else the
-    content is copied in chunks, into a temporary file, or into memory while it is no longer than
-    ``FILE_UPLOAD_MAX_MEMORY_SIZE``.
+    content is copied in chunks into a temporary file, or into memory if that is where it was.
 
     Raises ``ValueError`` for data that ``deconstruct`` did not make, and Django's
     ``SuspiciousFileOperation`` for a name that is no file's name.
     """
     try:
         cls = FILE_CLASSES[data["class"]]
-        name, size, field_name = (
-            _expect(data[key], kind)
-            for key, kind in (("name", str), ("size", int), ("field_name", str))
-        )
-        content_type, charset, extra = (
-            _from_json(data[key]) for key in ("content_type", "charset", "content_type_extra")
+        name, size = _expect(data["name"], str), _expect(data["size"], int)
+        content_type, charset, extra, field_name = (
+            _from_json(data[key])
+            for key in ("content_type", "charset", "content_type_extra", "field_name")
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"This describes no uploaded file: {data!r} ({error!r}).") from error
     if cls is TemporaryUploadedFile and not hasattr(content, "temporary_file_path"):
-        return _filled(TemporaryUploadedFile(name, content_type, size, charset, extra), content)
+        temporary = TemporaryUploadedFile(name, content_type, size, charset, extra)
+        return _filled(temporary, content)  # type: ignore[no-any-return]
     # All of it before the final storage is asked to take any of it: staged bytes are removed at any
     # moment, by an upload that supersedes this one, and half a file would be left there then.
     if cls is ContentFile:
@@ -221,15 +239,20 @@ def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
         uploaded.field_name = field_name
     if hasattr(content, "temporary_file_path"):
         uploaded.file = content
+    elif issubclass(cls, InMemoryUploadedFile):
+        uploaded.file = io.BytesIO(content.read())
     else:
-        limit = settings.FILE_UPLOAD_MAX_MEMORY_SIZE
-        uploaded.file = _filled(File(tempfile.SpooledTemporaryFile(limit)), content)
+        uploaded.file = _filled(tempfile.TemporaryFile(), content)
     return uploaded  # type: ignore[no-any-return]
 
 
-def _filled(empty: File[Any], content: File[Any]) -> File[Any]:
-    for chunk in content.chunks():
-        empty.write(chunk)
+def _filled(empty: Any, content: File[Any]) -> Any:
+    try:
+        for chunk in content.chunks():
+            empty.write(chunk)
+    except BaseException:
+        empty.close()
+        raise
     empty.seek(0)
     return empty
 
@@ -243,12 +266,17 @@ def _expect(value: Any, kind: type) -> Any:
 def _to_json(value: Any, where: str) -> Any:
     """Return ``value`` as JSON can carry it. Django's parameters of a content type are bytes."""
     if isinstance(value, bytes):
-        return {"latin-1": value.decode("latin-1")}
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, str):
+        # PostgreSQL's JSON has no NUL, no encoding has half a character, and clients send both.
+        if value.isprintable():
+            return value
+        return {"text": base64.b64encode(value.encode(errors="surrogatepass")).decode()}
     if isinstance(value, dict):
         return {"dict": [[_to_json(k, where), _to_json(v, where)] for k, v in value.items()]}
     if isinstance(value, (list, tuple)):
         return [_to_json(item, where) for item in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if value is None or isinstance(value, (int, float)):
         return value
     raise TypeError(f"The upload's {where} holds {value!r}, which JSON cannot carry.")
 
@@ -260,4 +288,6 @@ def _from_json(value: Any) -> Any:
         return value
     if "dict" in value:
         return {_from_json(k): _from_json(v) for k, v in value["dict"]}
-    return value["latin-1"].encode("latin-1")
+    if "text" in value:
+        return base64.b64decode(value["text"]).decode(errors="surrogatepass")
+    return base64.b64decode(value["bytes"])

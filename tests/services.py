@@ -1,11 +1,10 @@
 """
 The database servers and message brokers that tests run against: which are there, and where.
 
-``python -m tests.services NAME`` tells whether a database server can be used: it exits with 0, or
-prints why not and exits with 1 (there is no such server) or 2 (there is, but no driver for it).
+``python -m tests.services NAME`` tells whether one can be used: it exits with 0, or prints why not
+and exits with 1 (there is no such server) or 2 (there is, but no driver for it).
 """
 
-import importlib
 import json
 import os
 import shutil
@@ -14,8 +13,13 @@ import sys
 import tempfile
 import uuid
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
+from kombu import Connection
+from redis import Redis
 
 #: Set by ``tests/run --require-services``: what is missing is a failure then, no reason to skip.
 REQUIRED = "TEST_REQUIRE_SERVICES" in os.environ
@@ -37,12 +41,26 @@ def is_listening(host, port):
     return True
 
 
-def why_no_broker(name):
+def why_not(name):
     """Return why the tests cannot use a broker, or None if they can."""
     url = urlsplit(BROKERS[name])
     if url.hostname and not is_listening(url.hostname, url.port):
-        return f"no {name} at {url.hostname}:{url.port}"
+        return f"nothing listens at {url.hostname}:{url.port}"
     return None
+
+
+def need_broker(name):
+    """Skip the test, or fail it if services are required, unless the broker is there."""
+    reason = why_not(name)
+    if reason:
+        miss(f"{name}: {reason}")
+
+
+def miss(reason):
+    """Skip the test, or fail it if services are required."""
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @dataclass(frozen=True)
@@ -54,11 +72,8 @@ class Broker:
     """
 
     name: str
+    url: str
     queue: str = field(default_factory=lambda: f"async_forms_{uuid.uuid4().hex[:12]}")
-
-    @property
-    def url(self):
-        return BROKERS[self.name]
 
     @property
     def folder(self):
@@ -87,55 +102,57 @@ class Broker:
             "TEST_QUEUE": self.queue,
         }
 
+    def connection(self):
+        """Return a connection of kombu's, for tests that look at messages."""
+        return Connection(self.url, transport_options=self.options)
+
     def remove(self):
         """Remove the queue and all that came with it."""
         if self.name == "filesystem":
             shutil.rmtree(self.folder, ignore_errors=True)
         elif self.name == "redis":
-            from redis import Redis
-
             with Redis.from_url(self.url) as redis:
                 for key in redis.scan_iter(f"{self.queue}:*"):
                     redis.delete(key)
         else:
-            from kombu import Connection
-
-            with Connection(self.url) as connection:
+            with self.connection() as connection:
                 connection.default_channel.queue_delete(self.queue)
                 connection.default_channel.exchange_delete(self.queue)
 
 
-def why_no_database(name):
-    """Return why the tests cannot use a database server, or None if they can, and an exit code."""
+#: Of each database server: its driver, and what its variables in the environment begin with.
+DRIVERS = {"postgresql": ("psycopg", "PG", 5432), "mariadb": ("MySQLdb", "MYSQL_", 3306)}
+
+
+def main(name):
+    """Return why the tests cannot use a service, or None if they can, and an exit code."""
+    if name in BROKERS:
+        reason = why_not(name)
+        return reason, int(bool(reason))
     if name == "sqlite":
         return None, 0
-    if name == "postgresql":
-        driver, host = "psycopg", os.environ.get("PGHOST", "127.0.0.1")
-        port = int(os.environ.get("PGPORT", 5432))
-    else:
-        driver, host, port = "MySQLdb", os.environ.get("MYSQL_HOST", "127.0.0.1"), 3306
+    driver, prefix, port = DRIVERS[name]
+    host = os.environ.get(f"{prefix}HOST", "127.0.0.1")
+    port = int(os.environ.get(f"{prefix}PORT", port))
     if not host.startswith("/") and not is_listening(host, port):
-        return f"no server at {host}:{port}", 1
-    try:
-        importlib.import_module(driver)
-    except ImportError as error:
-        return f"no driver: {error}", 2
-    import django
-    from django.db import connections
-
+        return f"nothing listens at {host}:{port}", 1
+    if find_spec(driver) is None:
+        return f"its driver {driver} is not installed", 2
     os.environ["TEST_DATABASE"] = name
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.project.settings"
+    import django
+    from django.db import Error, connections
+
     django.setup()
     try:
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except django.db.Error as error:
-        return f"the server at {host}:{port} refuses: {' '.join(str(error).split())}", 1
-    return None, 0
+        with connections["default"].cursor():
+            return None, 0
+    except Error as error:
+        return f"{host}:{port} refuses: {' '.join(str(error).split())}", 1
 
 
 if __name__ == "__main__":
-    reason, code = why_no_database(sys.argv[1])
+    reason, code = main(sys.argv[1])
     if reason:
         print(reason)
     sys.exit(code)

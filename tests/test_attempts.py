@@ -4,8 +4,10 @@ import logging
 import uuid
 
 import pytest
+from celery.exceptions import Retry
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
+from django.db import connection, connections
 from django.db.models.signals import post_save
 from django.utils import timezone
 
@@ -377,3 +379,62 @@ def test_a_pending_upload_is_left_alone_by_recovery_while_it_waits(photo, in_mem
     Upload.objects.start(upload.pk)
 
     assert Upload.objects.get().due_at > timezone.now()
+
+
+def test_an_error_that_no_database_can_hold_is_noted_as_well_as_it_can_be(photo, in_memory):
+    # Python's text may hold a byte of a file name that is no text, and NUL.
+    seen = []
+
+    def before(name):
+        seen.append(Upload.objects.get().error)
+        if len(seen) == 1:
+            raise OSError("no such file: \udcff\x00.jpg")
+
+    upload = save_image(in_memory(), photo)
+    behaviour["before"] = before
+
+    work_on(upload)
+
+    assert "no such file" in seen[1]
+    photo.refresh_from_db()
+    assert photo.image
+
+
+@pytest.fixture
+def broker_name():
+    """The broker whose messages a test can look at without a server: a folder."""
+    return "filesystem"
+
+
+def lose_connection():
+    """End the connection of this process to the database, as a server does that is restarted."""
+    if connection.vendor == "sqlite":
+        connection.connection.close()  # There is no server to do it.
+        return
+    own, end = {
+        "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
+        "mysql": ("SELECT CONNECTION_ID()", "KILL %s"),
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(own)
+        (own_id,) = cursor.fetchone()
+    with connections["other"].cursor() as cursor:
+        cursor.execute(end, [own_id])
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_connection_that_is_lost_is_tried_again(photo, in_memory, broker):
+    upload = save_image(in_memory(), photo)
+    behaviour["before"] = lambda name: lose_connection()
+
+    # As a worker runs it: without a broker, Celery would retry on the connection that is lost.
+    arguments = [str(upload.pk), "default"]
+    save_image_task.push_request(args=arguments, kwargs={}, called_directly=False)
+    try:
+        with pytest.raises(Retry):
+            save_image_task.run(*arguments)
+    finally:
+        save_image_task.pop_request()
+        connection.close()
+
+    assert Upload.objects.pending().get() == upload

@@ -2,17 +2,21 @@
 
 import io
 import tracemalloc
+from contextlib import contextmanager
 
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models.signals import post_delete
 from django.utils import timezone
 from PIL import Image
 
+from django_async_forms.chunks import CHUNK_SIZE
 from django_async_forms.models import StoredChunk
-from django_async_forms.storage import CHUNK_SIZE, DatabaseStorage
+from django_async_forms.storage import DatabaseStorage
 from tests import pictures
+from tests.project.models import Measured
 
 pytestmark = pytest.mark.django_db
 
@@ -156,6 +160,13 @@ def test_a_folder_lists_its_folders_and_its_files(storage):
     assert storage.listdir("nowhere") == ([], [])
 
 
+def test_folders_that_differ_in_case_are_two_folders(storage):
+    storage.save("a/one.bin", ContentFile(b"data"))
+    storage.save("A/two.bin", ContentFile(b"data"))
+
+    assert storage.listdir("a") == ([], ["one.bin"])
+
+
 def test_the_times_of_a_file_are_when_it_was_saved(storage):
     before = timezone.now()
     name = storage.save("file.bin", ContentFile(b"data"))
@@ -206,3 +217,135 @@ def test_a_large_file_is_never_in_memory_as_a_whole(storage, tmp_path):
         tracemalloc.stop()
 
     assert peak < size / 4
+
+
+def test_an_image_field_can_use_it(settings, in_memory):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "django_async_forms.storage.DatabaseStorage"},
+    }
+    data = pictures.jpeg(40, 30)
+    Measured.objects.create(title="Dune", image=in_memory(data=data))
+
+    measured = Measured.objects.get()
+
+    assert (measured.image.width, measured.image.height) == (40, 30)
+    for _ in range(2):
+        with measured.image.open() as file:
+            assert file.read() == data
+    measured.image.delete()
+    assert not StoredChunk.objects.exists()
+
+
+def test_a_folder_is_told_from_another_in_a_different_case(storage):
+    storage.save("Dunes/one.bin", ContentFile(b"data"))
+    storage.save("dunes/two.bin", ContentFile(b"data"))
+
+    assert storage.listdir("dunes") == ([], ["two.bin"])
+    assert storage.listdir("") == (["Dunes", "dunes"], [])
+
+
+def test_a_folder_may_be_named_like_a_pattern(storage):
+    storage.save("a%_/one.bin", ContentFile(b"data"))
+    storage.save("abc/two.bin", ContentFile(b"data"))
+
+    assert storage.listdir("a%_") == ([], ["one.bin"])
+
+
+def test_a_name_is_no_longer_than_it_may_be(storage):
+    names = [storage.save(f"a/{'x' * 50}.jpg", ContentFile(b"data"), max_length=40) for _ in "ab"]
+
+    assert len(set(names)) == 2
+    for name in names:
+        assert len(name) <= 40
+        assert name.startswith("a/x")
+        assert name.endswith(".jpg")
+
+
+def test_a_name_that_is_too_long_for_the_table_is_shortened(storage):
+    name = storage.save(f"a/{'x' * 300}.jpg", ContentFile(b"data"))
+
+    assert len(name) <= 255
+    assert name.endswith(".jpg")
+    assert content_of(storage, name) == b"data"
+
+
+def test_times_are_aware_with_time_zones(storage):
+    name = storage.save("file.bin", ContentFile(b"data"))
+
+    assert timezone.is_aware(storage.get_created_time(name))
+    assert timezone.is_aware(storage.get_modified_time(name))
+
+
+def test_times_are_local_and_naive_without_time_zones(storage, settings):
+    settings.TIME_ZONE = "Asia/Tokyo"
+    settings.USE_TZ = False
+
+    name = storage.save("file.bin", ContentFile(b"data"))
+
+    saved_at = storage.get_created_time(name)
+    assert timezone.is_naive(saved_at)
+    assert abs(saved_at - timezone.now()).total_seconds() < 60
+
+
+def test_times_do_not_depend_on_the_time_zone_of_the_server(storage):
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET time_zone = '+05:00'")
+    try:
+        name = storage.save("file.bin", ContentFile(b"data"))
+    finally:
+        if connection.vendor == "mysql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET time_zone = DEFAULT")
+
+    assert abs(storage.get_created_time(name) - timezone.now()).total_seconds() < 60
+
+
+@contextmanager
+def measured_memory():
+    """Yield a function that tells the most memory that was in use since then."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+LARGE = 16 * 1024 * 1024
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A file that is large."""
+    with (tmp_path / "large.bin").open("wb+") as file:
+        file.truncate(LARGE)
+        yield File(file)
+
+
+def test_a_large_file_is_not_in_memory_with_debug_either(storage, large):
+    connection.force_debug_cursor = True  # As with DEBUG, which tests do not have.
+    try:
+        with measured_memory() as peak:
+            name = storage.save("large.bin", large)
+            with storage.open(name) as file:
+                assert sum(len(chunk) for chunk in file.chunks()) == LARGE
+            assert peak() < LARGE / 4
+    finally:
+        connection.force_debug_cursor = False
+
+
+def test_a_large_file_is_not_read_to_be_deleted(storage, large):
+    name = storage.save("large.bin", large)
+
+    def audit(**kwargs):
+        """Like an app that writes down whatever is deleted."""
+
+    post_delete.connect(audit)
+    try:
+        with measured_memory() as peak:
+            storage.delete(name)
+            assert peak() < LARGE / 4
+    finally:
+        post_delete.disconnect(audit)
+    assert not storage.exists(name)

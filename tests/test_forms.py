@@ -58,3 +58,22 @@ def test_an_image_that_is_not_owed_is_asked_for():
     form = PhotoForm({"title": "Arrakis"}, instance=photo)
 
     assert form.errors["image"] == ["This field is required."]
+
+
+def test_a_new_image_is_validated_by_its_model_field_and_one_that_stays_is_not(in_memory):
+    photo = Photo.objects.create(title="Dune", image="photos/dune.jpg")
+    refused = []
+
+    def refuse(file):
+        refused.append(file.name)
+        raise forms.ValidationError("Not this one.")
+
+    field = Photo._meta.get_field("image")
+    field.validators.append(refuse)
+    try:
+        assert PhotoForm({"title": "Arrakis"}, instance=photo).is_valid()
+        form = PhotoForm({"title": "Arrakis"}, {"image": in_memory("new.jpg")}, instance=photo)
+        assert form.errors == {"image": ["Not this one."]}
+    finally:
+        field.validators.remove(refuse)
+    assert set(refused) == {"new.jpg"}

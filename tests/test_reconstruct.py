@@ -129,8 +129,8 @@ GOOD = deconstruct(SimpleUploadedFile("a.jpg", DATA))[0]
         {**GOOD, "content_type_extra": {"unknown": 1}},
         {**GOOD, "content_type_extra": {"dict": [[1]]}},
         {**GOOD, "content_type_extra": {"dict": 5}},
-        {**GOOD, "charset": {"latin-1": 7}},
-        {**GOOD, "charset": {"latin-1": "€"}},
+        {**GOOD, "charset": {"bytes": 7}},
+        {**GOOD, "charset": {"text": "€"}},
         {**GOOD, "name": 7},
         {**GOOD, "size": "7"},
     ],
@@ -144,3 +144,24 @@ def test_data_that_describes_no_file_is_refused(data):
 def test_a_name_that_is_no_files_name_is_refused():
     with pytest.raises(SuspiciousFileOperation):
         reconstruct({**GOOD, "name": ".."}, File(io.BytesIO(DATA)))
+
+
+@pytest.mark.parametrize("cls", [TemporaryUploadedFile, UploadedFile])
+def test_a_copy_that_fails_half_way_is_removed_at_once(cls, tmp_path, settings):
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+
+    class Broken(File):
+        def chunks(self, chunk_size=None):
+            yield b"half"
+            raise OSError("the staging storage is away")
+
+    with MAKERS[cls]() as uploaded:
+        data, _ = deconstruct(uploaded)
+    before = list(tmp_path.iterdir())
+
+    with pytest.raises(OSError, match="is away") as caught:
+        reconstruct(data, Broken(io.BytesIO(), "staged"))
+
+    # What the traceback still holds is not removed by the garbage collector.
+    assert caught.traceback
+    assert list(tmp_path.iterdir()) == before

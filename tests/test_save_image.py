@@ -1,15 +1,15 @@
 """``save_image``: the function of 2013, for views that use no form mixin."""
 
 import pytest
-from django.core.exceptions import FieldDoesNotExist
-from django.core.files.base import ContentFile
+from django.core.exceptions import FieldDoesNotExist, SuspiciousFileOperation
+from django.core.files.base import ContentFile, File
 from django.db import transaction
 
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
-from django_async_forms.uploads import save_image
+from django_async_forms.uploads import reconstruct, save_image
 from tests import pictures
-from tests.project.models import Document, Elsewhere, Measured, Photo, Restaurant, Slugged
+from tests.project.models import Coded, Document, Elsewhere, Measured, Photo, Restaurant, Slugged
 
 pytestmark = pytest.mark.django_db
 
@@ -163,3 +163,91 @@ def test_an_upload_is_kept_in_the_database_of_its_instance(in_memory):
     assert save_pending_uploads(using="other") == 1
     elsewhere.refresh_from_db()
     assert elsewhere.image.name == "elsewhere/dune.jpg"
+
+
+def test_keys_that_differ_in_case_only_are_two_instances(in_memory):
+    small, large = Coded.objects.create(code="a"), Coded.objects.create(code="A")
+
+    first = save_image(in_memory(), small)
+    second = save_image(in_memory(), large)
+
+    assert Upload.objects.for_instance(small).get() == first
+    assert Upload.objects.for_instance(large).get() == second
+
+
+def test_a_path_that_no_storage_takes_for_a_name_is_refused_at_once(photo, tmp_path):
+    path = tmp_path / "dune.jpg"
+    path.write_bytes(pictures.jpeg())
+
+    with path.open("rb") as file, pytest.raises(SuspiciousFileOperation, match=r"dune\.jpg"):
+        save_image(File(file), photo)
+
+    assert not Upload.objects.exists()
+
+
+def test_a_file_of_the_projects_own_can_be_given_another_name(photo, tmp_path):
+    data = pictures.jpeg()
+    (tmp_path / "dune.jpg").write_bytes(data)
+
+    with (tmp_path / "dune.jpg").open("rb") as file:
+        save_image(File(file, name="dune.jpg"), photo)
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+
+
+def test_an_image_can_be_copied_from_another_instance(photo, in_memory, staging):
+    data = pictures.jpeg()
+    photo.image.save("dune.jpg", pictures.as_file(data))
+    copy = Photo.objects.create(title="Copy")
+
+    with photo.image.open() as file:
+        save_image(File(file, name="copy.jpg"), copy)
+    save_pending_uploads()
+
+    copy.refresh_from_db()
+    assert copy.image.name == "photos/copy.jpg"
+    assert pictures.stored(copy.image) == data
+
+
+def test_a_content_type_that_a_database_may_not_like_is_kept(photo, rf, staging):
+    # Whoever posts writes these bytes.
+    body = (
+        b"--x\r\nContent-Disposition: form-data; name=image; filename=dune.jpg\r\n"
+        b"Content-Type: image/jpeg\x00; charset=x\x00; foo=a\x00b\r\n\r\n"
+        + pictures.jpeg()
+        + b"\r\n--x--\r\n"
+    )
+    request = rf.post("/", body, content_type="multipart/form-data; boundary=x")
+    uploaded = request.FILES["image"]
+    assert "\x00" in uploaded.content_type
+
+    upload = save_image(uploaded, photo)
+
+    with upload.open_staged() as staged, reconstruct(Upload.objects.get().file, staged) as rebuilt:
+        assert rebuilt.content_type == uploaded.content_type
+        assert rebuilt.content_type_extra == uploaded.content_type_extra
+
+
+def test_an_instance_that_was_deleted_is_refused(photo, in_memory):
+    photo.delete()
+
+    with pytest.raises(ValueError, match="Save the instance first"):
+        save_image(in_memory(), photo)
+
+
+def test_nothing_is_stored_for_an_instance_that_somebody_else_has_deleted(
+    photo, in_memory, media, staging, django_capture_on_commit_callbacks
+):
+    Photo.objects.filter(pk=photo.pk).delete()
+    with django_capture_on_commit_callbacks(execute=True):
+        upload = save_image(in_memory(), photo)
+
+        save_pending_uploads()
+
+    assert not Upload.objects.exists()
+    assert not Photo.objects.exists()
+    assert not media.exists()
+    with pytest.raises(FileNotFoundError):
+        upload.open_staged()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery, current_app
+from django.conf import settings
 from django.core.files.storage import storages
 from kombu import pools
 
@@ -62,8 +64,12 @@ def sending_to(url, **conf):
     """Have this process send its messages to another broker, as if it were configured to."""
     previous = current_app._get_current_object()
     app = Celery("tests.project")
-    app.config_from_object("django.conf:settings", namespace="CELERY")
-    app.conf.update(broker_url=url, **conf)
+    own = {
+        name.removeprefix("CELERY_").lower(): getattr(settings, name)
+        for name in dir(settings)
+        if name.startswith("CELERY_")
+    }
+    app.config_from_object({**own, "broker_transport_options": {}, "broker_url": url, **conf})
     app.set_default()
     try:
         yield app
@@ -72,6 +78,13 @@ def sending_to(url, **conf):
         previous.set_current()
         previous.set_default()
         pools.reset()
+
+
+def sending_to_broker(broker):
+    """Have this process send its messages to a broker that tests use."""
+    return sending_to(
+        broker.url, broker_transport_options=broker.options, task_default_queue=broker.queue
+    )
 
 
 class Worker:
@@ -102,7 +115,7 @@ class Worker:
                 command,
                 cwd=ROOT,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # It ends with this process, see witness.py.
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -129,25 +142,23 @@ class Worker:
         self._process.terminate()
         wait_until(lambda: "Warm shutdown" in self.text(), "the worker shuts down")
 
-    def stop(self):
-        """Let it finish what it is at, and wait until it has stopped."""
-        if self._process.poll() is None:
-            if "Warm shutdown" not in self.text():  # To ask twice would be to insist.
-                self.ask_to_stop()
-            try:
-                self._process.wait(DEADLINE)
-            finally:
-                self.kill()
+    def wait_until_stopped(self):
+        """Wait until it has stopped by itself."""
+        try:
+            assert self._process.wait(DEADLINE) == 0
+        finally:
+            self.kill()
 
     def kill(self):
         """Kill it and its children at once, as the machine might."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):  # It has ended already.
             os.killpg(self.group, signal.SIGKILL)
         self._process.wait(DEADLINE)
+        self._process.stdin.close()
 
 
 class Workers:
-    """Starts workers for one broker, and stops them all at the end."""
+    """Starts workers for one broker."""
 
     def __init__(self, broker, folder):
         self.broker = broker
@@ -160,19 +171,15 @@ class Workers:
         self._started.append(worker)
         return worker.wait_until_ready()
 
-    def stop(self):
+    def kill(self):
         for worker in self._started:
-            worker.stop()
+            worker.kill()
 
 
 @pytest.fixture(params=list(services.BROKERS))
 def broker_name(request):
     """The name of each broker that is there."""
-    reason = services.why_no_broker(request.param)
-    if reason and services.REQUIRED:
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
+    services.need_broker(request.param)
     return request.param
 
 
@@ -185,29 +192,21 @@ def asking_anew(monkeypatch):
 @pytest.fixture
 def broker(broker_name, asking_anew):
     """A queue of the test's own on each broker, which this process sends to."""
-    broker = services.Broker(broker_name)
-    with _sending_to(broker):
+    broker = services.Broker(broker_name, services.BROKERS[broker_name])
+    with sending_to_broker(broker):
         yield broker
     broker.remove()
 
 
-def _sending_to(broker):
-    return sending_to(
-        broker.url,
-        broker_transport_options=broker.options,
-        task_default_queue=broker.queue,
-    )
-
-
 @pytest.fixture
-def shared_folders(settings):
-    """What workers and the test both use: media, and staged files."""
+def shared_media(settings):
+    """The MEDIA_ROOT that workers have, empty."""
     settings.MEDIA_ROOT = settings.DATA / "media"
-    return settings.DATA
+    shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)
 
 
 @pytest.fixture
-def witness(shared_folders):
+def witness(shared_media):
     """What workers note, from now on."""
     witness = witness_module.witness()
     (witness.folder / "notes").unlink(missing_ok=True)
@@ -221,9 +220,7 @@ def workers(broker, witness, transactional_db, tmp_path):
     """Starts workers of the test's own, for the test's own queue: ``workers.start()``."""
     workers = Workers(broker, tmp_path)
     yield workers
-    for order in ("hold", "hold-stored"):
-        witness.withdraw(order)
-    workers.stop()
+    workers.kill()
     print(workers.log.read_text(errors="replace"))  # Shown when the test has failed.
 
 
@@ -233,7 +230,9 @@ def _long_running(django_db_setup, tmp_path_factory):
     running = {}
     yield running
     for workers in running.values():
-        workers.stop()
+        workers.worker.ask_to_stop()
+    for workers in running.values():
+        workers.worker.wait_until_stopped()
         workers.broker.remove()
 
 
@@ -250,12 +249,12 @@ def worker(_long_running, broker_name, staging, asking_anew, witness, settings, 
         }
     key = broker_name, staging
     if key not in _long_running:
-        broker = services.Broker(broker_name)
+        broker = services.Broker(broker_name, services.BROKERS[broker_name])
         _long_running[key] = Workers(broker, tmp_path_factory.mktemp("workers"))
         _long_running[key].worker = _long_running[key].start(staging=staging)
     workers = _long_running[key]
     before = workers.log.stat().st_size
-    with _sending_to(workers.broker):
+    with sending_to_broker(workers.broker):
         yield workers.worker
     with workers.log.open(errors="replace") as log:
         log.seek(before)

@@ -1,6 +1,5 @@
 import uuid
 
-import django.db.models.functions.datetime
 import django.utils.timezone
 from django.db import migrations, models
 
@@ -25,10 +24,7 @@ class Migration(migrations.Migration):
                 ("name", django_async_forms.models.BinaryCollationCharField(max_length=255)),
                 ("position", models.BigIntegerField()),
                 ("data", models.BinaryField()),
-                (
-                    "saved_at",
-                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
-                ),
+                ("saved_at", models.DateTimeField()),
             ],
             options={
                 "constraints": [
@@ -46,8 +42,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("model", models.CharField(max_length=201, verbose_name="model")),
-                ("object_pk", models.CharField(max_length=255, verbose_name="primary key")),
+                (
+                    "object_pk",
+                    django_async_forms.models.BinaryCollationCharField(
+                        max_length=255, verbose_name="primary key"
+                    ),
+                ),
                 ("field_name", models.CharField(max_length=100, verbose_name="field")),
+                ("name", models.TextField(verbose_name="file name")),
                 ("file", models.JSONField(verbose_name="file")),
                 ("staged", models.CharField(max_length=255, verbose_name="staged as")),
                 (

@@ -4,6 +4,8 @@ import os
 
 from celery import Celery
 
+from . import broker  # noqa: F401
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
 
 app = Celery("tests.project")

@@ -2,6 +2,8 @@
 
 import uuid
 
+from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import models
 from django.urls import reverse
@@ -158,3 +160,45 @@ class Triptych(models.Model):
     left = models.ImageField(upload_to="triptychs", blank=True)
     middle = models.ImageField(upload_to="triptychs", blank=True)
     right = models.ImageField(upload_to="triptychs", blank=True)
+
+
+class Shelved(models.Model):
+    """A primary key of two columns."""
+
+    pk = models.CompositePrimaryKey("shelf", "position")
+    shelf = models.CharField(max_length=20)
+    position = models.PositiveIntegerField()
+    image = models.ImageField(upload_to="shelved", blank=True)
+
+
+class Retouched(Photo):
+    """Validation puts another image in the place of the one that was posted."""
+
+    class Meta:
+        proxy = True
+
+    def clean(self):
+        self.image = ContentFile(self.image.read()[::-1], name=f"retouched-{self.title}.jpg")
+
+
+class Coded(models.Model):
+    """A primary key in which "a" and "A" are two, as in short links."""
+
+    code = models.CharField(
+        primary_key=True,
+        max_length=20,
+        db_collation="utf8mb4_bin" if settings.DATABASE == "mariadb" else None,
+    )
+    image = models.ImageField(upload_to="coded", blank=True)
+
+
+class Statue(models.Model):
+    """Has no form of its own in the tests, only its proxy has."""
+
+    slug = models.SlugField(primary_key=True)
+    image = models.ImageField(upload_to="statues")
+
+
+class Bronze(Statue):
+    class Meta:
+        proxy = True

@@ -77,7 +77,9 @@ def _database(name):
         return {
             "ENGINE": "django.db.backends.mysql",
             "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
+            "PORT": os.environ.get("MYSQL_PORT", ""),
             "USER": os.environ.get("MYSQL_USER", "root"),
+            "PASSWORD": os.environ.get("MYSQL_PASSWORD", ""),
             "NAME": "test",
             "TEST": {"NAME": f"test_async_forms_{PREFIX}{name}", "CHARSET": "utf8mb4"},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -30,15 +31,32 @@ class Command(BaseCommand):
                 help="The alias of the database; all that uploads are kept in, if left out.",
             )
             if name in ("retry", "purge"):
-                command.add_argument("ids", nargs="*", metavar="id", help="Uploads, by their id.")
+                command.add_argument(
+                    "ids", nargs="*", type=uuid.UUID, metavar="id", help="Uploads, by their id."
+                )
                 command.add_argument("--all", action="store_true", help="All failed uploads.")
             if name == "list":
                 command.add_argument("--failed", action="store_true", help="Only failed ones.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         database = options["database"]
-        for using in [database] if database else recovery.databases():
+        databases = [database] if database else recovery.databases()
+        if "ids" in options:
+            self._check_choice(databases, options["ids"], options["all"])
+        for using in databases:
             getattr(self, f"handle_{options['what']}")(using, options)
+
+    def _check_choice(self, databases: list[str], ids: list[uuid.UUID], all_of_them: bool) -> None:
+        if bool(ids) == all_of_them:
+            raise CommandError("Name uploads by their id, or pass --all.")
+        known = {
+            key
+            for using in databases
+            for key in Upload.objects.using(using).failed().filter(pk__in=ids).values_list("pk")
+        }
+        for key in ids:
+            if (key,) not in known:
+                raise CommandError(f"No failed upload has the id {key}.")
 
     def handle_list(self, using: str, options: dict[str, Any]) -> None:
         uploads = Upload.objects.using(using).order_by("created_at")
@@ -65,11 +83,7 @@ class Command(BaseCommand):
 
     def _chosen(self, using: str, options: dict[str, Any]) -> UploadQuerySet:
         failed = Upload.objects.using(using).failed()
-        if options["all"]:
-            return failed
-        if not options["ids"]:
-            raise CommandError("Name uploads by their id, or pass --all.")
-        return failed.filter(pk__in=options["ids"])
+        return failed if options["all"] else failed.filter(pk__in=options["ids"])
 
     def _report(self, using: str, done: str, count: int) -> None:
         self.stdout.write(f"{using}: {count} {done}.")

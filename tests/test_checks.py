@@ -1,0 +1,601 @@
+"""The system checks: each way to misconfigure the package is told before an upload meets it."""
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from celery import Celery, current_app
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.sites import AdminSite
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.db import models
+from django.test.utils import isolate_apps
+from django.views.generic import CreateView, FormView
+
+from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
+from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView, AsyncImageViewMixin
+from tests.project.models import Album, Document, Photo
+
+# Django's own checks, which run beside ours, ask the databases what they can do.
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def own_classes():
+    """Forms and views are known as long as they live, so those of a test must end with it."""
+    yield
+    gc.collect()
+
+
+def found(number):
+    """Run the checks as Django does, and return the messages of one of ours."""
+    return [message for message in run_checks() if message.id == f"django_async_forms.{number}"]
+
+
+def stage(settings, backend, **options):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {"BACKEND": backend, "OPTIONS": options},
+    }
+
+
+FILES = "django_async_forms.storage.StagingFileSystemStorage"
+DATABASE = "django_async_forms.storage.DatabaseStorage"
+
+
+# ASYNC_FORMS
+
+
+def test_a_key_that_does_not_exist_is_found(settings):
+    settings.ASYNC_FORMS = {"MAX_TRIES": 3}
+
+    (message,) = found("E001")
+
+    assert "ASYNC_FORMS" in message.msg
+    assert "MAX_TRIES" in message.msg
+    assert "MAX_ATTEMPTS" in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("MAX_ATTEMPTS", 0),
+        ("MAX_ATTEMPTS", -1),
+        ("MAX_ATTEMPTS", True),
+        ("MAX_ATTEMPTS", None),
+        ("RETRY_PAUSE", "2"),
+        ("KEEP_FAILED", float("inf")),
+        ("KEEP_FAILED", 1e300),
+        ("RESEND_AFTER", float("nan")),
+        ("RECOVER_BATCH", 10.5),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_found(settings, key, value):
+    settings.ASYNC_FORMS = {key: value}
+
+    (message,) = found("E001")
+
+    assert f"ASYNC_FORMS['{key}']" in message.msg
+    assert repr(value) in message.msg
+
+
+@pytest.mark.parametrize("value", [None, ["MAX_ATTEMPTS"], "MAX_ATTEMPTS"])
+def test_async_forms_that_is_no_dict_is_found(settings, value):
+    settings.ASYNC_FORMS = value
+
+    (message,) = found("E001")
+
+    assert "ASYNC_FORMS" in message.msg
+    assert "dict" in message.msg
+
+
+def test_good_settings_are_left_alone(settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3, "RETRY_PAUSE": 0.5, "KEEP_FAILED": 3650 * 24 * 3600}
+
+    assert found("E001") == []
+
+
+# The staging storage
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [
+        ("project.storages.Missing", {}),
+        (FILES, {}),
+        (FILES, {"place": "/srv/staging"}),
+        (DATABASE, {"using": "nowhere"}),
+    ],
+    ids=["no such class", "no location", "no such option", "no such database"],
+)
+def test_a_staging_storage_that_cannot_be_used_is_found(settings, backend, options):
+    stage(settings, backend, **options)
+
+    (message,) = found("E002")
+
+    assert 'STORAGES["async_forms"]' in message.msg
+    assert message.hint
+
+
+def test_a_staging_storage_in_process_memory_is_found(settings):
+    stage(settings, "django.core.files.storage.InMemoryStorage")
+
+    (message,) = found("E003")
+
+    assert 'STORAGES["async_forms"]' in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize("setting", ["MEDIA_ROOT", "STATIC_ROOT"])
+@pytest.mark.parametrize("folder", ["", "staging", "a/b"])
+def test_a_staging_folder_that_is_public_is_found(settings, tmp_path, setting, folder):
+    setattr(settings, setting, tmp_path / "public")
+    stage(settings, FILES, location=tmp_path / "public" / folder)
+
+    (message,) = found("E004")
+
+    assert 'STORAGES["async_forms"]' in message.msg
+    assert setting in message.msg
+    assert str(tmp_path / "public" / folder) in message.msg
+    assert message.hint
+
+
+def test_a_staging_folder_that_is_public_through_a_link_is_found(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.MEDIA_ROOT.mkdir()
+    (tmp_path / "staging").symlink_to(settings.MEDIA_ROOT)
+    stage(settings, FILES, location=tmp_path / "staging")
+
+    assert found("E004")
+
+
+def test_a_plain_file_system_storage_that_is_left_at_media_root_is_found(settings):
+    stage(settings, "django.core.files.storage.FileSystemStorage")
+
+    assert found("E004")
+
+
+def test_a_staging_folder_in_the_folder_of_the_default_storage_is_found(settings, tmp_path):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "srv"},
+        },
+    }
+    stage(settings, FILES, location=tmp_path / "srv" / "staging")
+
+    (message,) = found("E004")
+
+    assert 'STORAGES["default"]' in message.msg
+
+
+def test_a_folder_beside_media_root_is_private(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path / "media"
+    stage(settings, FILES, location=tmp_path / "media-staging")
+
+    assert found("E004") == []
+
+
+def test_a_staging_folder_that_cannot_be_made_is_found(settings, tmp_path):
+    (tmp_path / "file").touch()
+    stage(settings, FILES, location=tmp_path / "file" / "staging")
+
+    (message,) = found("E005")
+
+    assert str(tmp_path / "file" / "staging") in message.msg
+    assert message.hint
+
+
+def test_a_staging_folder_that_others_may_enter_is_found(settings, tmp_path):
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "staging").chmod(0o755)
+    stage(settings, FILES, location=tmp_path / "staging")
+
+    (message,) = found("W006")
+
+    assert str(tmp_path / "staging") in message.msg
+    assert "0755" in message.msg
+    assert "chmod" in message.hint
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_a_private_staging_folder_is_left_alone(settings, tmp_path, is_made):
+    if is_made:
+        (tmp_path / "staging").mkdir(mode=0o700)
+    stage(settings, FILES, location=tmp_path / "staging")
+
+    assert not any(found(number) for number in ("E002", "E003", "E004", "E005", "W006"))
+
+
+def test_the_default_staging_storage_is_left_alone():
+    assert not any(found(number) for number in ("E002", "E003", "E004", "E005", "W006"))
+
+
+# Forms
+
+
+def about(form_class, number):
+    return [message for message in found(number) if message.obj is form_class]
+
+
+@pytest.mark.usefixtures("own_classes")
+def test_the_mixin_after_model_form_is_found():
+    class LateForm(forms.ModelForm, AsyncImageFormMixin):
+        class Meta:
+            model = Photo
+            fields = ["title", "image"]
+
+    (message,) = about(LateForm, "E007")
+
+    assert "LateForm" in message.msg
+    assert "first" in message.hint
+
+
+@pytest.mark.usefixtures("own_classes")
+@pytest.mark.parametrize("name", ["title", "imge"])
+def test_async_fields_that_are_no_file_fields_are_found(name):
+    class OddForm(AsyncImageModelForm):
+        async_fields = [name]
+
+        class Meta:
+            model = Photo
+            fields = ["title", "image"]
+
+    (message,) = about(OddForm, "E008")
+
+    assert "OddForm.async_fields" in message.msg
+    assert repr(name) in message.msg
+    assert "image" in message.msg
+    assert message.hint
+
+
+@pytest.mark.usefixtures("own_classes")
+def test_async_fields_that_the_form_leaves_out_are_found():
+    class PartialForm(AsyncImageModelForm):
+        async_fields = ["scan"]
+
+        class Meta:
+            model = Document
+            fields = ["title", "file"]
+
+    (message,) = about(PartialForm, "E009")
+
+    assert "PartialForm.async_fields" in message.msg
+    assert "'scan'" in message.msg
+    assert message.hint
+
+
+@pytest.mark.usefixtures("own_classes")
+def test_async_fields_that_are_one_string_are_found():
+    class StringForm(AsyncImageModelForm):
+        async_fields = "image"
+
+        class Meta:
+            model = Photo
+            fields = ["title", "image"]
+
+    messages = about(StringForm, "E008")
+
+    assert messages
+    assert "StringForm.async_fields" in messages[0].msg
+
+
+@pytest.mark.usefixtures("own_classes")
+def test_good_forms_are_left_alone():
+    class GoodForm(AsyncImageFormMixin, forms.ModelForm):
+        async_fields = ["file", "scan"]
+
+        class Meta:
+            model = Document
+            fields = ["title", "file", "scan"]
+
+    class WithoutModel(AsyncImageModelForm):
+        """What others are made from."""
+
+    for form_class in (GoodForm, WithoutModel):
+        assert not any(about(form_class, number) for number in ("E007", "E008", "E009"))
+
+
+# Models
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_unique_image_is_found():
+    class Unique(models.Model):
+        image = models.ImageField(unique=True)
+
+        class Meta:
+            app_label = "project"
+
+    class UniqueForm(AsyncImageModelForm):
+        class Meta:
+            model = Unique
+            fields = ["image"]
+
+    (message,) = about(Unique._meta.get_field("image"), "E010")
+
+    assert "Unique.image" in message.msg
+    assert message.hint
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_unique_image_that_is_saved_in_the_request_is_left_alone():
+    class Unique(models.Model):
+        image = models.ImageField(unique=True)
+        other = models.ImageField()
+
+        class Meta:
+            app_label = "project"
+
+    class OtherForm(AsyncImageModelForm):
+        async_fields = ["other"]
+
+        class Meta:
+            model = Unique
+            fields = ["image", "other"]
+
+    assert about(Unique._meta.get_field("image"), "E010") == []
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_model_that_only_the_admin_has_a_form_for_is_looked_at_too():
+    class Unique(models.Model):
+        image = models.ImageField(unique=True)
+
+        class Meta:
+            app_label = "project"
+
+    class UniqueAdmin(admin.ModelAdmin):
+        form = AsyncImageModelForm
+
+    site = AdminSite()
+    site.register(Unique, UniqueAdmin)
+
+    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_model_that_only_a_view_names_is_looked_at_too():
+    class Unique(models.Model):
+        image = models.ImageField(unique=True)
+
+        class Meta:
+            app_label = "project"
+
+    class UniqueView(AsyncImageCreateView):
+        model = Unique
+        fields = ["image"]
+
+    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_model_that_a_view_has_by_its_queryset_is_looked_at_too():
+    class Unique(models.Model):
+        image = models.ImageField(unique=True)
+
+        class Meta:
+            app_label = "project"
+
+    class UniqueView(AsyncImageUpdateView):
+        queryset = Unique._default_manager.all()
+        fields = ["image"]
+
+    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_model_that_a_form_view_has_by_its_form_is_looked_at_too():
+    class Unique(models.Model):
+        image = models.ImageField(unique=True)
+
+        class Meta:
+            app_label = "project"
+
+    class UniqueForm(forms.ModelForm):
+        class Meta:
+            model = Unique
+            fields = ["image"]
+
+    class UniqueView(AsyncImageViewMixin, FormView):
+        form_class = UniqueForm
+
+    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+
+
+@pytest.mark.usefixtures("own_classes")
+def test_a_view_whose_form_is_only_known_later_keeps_no_check_from_running():
+    class PlainForm(forms.Form):
+        image = forms.ImageField()
+
+    class PlainView(AsyncImageViewMixin, FormView):
+        form_class = PlainForm
+
+    class LaterView(AsyncImageViewMixin, FormView):
+        def get_form_class(self):
+            return PhotoForm
+
+    class NoView(AsyncImageViewMixin):
+        """What a project's own views are made from."""
+
+    assert [message for message in run_checks() if message.is_serious()] == []
+
+
+# Databases
+
+
+class PhotoForm(AsyncImageModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+class AlbumView(AsyncImageViewMixin, CreateView):
+    model = Album
+    fields = ["name", "cover"]
+
+
+class NoJournalElsewhere:
+    """Keeps this package's tables to the default database, and photos in the second."""
+
+    def db_for_write(self, model, **hints):
+        return "other" if model in (Photo, Album) else None
+
+    def allow_migrate(self, db, app_label, **hints):
+        return not (app_label == "django_async_forms" and db == "other")
+
+
+@pytest.mark.parametrize("model", [Photo, Album])
+def test_a_router_that_keeps_the_journal_off_a_database_is_found(settings, model):
+    settings.DATABASE_ROUTERS = ["tests.test_checks.NoJournalElsewhere"]
+
+    (message,) = about(model, "E011")
+
+    assert model._meta.label in message.msg
+    assert "'other'" in message.msg
+    assert "allow_migrate" in message.hint
+
+
+def test_a_router_that_lets_the_journal_in_is_left_alone():
+    assert found("E011") == []
+
+
+# Celery
+
+
+@pytest.fixture
+def celery_app():
+    """Have another Celery app for the time of the test."""
+    previous = current_app._get_current_object()
+    made = []
+
+    def make(*args, **kwargs):
+        app = Celery(*args, **kwargs)
+        made.append(app)
+        app.set_current()
+        app.set_default()
+        return app
+
+    yield make
+    for app in made:
+        app.close()
+    previous.set_current()
+    previous.set_default()
+
+
+def test_a_project_without_a_celery_app_is_found(celery_app):
+    celery_app()
+
+    (message,) = found("W013")
+
+    assert "No Celery app" in message.msg
+    assert "from .celery import app" in message.hint
+
+
+def test_a_broker_in_process_memory_is_found(celery_app):
+    celery_app("project", broker="memory://")
+
+    (message,) = found("W014")
+
+    assert "CELERY_BROKER_URL" in message.hint
+
+
+@pytest.mark.parametrize("accepted", [["pickle"], []])
+def test_workers_that_do_not_accept_json_are_found(celery_app, accepted):
+    celery_app("project").conf.accept_content = accepted
+
+    (message,) = found("E015")
+
+    assert "accept_content" in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize("accepted", [["json"], ["application/json"], ["pickle", "json"]])
+def test_a_good_celery_app_is_left_alone(celery_app, accepted):
+    celery_app("project", broker="redis://localhost").conf.accept_content = accepted
+
+    assert not any(found(number) for number in ("W013", "W014", "E015"))
+
+
+def test_eager_tasks_need_no_broker(celery_app):
+    celery_app("project", broker="memory://").conf.task_always_eager = True
+
+    assert not any(found(number) for number in ("W013", "W014", "E015"))
+
+
+# Templates
+
+
+def test_crispy_forms_that_is_not_installed_is_found(settings):
+    settings.INSTALLED_APPS = [
+        name for name in settings.INSTALLED_APPS if not name.startswith("crispy")
+    ]
+
+    (message,) = found("W016")
+
+    assert "crispy_forms" in message.msg
+    assert "INSTALLED_APPS" in message.hint
+
+
+def test_crispy_forms_that_is_installed_is_left_alone():
+    assert found("W016") == []
+
+
+# The test project, as its developer sees it
+
+
+def manage(tmp_path, *arguments):
+    """Run a management command on the test project, with empty databases of its own."""
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.project.settings",
+        "TEST_DATA": str(tmp_path),
+        "TEST_DATABASE": "sqlite",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "django", *arguments],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_table_that_is_missing_is_found(tmp_path):
+    out = manage(tmp_path, "check", "--database", "default").stderr
+
+    assert "django_async_forms.W012" in out
+    assert "project.Photo is written to the database 'default'" in out
+    assert "migrate --database default" in out
+
+
+def test_a_new_project_can_be_migrated_and_then_has_no_issues(tmp_path):
+    for database in ("default", "other"):
+        manage(tmp_path, "migrate", "--database", database)
+
+    out = manage(
+        tmp_path, "check", "--fail-level", "WARNING", "--database", "default", "--database", "other"
+    ).stdout
+
+    assert "no issues" in out
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_the_migrations_are_those_of_the_models():
+    call_command("makemigrations", "django_async_forms", "--check", "--dry-run")

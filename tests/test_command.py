@@ -1,0 +1,270 @@
+"""``manage.py async_uploads``: what is owed, and what an operator can do about it."""
+
+import uuid
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import Elsewhere, Photo
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+
+@pytest.fixture
+def broker_name():
+    """The broker whose messages a test can look at without a server: a folder."""
+    return "filesystem"
+
+
+@pytest.fixture(autouse=True)
+def queue(broker):
+    """A folder with what this process sends, which no worker takes away."""
+    return broker.folder
+
+
+@pytest.fixture
+def owe(in_memory):
+    """Have an image owed to a new photo; returns the upload."""
+
+    def make(title="Dune", **kwargs):
+        return save_image(in_memory(**kwargs), Photo.objects.create(title=title))
+
+    return make
+
+
+@pytest.fixture
+def owe_elsewhere(in_memory):
+    """Have an image owed in the second database; returns the upload."""
+
+    def make():
+        return save_image(in_memory("moon.jpg"), Elsewhere.objects.create(title="Moon"))
+
+    return make
+
+
+def fail(upload):
+    """Have an upload failed, as after its last attempt."""
+    Upload.objects.using(upload.using).filter(pk=upload.pk).update(
+        state=Upload.State.FAILED, attempts=12, error="OSError: no room"
+    )
+    return upload
+
+
+def run(*arguments):
+    """Run the command as an operator types it, and return what it prints."""
+    out = StringIO()
+    call_command("async_uploads", *[str(argument) for argument in arguments], stdout=out)
+    return out.getvalue()
+
+
+# list
+
+
+def test_list_prints_what_is_owed_in_all_databases_with_what_went_wrong(owe, owe_elsewhere):
+    pending, failed, elsewhere = owe(), fail(owe()), owe_elsewhere()
+
+    out = run("list")
+
+    lines = {line.split()[0]: line for line in out.splitlines() if not line.startswith(" ")}
+    assert set(lines) == {str(pending.pk), str(failed.pk), str(elsewhere.pk)}
+    assert "pending" in lines[str(pending.pk)]
+    assert "failed" in lines[str(failed.pk)]
+    assert "attempts 12" in lines[str(failed.pk)]
+    assert "moon.jpg" in lines[str(elsewhere.pk)]
+    assert "project.elsewhere" in lines[str(elsewhere.pk)]
+    assert out.count("OSError: no room") == 1
+
+
+def test_list_begins_with_the_oldest(owe):
+    uploads = [owe() for _ in range(3)]
+
+    out = run("list")
+
+    assert [line.split()[0] for line in out.splitlines()] == [str(upload.pk) for upload in uploads]
+
+
+def test_list_can_be_narrowed_to_what_has_failed(owe):
+    pending, failed = owe(), fail(owe())
+
+    out = run("list", "--failed")
+
+    assert str(failed.pk) in out
+    assert str(pending.pk) not in out
+
+
+def test_list_can_be_narrowed_to_a_database(owe, owe_elsewhere):
+    here, there = owe(), owe_elsewhere()
+
+    out = run("list", "--database", "other")
+
+    assert str(there.pk) in out
+    assert str(here.pk) not in out
+
+
+# retry
+
+
+def test_retry_sends_a_failed_upload_with_all_its_attempts_before_it(owe, in_memory):
+    data = pictures.jpeg()
+    failed, other = fail(owe(data=data)), fail(owe("Reef"))
+
+    assert "1 retried" in run("retry", failed.pk)
+
+    upload = Upload.objects.pending().get()
+    assert upload == failed
+    assert upload.attempts == 0
+    assert Upload.objects.failed().get() == other
+    save_image_task.apply(args=[str(failed.pk), "default"])
+    assert pictures.stored(Photo.objects.get(title="Dune").image) == data
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_what_is_retried_is_sent(owe, queue):
+    failed = fail(owe())
+    for message in queue.glob("*.msg"):
+        message.unlink()
+
+    run("retry", failed.pk)
+
+    assert len(list(queue.glob("*.msg"))) == 1
+
+
+def test_retry_finds_an_upload_in_whatever_database_it_is(owe_elsewhere):
+    failed = fail(owe_elsewhere())
+
+    run("retry", failed.pk)
+
+    assert Upload.objects.using("other").pending().get() == failed
+
+
+def test_retry_all_sends_all_that_have_failed(owe, owe_elsewhere):
+    for upload in (owe(), owe(), owe_elsewhere()):
+        fail(upload)
+
+    run("retry", "--all")
+
+    assert not Upload.objects.failed().exists()
+    assert not Upload.objects.using("other").failed().exists()
+
+
+def test_retry_all_can_be_narrowed_to_a_database(owe, owe_elsewhere):
+    here = fail(owe())
+    fail(owe_elsewhere())
+
+    run("retry", "--all", "--database", "other")
+
+    assert Upload.objects.failed().get() == here
+    assert Upload.objects.using("other").pending().exists()
+
+
+# purge
+
+
+def test_purge_gives_up_a_failed_upload_and_its_staged_bytes(owe):
+    failed, other = fail(owe()), fail(owe())
+
+    assert "1 purged" in run("purge", failed.pk)
+
+    assert Upload.objects.get() == other
+    assert not StoredChunk.objects.filter(name=failed.staged).exists()
+    assert StoredChunk.objects.filter(name=other.staged).exists()
+
+
+def test_purge_all_leaves_what_is_pending(owe):
+    pending = owe()
+    for upload in (owe(), owe()):
+        fail(upload)
+
+    assert "2 purged" in run("purge", "--all")
+
+    assert Upload.objects.get() == pending
+
+
+# recover
+
+
+def test_recover_brings_back_what_got_lost(owe, queue, settings):
+    settings.ASYNC_FORMS = {"RESEND_AFTER": 1e-6}
+    owe()
+
+    out = run("recover")
+
+    assert "default: 1 sent again, 0 discarded, 0 purged, 0 staged files removed." in out
+    assert "other: 0 sent again" in out
+    assert len(list(queue.glob("*.msg"))) == 1
+
+
+def test_recover_can_be_narrowed_to_a_database(owe, queue, settings):
+    settings.ASYNC_FORMS = {"RESEND_AFTER": 1e-6}
+    owe()
+
+    out = run("recover", "--database", "other")
+
+    assert "default" not in out
+    assert list(queue.glob("*.msg")) == []
+
+
+# What an operator gets wrong
+
+
+@pytest.mark.parametrize("what", ["retry", "purge"])
+def test_which_uploads_must_be_said(owe, what):
+    fail(owe())
+
+    with pytest.raises(CommandError, match="--all"):
+        run(what)
+
+    assert Upload.objects.failed().exists()
+
+
+@pytest.mark.parametrize("what", ["retry", "purge"])
+def test_what_is_no_id_is_named(owe, what):
+    fail(owe())
+
+    with pytest.raises(CommandError, match="dune"):
+        run(what, "dune")
+
+    assert Upload.objects.failed().exists()
+
+
+@pytest.mark.parametrize("what", ["retry", "purge"])
+def test_an_id_that_no_failed_upload_has_is_named(what):
+    unknown = uuid.uuid4()
+
+    with pytest.raises(CommandError, match=str(unknown)):
+        run(what, unknown)
+
+
+@pytest.mark.parametrize("what", ["retry", "purge"])
+def test_an_upload_that_is_pending_is_neither_retried_nor_purged(owe, what):
+    pending = owe()
+
+    with pytest.raises(CommandError, match=str(pending.pk)):
+        run(what, pending.pk)
+
+    assert Upload.objects.pending().get() == pending
+
+
+@pytest.mark.parametrize("what", ["retry", "purge"])
+def test_ids_and_all_do_not_go_together(owe, what):
+    one, other = fail(owe()), fail(owe())
+
+    with pytest.raises(CommandError):
+        run(what, one.pk, "--all")
+
+    assert set(Upload.objects.failed()) == {one, other}
+
+
+def test_what_to_do_must_be_said():
+    with pytest.raises(CommandError, match=r"list\|retry\|recover\|purge"):
+        run()
+
+
+def test_a_database_that_there_is_not_is_refused():
+    with pytest.raises(CommandError, match="nowhere"):
+        run("list", "--database", "nowhere")

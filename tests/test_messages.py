@@ -1,0 +1,119 @@
+"""What a broker gets to see of an upload: its id and its database, whatever the image weighs."""
+
+import base64
+import json
+
+import pytest
+from django import forms
+from redis import Redis
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from tests.project.models import Elsewhere, Photo
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+TITLE, FILE_NAME = "Our holidays", "grandmother at the sea.bmp"
+
+
+def large_image(pixels=4096):
+    """Return a picture of 50 MB, as one without compression is."""
+    header = b"BM" + (54 + 3 * pixels * pixels).to_bytes(4, "little") + bytes(4)
+    header += (54).to_bytes(4, "little") + (40).to_bytes(4, "little")
+    header += pixels.to_bytes(4, "little") * 2 + b"\x01\x00\x18\x00" + bytes(24)
+    return header + b"\x5a" * (3 * pixels * pixels)
+
+
+def post(model, uploaded):
+    form_class = forms.modelform_factory(model, AsyncImageModelForm, fields=["title", "image"])
+    form_class({"title": TITLE}, {"image": uploaded}).save()
+
+
+def in_the_broker(broker):
+    """Return all that the broker keeps of the only message in the queue, as bytes."""
+    if broker.name == "filesystem":
+        [file] = broker.folder.glob("*.msg")
+        return file.read_bytes()
+    if broker.name == "redis":
+        with Redis.from_url(broker.url) as redis:
+            [message] = redis.lrange(f"{broker.queue}:{broker.queue}", 0, -1)
+        return message
+    with broker.connection() as connection:
+        message = connection.default_channel.basic_get(broker.queue, no_ack=True)
+        assert connection.default_channel.basic_get(broker.queue) is None
+    # RabbitMQ keeps the same in less: a body as it is, and the rest in binary.
+    properties = dict(message.properties)
+    return json.dumps(
+        {
+            "body": base64.b64encode(message.body.encode()).decode(),
+            "content-type": properties.pop("content_type"),
+            "headers": properties.pop("application_headers"),
+            "properties": properties,
+        }
+    ).encode()
+
+
+def body_of(message):
+    """Return what the task is called with, from a message as a broker keeps it."""
+    return json.loads(base64.b64decode(json.loads(message)["body"]))
+
+
+def test_a_message_is_under_1_kib_for_an_upload_of_50_mb(broker, on_disk, media):
+    data = large_image()
+    assert len(data) > 50_000_000
+
+    post(Photo, on_disk(FILE_NAME, data))
+
+    assert len(in_the_broker(broker)) < 1024
+
+
+def test_a_message_is_under_1_kib_however_long_the_name_of_the_host(broker, in_memory, monkeypatch):
+    # What Celery notes of where a message is from; 63 characters are the most that Linux takes.
+    monkeypatch.setattr("celery.utils.nodenames.gethostname", lambda: "h" * 63)
+
+    post(Photo, in_memory())
+
+    assert len(in_the_broker(broker)) < 1024
+
+
+def test_a_message_holds_the_id_of_the_upload_and_its_database(broker, in_memory):
+    post(Elsewhere, in_memory(FILE_NAME))
+
+    arguments, keywords, _ = body_of(in_the_broker(broker))
+    assert arguments == [str(Upload.objects.using("other").get().pk), "other"]
+    assert keywords == {}
+
+
+def test_a_message_holds_nothing_of_what_the_user_sent(broker, in_memory):
+    post(Photo, in_memory(FILE_NAME))
+
+    message = in_the_broker(broker)
+    text = message.decode() + json.dumps(body_of(message))
+    assert "grandmother" not in text
+    assert "holidays" not in text
+    assert "image/jpeg" not in text
+
+
+def test_a_message_is_json(broker, in_memory):
+    post(Photo, in_memory())
+
+    message = json.loads(in_the_broker(broker))
+    assert message["content-type"] == "application/json"
+
+
+def test_a_message_goes_to_the_task_by_its_documented_name(broker, in_memory):
+    post(Photo, in_memory())
+
+    message = json.loads(in_the_broker(broker))
+    assert message["headers"]["task"] == "django_async_forms.save_image"
+
+
+def test_each_upload_has_a_message_of_its_own(broker, in_memory):
+    for _ in range(3):
+        post(Photo, in_memory())
+
+    with broker.connection() as connection:
+        queue = connection.SimpleQueue(broker.queue)
+        named = {queue.get(block=True, timeout=10).payload[0][0] for _ in range(3)}
+        queue.close()
+    assert named == {str(pk) for pk in Upload.objects.values_list("pk", flat=True)}

@@ -1,0 +1,644 @@
+"""``recover_uploads``: what got lost on the way comes back, and what is over goes."""
+
+import logging
+import os
+from datetime import timedelta
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.db import OperationalError, connection, connections
+from django.utils import timezone
+
+from django_async_forms import recovery
+from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.storage import DatabaseStorage, staging_storage
+from django_async_forms.tasks import recover_uploads, save_image_task
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import Elsewhere, Keyed, Photo
+from tests.worker import sending_to
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+DAY = 24 * 3600
+MONTH = 30 * DAY
+
+
+class Clock:
+    """The time that the process goes by, which stands still until it is put forward."""
+
+    def __init__(self):
+        self.now = timezone.now()
+
+    def forward(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(timezone, "now", lambda: clock.now)
+    return clock
+
+
+class Mailbox:
+    """A queue without a worker."""
+
+    def __init__(self, broker):
+        self._broker = broker
+
+    def take(self):
+        """
+        Take all messages out of the queue; return what each names: an id and a database.
+
+        Sorted, because a broker in a folder mixes up what it gets within one millisecond.
+        """
+        taken = []
+        with self._broker.connection() as connection:
+            while message := connection.default_channel.basic_get(self._broker.queue, no_ack=True):
+                arguments, _, _ = message.payload
+                taken.append(tuple(arguments))
+        return sorted(taken)
+
+
+@pytest.fixture
+def broker_name():
+    """The broker whose messages a test can look at without a server: a folder."""
+    return "filesystem"
+
+
+@pytest.fixture
+def mailbox(broker):
+    """The queue that this process sends to."""
+    return Mailbox(broker)
+
+
+@pytest.fixture
+def location(settings, tmp_path):
+    """The folder of the staging storage, which the settings name."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "staging"},
+        },
+    }
+    return tmp_path / "staging"
+
+
+@pytest.fixture
+def recover(django_capture_on_commit_callbacks):
+    """Run the task in this process, and what it leaves for the time after its commit."""
+
+    def run(**arguments):
+        with (
+            django_capture_on_commit_callbacks(using="default", execute=True),
+            django_capture_on_commit_callbacks(using="other", execute=True),
+        ):
+            recover_uploads(**arguments)
+
+    return run
+
+
+@pytest.fixture
+def owe(in_memory):
+    """Have an image owed to a new photo; returns the upload."""
+
+    def make(title="Dune"):
+        return save_image(in_memory(), Photo.objects.create(title=title))
+
+    return make
+
+
+def fail(upload):
+    """Have an upload failed just now, as after its last attempt."""
+    due_at = timezone.now() + timedelta(seconds=MONTH)
+    Upload.objects.filter(pk=upload.pk).update(
+        state=Upload.State.FAILED, error="OSError: no room", due_at=due_at
+    )
+    return upload
+
+
+def delete_past_django(model, database="default"):
+    """Delete all instances with SQL, as somebody else's program would: no signal is sent."""
+    table = connections[database].ops.quote_name(model._meta.db_table)
+    with connections[database].cursor() as cursor:
+        cursor.execute(f"DELETE FROM {table}")
+
+
+def names(*uploads):
+    return sorted((str(upload.pk), upload.using) for upload in uploads)
+
+
+def staged_files(location):
+    return sorted(str(path.relative_to(location)) for path in location.rglob("*") if path.is_file())
+
+
+# What is pending
+
+
+def test_an_upload_that_nothing_was_heard_of_for_a_while_is_sent_again(
+    owe, recover, clock, mailbox, staging
+):
+    upload = owe()
+    clock.forward(121)
+
+    recover()
+
+    assert mailbox.take() == names(upload)
+    assert Upload.objects.get().sent_at == clock.now
+
+
+def test_an_upload_is_not_sent_again_before_its_time(owe, recover, clock, mailbox):
+    owe()
+    clock.forward(119)
+
+    recover()
+
+    assert mailbox.take() == []
+
+
+def test_the_wait_is_what_the_project_says(owe, recover, clock, mailbox, settings):
+    settings.ASYNC_FORMS = {"RESEND_AFTER": 10}
+    upload = owe()
+    clock.forward(11)
+
+    recover()
+
+    assert mailbox.take() == names(upload)
+
+
+def test_the_wait_doubles_each_time(owe, recover, clock, mailbox):
+    owe()
+    sent_after = []
+    for minute in range(1, 61):
+        clock.forward(60)
+        recover()
+        if mailbox.take():
+            sent_after.append(minute)
+
+    assert sent_after == [2, 4, 8, 16, 32]
+
+
+def test_an_upload_that_a_worker_has_just_begun_is_left_to_it(owe, recover, clock, mailbox):
+    upload = owe()
+    clock.forward(119)
+    Upload.objects.start(upload.pk)
+    clock.forward(119)
+
+    recover()
+
+    assert mailbox.take() == []
+
+
+def test_an_upload_whose_worker_was_killed_is_sent_again(owe, recover, clock, mailbox):
+    upload = owe()
+    Upload.objects.start(upload.pk)
+    clock.forward(121)
+
+    recover()
+
+    assert mailbox.take() == names(upload)
+
+
+def test_the_longest_overdue_come_first_and_no_more_than_a_batch(
+    owe, recover, clock, mailbox, settings
+):
+    settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
+    uploads = []
+    for _ in range(3):
+        uploads.append(owe())
+        clock.forward(1)
+    clock.forward(121)
+
+    recover()
+    assert mailbox.take() == names(*uploads[:2])
+    recover()
+    assert mailbox.take() == names(uploads[2])
+
+
+def test_what_is_sent_again_is_saved(owe, recover, clock, mailbox, in_memory):
+    data = pictures.jpeg()
+    photo = Photo.objects.create(title="Dune")
+    save_image(in_memory(data=data), photo)
+    clock.forward(121)
+    recover()
+
+    for arguments in mailbox.take():
+        save_image_task.apply(args=arguments)
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+
+
+# The broker
+
+
+def test_while_the_broker_is_down_uploads_stay_due(owe, recover, clock, mailbox):
+    uploads = []
+    for _ in range(3):
+        uploads.append(owe())
+        clock.forward(1)
+    clock.forward(121)
+
+    with sending_to("amqp://127.0.0.1:1//"):
+        recover()
+    assert Upload.objects.pending().count() == 3
+
+    recover()
+    assert mailbox.take() == names(*uploads)
+
+
+def test_a_broker_that_is_down_is_asked_once_in_a_run(owe, recover, clock, caplog):
+    for _ in range(3):
+        owe()
+    clock.forward(121)
+
+    with sending_to("amqp://127.0.0.1:1//"):
+        recover()
+
+    complaints = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(complaints) == 1
+    assert "stops sending" in complaints[0].getMessage()
+
+
+def test_a_broker_that_is_down_keeps_nothing_else_from_being_done(owe, recover, clock):
+    fail(owe("Failed"))
+    clock.forward(MONTH + 1)
+    owe("Pending")
+    clock.forward(121)
+
+    with sending_to("amqp://127.0.0.1:1//"):
+        recover()
+
+    assert not Upload.objects.failed().exists()
+    assert Upload.objects.pending().count() == 1
+
+
+# What has failed
+
+
+def test_a_failed_upload_is_purged_after_its_keep_time(owe, recover, clock, mailbox):
+    fail(owe())
+    clock.forward(MONTH + 1)
+
+    recover()
+
+    assert not Upload.objects.exists()
+    assert not StoredChunk.objects.exists()
+    assert mailbox.take() == []
+
+
+def test_a_purged_uploads_staged_file_goes_with_it(location, owe, recover, clock, mailbox):
+    fail(owe())
+    clock.forward(MONTH + 1)
+
+    recover()
+
+    assert staged_files(location) == []
+
+
+def test_a_failed_upload_is_kept_until_then_and_not_sent(owe, recover, clock, mailbox, staging):
+    upload = fail(owe())
+    clock.forward(MONTH - 1)
+
+    recover()
+
+    assert Upload.objects.failed().get() == upload
+    assert upload.open_staged().close() is None
+    assert mailbox.take() == []
+
+
+# What no instance is left for
+
+
+@pytest.mark.parametrize("state", ["pending", "failed"])
+def test_an_upload_whose_instance_is_gone_is_discarded(owe, recover, clock, mailbox, state):
+    upload = owe()
+    if state == "failed":
+        fail(upload)
+    delete_past_django(Photo)
+    clock.forward(121)
+
+    recover()
+
+    assert not Upload.objects.exists()
+    assert not StoredChunk.objects.exists()
+    assert mailbox.take() == []
+
+
+def test_the_staged_file_of_an_instance_that_is_gone_goes_too(
+    location, owe, recover, clock, mailbox
+):
+    owe()
+    delete_past_django(Photo)
+    clock.forward(121)
+
+    recover()
+
+    assert staged_files(location) == []
+
+
+def test_instances_that_are_there_are_told_from_those_that_are_gone(
+    owe, recover, clock, mailbox, in_memory
+):
+    gone, kept = owe("Gone"), owe("Kept")
+    keyed = save_image(in_memory(), Keyed.objects.create())
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM project_photo WHERE title = 'Gone'")
+    clock.forward(121)
+
+    recover()
+
+    assert set(Upload.objects.all()) == {kept, keyed}
+    assert not Upload.objects.filter(pk=gone.pk).exists()
+    assert sorted(mailbox.take()) == sorted(names(kept, keyed))
+
+
+def test_an_upload_for_a_model_that_this_process_does_not_know_is_kept(
+    owe, recover, clock, mailbox
+):
+    # A worker may run an older or newer version of the project than the web does.
+    upload = owe()
+    Upload.objects.update(model="project.tomorrow")
+    clock.forward(121)
+
+    recover()
+
+    assert Upload.objects.get() == upload
+
+
+def test_one_row_that_makes_no_sense_does_not_keep_the_others_from_being_recovered(
+    owe, recover, clock, mailbox
+):
+    # Such as one from before the primary key became another kind.
+    odd, upload = owe("Odd"), owe()
+    Upload.objects.filter(pk=odd.pk).update(object_pk="7b1ef5dc-a2b1")
+    clock.forward(121)
+
+    recover()
+
+    assert names(upload)[0] in mailbox.take()
+
+
+# What no upload is left for
+
+
+def unowned(location, name, age):
+    """Stage a file that no upload owns: what a rollback, or a killed process, leaves."""
+    path = location / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"bytes")
+    then = (timezone.now() - timedelta(seconds=age)).timestamp()
+    os.utime(path, (then, then))
+    return path
+
+
+ID = "ab12cd34ab12cd34ab12cd34ab12cd34"
+
+
+def test_an_old_staged_file_that_no_upload_owns_is_removed(location, recover, mailbox):
+    unowned(location, f"default/ab/{ID}", age=DAY + 60)
+
+    recover()
+
+    assert staged_files(location) == []
+
+
+def test_a_young_staged_file_that_no_upload_owns_yet_is_kept(location, recover, mailbox):
+    # Its transaction may be about to commit.
+    path = unowned(location, f"default/ab/{ID}", age=DAY - 60)
+
+    recover()
+
+    assert path.exists()
+
+
+def test_a_staged_file_that_an_upload_owns_is_kept_however_old(
+    location, owe, recover, clock, mailbox
+):
+    upload = owe()
+    clock.forward(10 * DAY)
+
+    recover()
+
+    assert staged_files(location) == [upload.staged]
+
+
+def test_the_link_that_a_killed_worker_left_is_removed(location, owe, recover, clock, mailbox):
+    upload = owe()
+    staging_storage("default").lend(upload.staged).file.close()
+    assert len(staged_files(location)) == 2
+    clock.forward(2 * DAY)
+
+    recover()
+
+    assert staged_files(location) == [upload.staged]
+
+
+class Recovering(FileSystemStorage):
+    """A final storage that is so slow that recovery runs meanwhile."""
+
+    def _save(self, name, content):
+        recover_uploads()
+        return super()._save(name, content)
+
+
+def test_the_link_of_a_worker_at_work_is_kept_however_old_the_image(
+    location, mailbox, settings, caplog, on_disk
+):
+    # An operator retries it after days, say.
+    upload = save_image(on_disk(), Photo.objects.create(title="Dune"))
+    then = (timezone.now() - timedelta(days=2)).timestamp()
+    os.utime(location / upload.staged, (then, then))
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.test_recovery.Recovering"},
+    }
+
+    save_image_task.apply(args=[str(upload.pk), "default"])
+
+    assert Photo.objects.get().image
+    assert "attempt 1 failed" not in caplog.text
+
+
+def test_files_of_another_database_are_kept(location, recover, clock, mailbox, in_memory):
+    upload = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
+    clock.forward(2 * DAY)
+
+    recover()
+    recover(using="default")
+
+    assert staged_files(location) == [upload.staged]
+
+
+def test_files_that_are_not_named_for_an_upload_are_not_touched(location, recover, mailbox):
+    # The storage may be shared with something else, such as one bucket for all.
+    paths = [
+        unowned(location, "default/ab/README", age=10 * DAY),
+        unowned(location, "default/avatars/face.png", age=10 * DAY),
+        unowned(location, "default/notes.txt", age=10 * DAY),
+        unowned(location, "elsewhere/ab/photo.jpg", age=10 * DAY),
+    ]
+
+    recover()
+
+    assert all(path.exists() for path in paths)
+
+
+def test_a_run_looks_at_a_bounded_number_of_files(location, recover, mailbox, settings):
+    settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
+    for first in ("aa", "bb", "cc", "dd"):
+        unowned(location, f"default/{first}/{first}{ID[2:]}", age=2 * DAY)
+
+    recover()
+    assert len(staged_files(location)) == 2
+    recover()
+    assert staged_files(location) == []
+
+
+def test_before_anything_was_staged_there_is_nothing_to_remove(location, recover, mailbox):
+    recover()
+
+    assert not location.exists()
+
+
+def test_any_storage_may_hold_what_is_staged(owe, recover, clock, mailbox, settings, tmp_path):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "plain"},
+        },
+    }
+    upload = owe()
+    unowned(tmp_path / "plain", f"default/ab/{ID}", age=2 * DAY)
+    clock.forward(121)
+
+    recover()
+
+    assert staged_files(tmp_path / "plain") == [upload.staged]
+
+
+class Unlistable(FileSystemStorage):
+    """A storage that cannot tell what it has."""
+
+    def listdir(self, path):
+        raise NotImplementedError
+
+
+def test_a_storage_that_cannot_list_its_files_keeps_nothing_from_being_sent(
+    owe, recover, clock, mailbox, settings, tmp_path
+):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "tests.test_recovery.Unlistable",
+            "OPTIONS": {"location": tmp_path / "staging"},
+        },
+    }
+    upload = owe()
+    clock.forward(121)
+
+    recover()
+
+    assert mailbox.take() == names(upload)
+
+
+def test_bytes_staged_in_another_database_than_the_instances_are_removed_too(
+    recover, clock, mailbox, settings, owe
+):
+    # They do not roll back with the instance.
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "django_async_forms.storage.DatabaseStorage",
+            "OPTIONS": {"using": "other"},
+        },
+    }
+    storage = DatabaseStorage(using="other")
+    upload = owe()
+    storage.save(f"default/ab/{ID}", ContentFile(b"bytes"))
+    clock.forward(2 * DAY)
+
+    recover()
+
+    assert not storage.exists(f"default/ab/{ID}")
+    assert storage.exists(upload.staged)
+
+
+# Several databases
+
+
+def test_one_run_looks_at_all_databases(owe, recover, clock, mailbox, in_memory, staging):
+    here = owe()
+    there = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
+    clock.forward(121)
+
+    recover()
+
+    assert sorted(mailbox.take()) == sorted(names(here, there))
+
+
+def test_a_run_can_be_for_one_database(owe, recover, clock, mailbox, in_memory):
+    owe()
+    there = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
+    clock.forward(121)
+
+    recover(using="other")
+
+    assert mailbox.take() == [(str(there.pk), "other")]
+
+
+@pytest.fixture
+def default_is_down(transactional_db):
+    """Have the default database unreachable from when it is called until the test ends."""
+    database = connections["default"]
+    before = database.settings_dict
+
+    def shut():
+        database.close()
+        nowhere = {"NAME": "/nowhere/at.all"} if database.vendor == "sqlite" else {"PORT": "1"}
+        database.settings_dict = {**before, "HOST": "127.0.0.1", **nowhere}
+        with pytest.raises(OperationalError):
+            database.ensure_connection()
+
+    yield shut
+    database.close()
+    database.settings_dict = before
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_database_that_is_down_does_not_keep_another_from_being_recovered(
+    mailbox, default_is_down, in_memory, clock, caplog
+):
+    upload = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
+    mailbox.take()
+    clock.forward(121)
+    default_is_down()
+
+    recover_uploads()
+
+    assert mailbox.take() == names(upload)
+    assert "default" in "".join(
+        record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
+    )
+
+
+# What a run says
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_tells_what_it_has_done(location, owe, clock, mailbox):
+    fail(owe("Failed long ago"))
+    clock.forward(MONTH + 1)
+    owe("Gone")
+    delete_past_django(Photo)
+    owe("Pending")
+    unowned(location, f"default/ab/{ID}", age=2 * DAY)
+    clock.forward(121)
+
+    done = recovery.recover("default")
+
+    assert done == recovery.Recovered(sent=1, discarded=1, purged=1, unowned=1)

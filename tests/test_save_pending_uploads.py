@@ -1,0 +1,187 @@
+"""``save_pending_uploads()``: how users test their code in a ``TestCase``, without a broker."""
+
+import pytest
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import FileSystemStorage
+from django.test import TestCase
+from django.urls import reverse
+
+from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.signals import image_saved
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import Elsewhere, Measured, Photo
+
+pytestmark = pytest.mark.django_db
+
+
+class Refusing(FileSystemStorage):
+    """A final storage that takes no file whose name begins with "bad"."""
+
+    def _save(self, name, content):
+        if "bad" in name:
+            raise SuspiciousFileOperation(f"{name} is refused.")
+        return super()._save(name, content)
+
+
+@pytest.fixture
+def refusing(settings):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.test_save_pending_uploads.Refusing"},
+    }
+
+
+@pytest.fixture
+def photo():
+    return Photo.objects.create(title="Dune")
+
+
+class AsUsersWriteIt(TestCase):
+    def test_a_posted_image_is_there_after_it(self):
+        data = pictures.jpeg()
+        image = pictures.as_file(data)
+        image.name = "dune.jpg"
+        self.client.post(reverse("photo-add"), {"title": "Dune", "image": image})
+        self.assertFalse(Photo.objects.get().image)
+
+        self.assertEqual(save_pending_uploads(), 1)
+
+        self.assertEqual(pictures.stored(Photo.objects.get().image), data)
+
+
+def test_all_that_is_owed_is_saved_and_counted(in_memory, on_disk, staging):
+    photos = [Photo.objects.create(title=title) for title in ("Dune", "Reef", "Peak")]
+    expected = {}
+    for photo, make in zip(photos, (in_memory, on_disk, in_memory), strict=True):
+        expected[photo.pk] = pictures.jpeg()
+        save_image(make(data=expected[photo.pk]), photo)
+
+    assert save_pending_uploads() == 3
+
+    assert {photo.pk: pictures.stored(photo.image) for photo in Photo.objects.all()} == expected
+    assert not Upload.objects.exists()
+
+
+def test_two_images_of_one_instance_are_both_saved(in_memory, staging):
+    measured = Measured.objects.create(title="Dune")
+    image, cover = pictures.jpeg(40, 30), pictures.jpeg(20, 10)
+    save_image(in_memory(data=image), measured, "image")
+    save_image(in_memory(data=cover), measured, "cover")
+
+    assert save_pending_uploads() == 2
+
+    measured.refresh_from_db()
+    assert (measured.width, measured.height) == (40, 30)
+    assert (measured.cover_width, measured.cover_height) == (20, 10)
+    assert pictures.stored(measured.image) == image
+    assert pictures.stored(measured.cover) == cover
+
+
+def test_where_nothing_is_owed_nothing_is_done():
+    assert save_pending_uploads() == 0
+
+
+def test_it_can_be_called_again(photo, in_memory):
+    save_image(in_memory(), photo)
+
+    assert save_pending_uploads() == 1
+    assert save_pending_uploads() == 0
+
+
+def test_nothing_stays_staged_in_the_database(photo, in_memory):
+    save_image(in_memory(), photo)
+    assert StoredChunk.objects.exists()
+
+    save_pending_uploads()
+
+    assert not StoredChunk.objects.exists()
+
+
+def test_nothing_stays_staged_in_files(photo, in_memory, settings, tmp_path):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "staging"},
+        },
+    }
+    save_image(in_memory(), photo)
+
+    save_pending_uploads()
+
+    assert [path for path in (tmp_path / "staging").rglob("*") if path.is_file()] == []
+
+
+def test_what_receivers_of_image_saved_do_is_done(photo, in_memory):
+    seen = []
+
+    def look(instance, field_name, **kwargs):
+        seen.append((instance.title, field_name))
+
+    image_saved.connect(look, sender=Photo)
+    try:
+        save_image(in_memory(), photo)
+        save_pending_uploads()
+    finally:
+        image_saved.disconnect(look, sender=Photo)
+
+    assert seen == [("Dune", "image")]
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_it_saves_what_is_owed_in_the_database_that_it_is_told(photo, in_memory, staging):
+    data = pictures.jpeg()
+    elsewhere = Elsewhere.objects.create(title="Moon")
+    save_image(in_memory(), photo)
+    save_image(in_memory(data=data), elsewhere)
+
+    assert save_pending_uploads(using="other") == 1
+
+    elsewhere.refresh_from_db()
+    assert pictures.stored(elsewhere.image) == data
+    assert Upload.objects.using("default").pending().count() == 1
+
+
+def test_what_keeps_an_image_from_being_saved_fails_the_users_test(photo, in_memory, refusing):
+    save_image(in_memory("bad.jpg"), photo)
+
+    with pytest.raises(SuspiciousFileOperation, match="is refused"):
+        save_pending_uploads()
+
+    assert Upload.objects.for_instance(photo).pending().exists()
+
+
+def test_what_was_saved_before_an_image_that_cannot_be_stays_saved(photo, in_memory, refusing):
+    worse = Photo.objects.create(title="Worse")
+    save_image(in_memory(), photo)
+    save_image(in_memory("bad.jpg"), worse)
+
+    with pytest.raises(SuspiciousFileOperation):
+        save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert photo.image
+    assert Upload.objects.get().object_pk == str(worse.pk)
+
+
+def test_failed_uploads_are_left_to_an_operator(photo, in_memory):
+    upload = save_image(in_memory(), photo)
+    Upload.objects.filter(pk=upload.pk).update(state=Upload.State.FAILED)
+
+    assert save_pending_uploads() == 0
+
+    assert Upload.objects.failed().get() == upload
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_works_where_transactions_commit_too(in_memory, staging):
+    data = pictures.jpeg()
+    photo = Photo.objects.create(title="Dune")
+    save_image(in_memory(data=data), photo)
+
+    assert save_pending_uploads() == 1
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data

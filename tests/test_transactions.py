@@ -1,0 +1,536 @@
+"""An image is owed if and only if the transaction that saved its instance has committed."""
+
+import os
+from contextlib import suppress
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.forms import modelform_factory, modelformset_factory
+from django.http import HttpResponse
+from django.urls import path
+
+from django_async_forms import recovery
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from django_async_forms.views import AsyncImageCreateView
+from tests import pictures, services
+from tests.project.models import (
+    Elsewhere,
+    Keyed,
+    Measured,
+    OnlyImages,
+    Photo,
+    Restaurant,
+    Slugged,
+    Triptych,
+)
+from tests.worker import sending_to_broker, staged_files
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "other"]),
+    pytest.mark.urls("tests.test_transactions"),
+]
+
+
+class RollBackError(Exception):
+    """Raised to have a transaction rolled back."""
+
+
+@pytest.fixture(autouse=True)
+def messages(asking_anew):
+    """Returns the messages that were sent in the test, on a broker of its own."""
+    broker = services.Broker("filesystem", "filesystem://")
+    with sending_to_broker(broker):
+        yield lambda: list(broker.folder.glob("*.msg"))
+    broker.remove()
+
+
+@pytest.fixture(params=["in_memory", "on_disk"])
+def make_upload(request):
+    """Makes what Django makes of a small upload, and once more of a large one."""
+    return request.getfixturevalue(request.param)
+
+
+def form_class(model, fields):
+    return modelform_factory(model, form=AsyncImageModelForm, fields=fields)
+
+
+PhotoForm = form_class(Photo, ["title", "image"])
+MeasuredForm = form_class(Measured, ["title", "image", "cover"])
+
+
+def roll_back(function):
+    """Call a function in a transaction that is rolled back."""
+    with suppress(RollBackError), transaction.atomic():
+        function()
+        raise RollBackError
+
+
+def bytes_of(instance, field_name="image"):
+    return pictures.stored(getattr(type(instance).objects.get(pk=instance.pk), field_name))
+
+
+# Rollback
+
+
+def test_a_rollback_leaves_no_instance_nothing_owed_and_no_message(make_upload, staging, messages):
+    form = PhotoForm({"title": "Dune"}, {"image": make_upload()})
+
+    roll_back(form.save)
+
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+    assert messages() == []
+
+
+def test_a_rollback_leaves_nothing_in_the_final_storage(in_memory, media):
+    roll_back(PhotoForm({"title": "Dune"}, {"image": in_memory()}).save)
+
+    assert not [path for path in media.rglob("*") if path.is_file()]
+
+
+def test_a_rollback_leaves_no_bytes_in_the_database(make_upload):
+    form = PhotoForm({"title": "Dune"}, {"image": make_upload()})
+
+    def save():
+        form.save()
+        assert StoredChunk.objects.exists()
+
+    roll_back(save)
+
+    assert not StoredChunk.objects.exists()
+
+
+@pytest.mark.parametrize("staging", ["files"], indirect=True)
+def test_a_rollback_leaves_no_staged_file_once_recovery_has_run(
+    make_upload, staging, settings, tmp_path
+):
+    roll_back(PhotoForm({"title": "Dune"}, {"image": make_upload()}).save)
+    [name] = staged_files()
+    os.utime(tmp_path / "staging" / name, (0, 0))
+
+    recovery.recover("default")
+
+    assert staged_files() == []
+
+
+def test_a_rollback_of_commit_false_leaves_nothing_owed(in_memory, messages):
+    def save():
+        photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save(commit=False)
+        photo.save()
+        assert Upload.objects.exists()
+
+    roll_back(save)
+
+    assert not Upload.objects.exists()
+    assert messages() == []
+
+
+def test_a_rollback_of_save_image_leaves_nothing_owed(in_memory, messages):
+    photo = Photo.objects.create(title="Dune")
+
+    roll_back(lambda: save_image(in_memory(), photo))
+
+    assert not Upload.objects.exists()
+    assert messages() == []
+
+
+def test_a_rollback_to_a_savepoint_leaves_nothing_owed(in_memory, staging, messages):
+    with transaction.atomic():
+        Photo.objects.create(title="Kept")
+        roll_back(PhotoForm({"title": "Dune"}, {"image": in_memory()}).save)
+
+    assert Photo.objects.get().title == "Kept"
+    assert not Upload.objects.exists()
+    assert messages() == []
+
+
+def test_a_rollback_brings_back_what_was_superseded(in_memory, staging):
+    first = pictures.jpeg()
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory(data=first)}).save()
+    again = Photo.objects.get()
+
+    roll_back(PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=again).save)
+    save_pending_uploads()
+
+    assert bytes_of(photo) == first
+
+
+def test_a_rollback_brings_back_what_was_cleared(in_memory, staging):
+    data = pictures.jpeg()
+    measured = MeasuredForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+    clearing = MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=Measured.objects.get())
+
+    roll_back(clearing.save)
+    save_pending_uploads()
+
+    assert bytes_of(measured) == data
+
+
+def test_a_rollback_brings_back_what_was_owed_to_a_deleted_instance(in_memory, staging):
+    data = pictures.jpeg()
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+
+    roll_back(Photo.objects.all().delete)
+    save_pending_uploads()
+
+    assert bytes_of(photo) == data
+
+
+def test_a_second_database_rolls_back_by_itself(in_memory, staging, messages):
+    form = form_class(Elsewhere, ["title", "image"])({"title": "Moon"}, {"image": in_memory()})
+
+    with suppress(RollBackError), transaction.atomic(using="other"):
+        form.save()
+        assert messages() == []
+        raise RollBackError
+
+    assert not Elsewhere.objects.exists()
+    assert not Upload.objects.using("other").exists()
+    assert messages() == []
+
+
+def test_a_rollback_of_another_database_changes_nothing(in_memory, messages):
+    form = form_class(Elsewhere, ["title", "image"])({"title": "Moon"}, {"image": in_memory()})
+
+    roll_back(form.save)
+
+    assert Elsewhere.objects.get().title == "Moon"
+    assert Upload.objects.using("other").count() == 1
+    assert len(messages()) == 1
+
+
+# Without a transaction around it, the form has its own
+
+
+@pytest.fixture
+def staging_is_a_file(settings, tmp_path):
+    """A staging storage that takes nothing, because its folder is none; returns its path."""
+    (tmp_path / "staging").touch()
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "staging"},
+        },
+    }
+    return tmp_path / "staging"
+
+
+def test_what_cannot_be_staged_is_not_saved_either(in_memory, staging_is_a_file, messages):
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
+
+    with pytest.raises(OSError, match="staging"):
+        form.save()
+
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+    assert messages() == []
+
+
+def test_an_update_that_cannot_be_staged_changes_nothing(in_memory, staging_is_a_file):
+    old = pictures.jpeg()
+    photo = Photo.objects.create(title="Old", image=in_memory(data=old))
+    form = PhotoForm({"title": "New"}, {"image": in_memory()}, instance=photo)
+
+    with pytest.raises(OSError, match="staging"):
+        form.save()
+
+    assert Photo.objects.get().title == "Old"
+    assert bytes_of(photo) == old
+
+
+def test_a_form_can_be_saved_once_its_upload_can_be_staged(make_upload, staging_is_a_file):
+    data = pictures.jpeg()
+    form = PhotoForm({"title": "Dune"}, {"image": make_upload(data=data)})
+    with pytest.raises(OSError, match="staging"):
+        form.save()
+
+    staging_is_a_file.unlink()
+    form.save()
+    save_pending_uploads()
+
+    assert bytes_of(Photo.objects.get()) == data
+
+
+def test_an_instance_that_the_database_refuses_owes_nothing(in_memory, messages):
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
+    assert form.is_valid()
+    form.instance.title = None
+
+    with pytest.raises(IntegrityError):
+        form.save()
+
+    assert not Upload.objects.exists()
+    assert messages() == []
+
+
+class FailingView(AsyncImageCreateView):
+    """Fails after its form was saved."""
+
+    model = Photo
+    fields = ["title", "image"]
+
+    @transaction.atomic
+    def form_valid(self, form):
+        form.save()
+        raise RollBackError
+
+
+class SavingView(AsyncImageCreateView):
+    model = Photo
+    fields = ["title", "image"]
+
+    @transaction.atomic
+    def form_valid(self, form):
+        form.save()
+        return HttpResponse("saved")
+
+
+urlpatterns = [
+    path("failing/", FailingView.as_view()),
+    path("saving/", SavingView.as_view()),
+]
+
+
+def a_post(data=None):
+    image = pictures.as_file(data or pictures.jpeg())
+    image.name = "dune.jpg"
+    return {"title": "Dune", "image": image}
+
+
+def test_a_view_that_fails_in_its_transaction_owes_nothing(client, messages):
+    with pytest.raises(RollBackError):
+        client.post("/failing/", a_post())
+
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+    assert messages() == []
+
+
+def test_a_view_that_is_one_transaction_sends_after_its_end(client, messages):
+    assert client.post("/saving/", a_post()).status_code == 200
+
+    assert len(messages()) == 1
+
+
+# Commit
+
+
+def test_nothing_is_sent_before_the_commit(in_memory, messages):
+    with transaction.atomic():
+        PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+        assert messages() == []
+
+    assert len(messages()) == 1
+
+
+def test_one_image_is_one_message(in_memory, messages):
+    PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    assert len(messages()) == 1
+
+
+def test_three_images_of_one_form_are_three_messages(in_memory, messages):
+    files = {name: in_memory(f"{name}.jpg") for name in ("left", "middle", "right")}
+
+    form_class(Triptych, ["left", "middle", "right"])({}, files).save()
+
+    assert len(messages()) == Upload.objects.count() == 3
+
+
+def test_a_childs_two_images_in_two_tables_are_two_messages(in_memory, messages):
+    files = {"image": in_memory(), "menu": in_memory("menu.jpg")}
+
+    form_class(Restaurant, ["name", "image", "menu"])({"name": "Sietch"}, files).save()
+
+    assert len(messages()) == Upload.objects.count() == 2
+
+
+def test_a_formset_is_one_message_an_image(in_memory, messages):
+    formset_class = modelformset_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
+    data = {
+        "form-TOTAL_FORMS": "2",
+        "form-INITIAL_FORMS": "0",
+        "form-0-title": "First",
+        "form-1-title": "Second",
+    }
+    files = {"form-0-image": in_memory(), "form-1-image": in_memory("second.jpg")}
+
+    formset_class(data, files, queryset=Photo.objects.none()).save()
+
+    assert len(messages()) == Upload.objects.count() == 2
+
+
+def test_commit_false_sends_nothing_until_the_instance_is_saved(in_memory, messages):
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save(commit=False)
+    assert messages() == []
+    assert not Upload.objects.exists()
+
+    photo.save()
+
+    assert len(messages()) == 1
+
+
+def test_saving_the_instance_again_sends_nothing_more(in_memory, messages):
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    photo.save()
+
+    assert len(messages()) == Upload.objects.count() == 1
+
+
+def test_saving_the_form_again_sends_nothing_more(in_memory, messages):
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
+    form.save()
+
+    form.save()
+
+    assert len(messages()) == Upload.objects.count() == 1
+
+
+def test_saving_the_form_again_after_the_image_was_attached_owes_nothing(in_memory, messages):
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
+    form.save()
+    save_pending_uploads()
+    attached = Photo.objects.get().image.name
+
+    form.save()
+
+    assert Photo.objects.get().image.name == attached
+    assert not Upload.objects.exists()
+    assert len(messages()) == 1
+
+
+def test_a_form_without_an_image_sends_nothing(messages):
+    MeasuredForm({"title": "Dune"}).save()
+
+    assert messages() == []
+    assert not Upload.objects.exists()
+
+
+def test_clearing_sends_nothing(in_memory, messages):
+    measured = Measured.objects.create(title="Dune", image=in_memory())
+
+    MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=measured).save()
+
+    assert messages() == []
+
+
+# Trying again, as projects do when a database reports a deadlock
+
+
+def save_at_the_second_attempt(form, using="default"):
+    """Save a form in a transaction that is rolled back once, as for a deadlock."""
+    for attempt in range(2):
+        with suppress(RollBackError), transaction.atomic(using=using):
+            form.save()
+            if attempt == 0:
+                raise RollBackError
+
+
+def test_a_form_that_was_rolled_back_can_create_again(make_upload, staging, messages):
+    data = pictures.jpeg()
+    form = PhotoForm({"title": "Dune"}, {"image": make_upload(data=data)})
+
+    save_at_the_second_attempt(form)
+
+    assert len(messages()) == Upload.objects.count() == 1
+    save_pending_uploads()
+    assert bytes_of(Photo.objects.get()) == data
+
+
+def test_a_form_that_was_rolled_back_can_update_again(make_upload, staging, messages):
+    photo = Photo.objects.create(title="Old", image=make_upload("old.jpg"))
+    data = pictures.jpeg()
+    form = PhotoForm({"title": "New"}, {"image": make_upload(data=data)}, instance=photo)
+
+    save_at_the_second_attempt(form)
+
+    assert len(messages()) == Upload.objects.count() == 1
+    save_pending_uploads()
+    assert bytes_of(Photo.objects.get(title="New")) == data
+
+
+@pytest.mark.parametrize("make_key", ["uuid", "slug"])
+def test_a_form_with_a_key_of_its_own_can_create_again(make_key, in_memory):
+    data = pictures.jpeg()
+    model, fields = {"uuid": (Keyed, ["image"]), "slug": (Slugged, ["slug", "image"])}[make_key]
+    form = form_class(model, fields)({"slug": "dune"}, {"image": in_memory(data=data)})
+
+    save_at_the_second_attempt(form)
+    save_pending_uploads()
+
+    assert bytes_of(model.objects.get()) == data
+
+
+def test_a_form_with_two_images_can_create_again(in_memory):
+    front, back = pictures.jpeg(), pictures.jpeg()
+    files = {"front": in_memory(data=front), "back": in_memory(data=back)}
+    form = form_class(OnlyImages, ["front", "back"])({}, files)
+
+    save_at_the_second_attempt(form)
+    save_pending_uploads()
+
+    only = OnlyImages.objects.get()
+    assert (bytes_of(only, "front"), bytes_of(only, "back")) == (front, back)
+
+
+def test_a_form_with_measures_can_create_again(in_memory):
+    files = {"image": in_memory(data=pictures.jpeg(80, 40))}
+    form = MeasuredForm({"title": "Dune"}, files)
+
+    save_at_the_second_attempt(form)
+    save_pending_uploads()
+
+    measured = Measured.objects.get()
+    assert (measured.width, measured.height, bool(measured.image)) == (80, 40, True)
+
+
+def test_a_childs_form_can_create_again(in_memory):
+    image, menu = pictures.jpeg(), pictures.jpeg()
+    files = {"image": in_memory(data=image), "menu": in_memory(data=menu)}
+    form = form_class(Restaurant, ["name", "image", "menu"])({"name": "Sietch"}, files)
+
+    save_at_the_second_attempt(form)
+    save_pending_uploads()
+
+    restaurant = Restaurant.objects.get()
+    assert (bytes_of(restaurant), bytes_of(restaurant, "menu")) == (image, menu)
+
+
+def test_a_form_of_a_second_database_can_create_again(in_memory):
+    data = pictures.jpeg()
+    files = {"image": in_memory(data=data)}
+    form = form_class(Elsewhere, ["title", "image"])({"title": "Moon"}, files)
+
+    save_at_the_second_attempt(form, using="other")
+    save_pending_uploads("other")
+
+    assert bytes_of(Elsewhere.objects.get()) == data
+
+
+def test_a_form_that_clears_can_clear_again(in_memory):
+    measured = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    MeasuredForm({"title": "Old"}, {"image": in_memory()}, instance=measured).save()
+    form = MeasuredForm({"title": "New", "image-clear": "on"}, instance=Measured.objects.get())
+
+    save_at_the_second_attempt(form)
+
+    assert Measured.objects.get(title="New").image.name == ""
+    assert not Upload.objects.exists()
+
+
+def test_an_instance_of_commit_false_that_was_rolled_back_is_created_by_its_form(
+    in_memory, staging
+):
+    data = pictures.jpeg()
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)})
+    roll_back(lambda: form.save(commit=False).save())
+
+    form.save()
+    save_pending_uploads()
+
+    assert bytes_of(Photo.objects.get()) == data

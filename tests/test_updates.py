@@ -1,0 +1,750 @@
+"""Changing what is there while images are owed: superseding, clearing, deleting, stale writes."""
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.db import connection
+from django.forms import modelform_factory
+
+from django_async_forms import recovery
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures, services
+from tests.project.models import (
+    Album,
+    Bronze,
+    Measured,
+    OnlyImages,
+    Page,
+    Photo,
+    Place,
+    PlaceProxy,
+    Restaurant,
+    Shelved,
+    Shrunk,
+    Slugged,
+    Statue,
+)
+from tests.worker import sending_to, staged_files
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def queue(asking_anew):
+    """A queue without a worker, which this process sends to."""
+    broker = services.Broker("filesystem", "filesystem://")
+    options = {"broker_transport_options": broker.options, "task_default_queue": broker.queue}
+    with sending_to(broker.url, **options):
+        yield
+    broker.remove()
+
+
+def form_class(model, fields):
+    return modelform_factory(model, form=AsyncImageModelForm, fields=fields)
+
+
+PhotoForm = form_class(Photo, ["title", "image"])
+MeasuredForm = form_class(Measured, ["title", "image", "cover"])
+OnlyImagesForm = form_class(OnlyImages, ["front", "back"])
+SluggedForm = form_class(Slugged, ["slug", "image"])
+ShrunkForm = form_class(Shrunk, ["image"])
+PlaceForm = form_class(Place, ["name", "image"])
+BronzeForm = form_class(Bronze, ["slug", "image"])
+RestaurantForm = form_class(Restaurant, ["name", "image", "menu"])
+ShelvedForm = form_class(Shelved, ["shelf", "position", "image"])
+PageForm = form_class(Page, ["image"])
+
+
+def deliver(upload):
+    """Do what a worker does with the message for an upload."""
+    save_image_task.apply(args=[str(upload.pk), upload.using])
+
+
+def owed_to(instance, field_name=None):
+    return Upload.objects.for_instance(instance, field_name)
+
+
+def bytes_of(instance, field_name="image"):
+    return pictures.stored(getattr(type(instance).objects.get(pk=instance.pk), field_name))
+
+
+def nothing_is_left(using="default"):
+    return not Upload.objects.using(using).exists() and not staged_files(using)
+
+
+@pytest.fixture
+def old():
+    return pictures.jpeg()
+
+
+@pytest.fixture
+def photo(old):
+    """A photo that has an image."""
+    return Photo.objects.create(title="Dune", image=ContentFile(old, name="old.jpg"))
+
+
+# The old image
+
+
+def test_the_old_image_stays_until_the_new_one_is_attached(photo, old, in_memory, staging):
+    new = pictures.jpeg()
+    PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=photo).save()
+    assert bytes_of(photo) == old
+
+    save_pending_uploads()
+
+    assert bytes_of(photo) == new
+
+
+def test_the_old_measures_stay_as_long_as_the_old_image(in_memory):
+    old = ContentFile(pictures.jpeg(30, 20), name="old.jpg")
+    measured = Measured.objects.create(title="Dune", image=old)
+    files = {"image": in_memory(data=pictures.jpeg(80, 40))}
+    MeasuredForm({"title": "Dune"}, files, instance=measured).save()
+    measured = Measured.objects.get()
+    assert (measured.image.name[-7:], measured.width, measured.height) == ("old.jpg", 30, 20)
+
+    save_pending_uploads()
+
+    measured = Measured.objects.get()
+    assert (measured.width, measured.height) == (80, 40)
+
+
+def test_the_saved_instance_has_the_old_image(photo, old, in_memory):
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo)
+
+    saved = form.save()
+
+    assert pictures.stored(saved.image) == old
+
+
+def test_the_saved_instance_has_no_image_yet_if_it_had_none(in_memory):
+    saved = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    assert not saved.image
+    assert saved.image.name == ""
+
+
+def test_the_saved_instance_has_the_new_image_once_it_is_refreshed(photo, in_memory):
+    new = pictures.jpeg()
+    saved = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=photo).save()
+    save_pending_uploads()
+
+    saved.refresh_from_db()
+
+    assert pictures.stored(saved.image) == new
+
+
+# Superseding
+
+
+@pytest.fixture
+def two_uploads(photo, in_memory):
+    """Two forms saved one after the other: what was owed after each, and the last bytes."""
+    PhotoForm({"title": "First"}, {"image": in_memory()}, instance=photo).save()
+    first = owed_to(photo).get()
+    last = pictures.jpeg()
+    again = Photo.objects.get()
+    PhotoForm({"title": "Last"}, {"image": in_memory(data=last)}, instance=again).save()
+    second = owed_to(photo).get()
+    return first, second, last
+
+
+def test_a_second_upload_supersedes_the_first(two_uploads, photo):
+    first, second, _ = two_uploads
+
+    assert first.pk != second.pk
+    assert list(Upload.objects.all()) == [second]
+
+
+@pytest.mark.parametrize("first_comes", ["first", "last"])
+def test_the_last_upload_wins_in_whatever_order_messages_come(
+    staging, two_uploads, photo, first_comes, django_capture_on_commit_callbacks
+):
+    first, second, last = two_uploads
+    in_order = [first, second] if first_comes == "first" else [second, first]
+
+    with django_capture_on_commit_callbacks(execute=True):
+        for upload in in_order:
+            deliver(upload)
+
+    assert bytes_of(photo) == last
+    assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize("first_comes", ["first", "last"])
+def test_the_last_image_of_a_new_instance_wins_too(in_memory, first_comes):
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+    first = owed_to(photo).get()
+    last = pictures.jpeg()
+    PhotoForm({"title": "Dune"}, {"image": in_memory(data=last)}, instance=photo).save()
+    second = owed_to(photo).get()
+
+    for upload in [first, second] if first_comes == "first" else [second, first]:
+        deliver(upload)
+
+    assert bytes_of(photo) == last
+
+
+def test_the_superseded_uploads_bytes_are_removed(
+    staging, photo, in_memory, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
+        PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
+        upload = owed_to(photo).get()
+
+    assert staged_files() == [upload.staged]
+
+
+def test_a_failed_upload_is_superseded_too(photo, in_memory):
+    PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
+    owed_to(photo).update(state=Upload.State.FAILED)
+
+    new = pictures.jpeg()
+    PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=photo).save()
+
+    assert not Upload.objects.failed().exists()
+    save_pending_uploads()
+    assert bytes_of(photo) == new
+
+
+def test_an_upload_supersedes_those_for_the_same_field_only(in_memory):
+    only = OnlyImagesForm({}, {"front": in_memory(), "back": in_memory()}).save()
+    back = owed_to(only, "back").get()
+
+    OnlyImagesForm({}, {"front": in_memory()}, instance=only).save()
+
+    assert owed_to(only, "front").count() == 1
+    assert owed_to(only, "back").get() == back
+
+
+def test_an_upload_supersedes_those_for_the_same_instance_only(photo, in_memory):
+    PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
+    other = PhotoForm({"title": "Moon"}, {"image": in_memory()}).save()
+
+    PhotoForm({"title": "Moon"}, {"image": in_memory()}, instance=other).save()
+
+    assert owed_to(photo).count() == 1
+
+
+def test_a_form_supersedes_what_save_image_owes(photo, in_memory):
+    first = save_image(in_memory(), photo)
+
+    PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
+
+    assert owed_to(photo).exclude(pk=first.pk).count() == Upload.objects.count() == 1
+
+
+def test_a_parents_form_supersedes_what_is_owed_to_the_child(in_memory):
+    files = {"image": in_memory(), "menu": in_memory()}
+    restaurant = RestaurantForm({"name": "Sietch"}, files).save()
+    place = Place.objects.get()
+    last = pictures.jpeg()
+
+    PlaceForm({"name": "Sietch"}, {"image": in_memory(data=last)}, instance=place).save()
+
+    assert owed_to(restaurant, "image").count() == owed_to(restaurant, "menu").count() == 1
+    save_pending_uploads()
+    assert bytes_of(place) == last
+
+
+def test_a_stored_image_that_a_form_chooses_supersedes_what_is_owed(photo, in_memory):
+    chosen = Photo.objects.create(title="Moon", image=in_memory("moon.jpg")).image.name
+
+    class ChoosingForm(PhotoForm):
+        def clean_image(self):
+            return chosen
+
+    PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
+
+    ChoosingForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert photo.image.name == chosen
+
+
+def test_an_image_that_another_form_saves_at_once_supersedes_what_is_owed(photo, in_memory):
+    class SynchronousForm(PhotoForm):
+        async_fields = []
+
+    PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
+    last = pictures.jpeg()
+
+    SynchronousForm({"title": "Dune"}, {"image": in_memory(data=last)}, instance=photo).save()
+    save_pending_uploads()
+
+    assert bytes_of(photo) == last
+
+
+# Clearing
+
+
+def test_clearing_is_done_at_once(in_memory):
+    measured = Measured.objects.create(title="Dune", image=in_memory("old.jpg"))
+    assert measured.width
+
+    MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=measured).save()
+
+    measured = Measured.objects.get()
+    assert (measured.image.name, measured.width, measured.height) == ("", None, None)
+
+
+@pytest.mark.parametrize("has_image", [True, False])
+def test_clearing_discards_what_is_owed(
+    has_image, staging, in_memory, django_capture_on_commit_callbacks
+):
+    measured = Measured.objects.create(title="Dune")
+    if has_image:
+        measured.image = in_memory("old.jpg")
+        measured.save()
+    with django_capture_on_commit_callbacks(execute=True):
+        MeasuredForm({"title": "Dune"}, {"image": in_memory()}, instance=measured).save()
+        upload = owed_to(measured).get()
+
+        data = {"title": "Dune", "image-clear": "on"}
+        MeasuredForm(data, instance=Measured.objects.get()).save()
+        deliver(upload)
+
+    assert Measured.objects.get().image.name == ""
+    assert nothing_is_left()
+
+
+def test_clearing_discards_a_failed_upload(in_memory):
+    measured = MeasuredForm({"title": "Dune"}, {"image": in_memory()}).save()
+    owed_to(measured).update(state=Upload.State.FAILED)
+
+    MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=measured).save()
+
+    assert nothing_is_left()
+
+
+def test_clearing_one_field_leaves_what_is_owed_to_the_other(in_memory):
+    files = {"image": in_memory(), "cover": in_memory("cover.jpg")}
+    measured = MeasuredForm({"title": "Dune"}, files).save()
+
+    data = {"title": "Dune", "image-clear": "on"}
+    MeasuredForm(data, instance=Measured.objects.get()).save()
+    save_pending_uploads()
+
+    measured.refresh_from_db()
+    assert (measured.image.name, measured.cover.name) == ("", "covers/cover.jpg")
+
+
+def test_clearing_twice_changes_nothing_more(in_memory):
+    measured = Measured.objects.create(title="Dune", image=in_memory("old.jpg"))
+
+    for _ in range(2):
+        MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=Measured.objects.get()).save()
+
+    assert owed_to(measured).count() == 0
+    assert Measured.objects.get().image.name == ""
+
+
+def test_an_upload_after_clearing_is_attached(in_memory):
+    new = pictures.jpeg()
+    measured = Measured.objects.create(title="Dune", image=in_memory("old.jpg"))
+    MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=measured).save()
+
+    MeasuredForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=measured).save()
+    save_pending_uploads()
+
+    assert bytes_of(measured) == new
+
+
+def test_clearing_clears_what_was_attached_since_the_form_was_loaded(in_memory):
+    MeasuredForm({"title": "Dune"}, {"image": in_memory()}).save()
+    loaded = Measured.objects.get()
+    save_pending_uploads()
+
+    MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=loaded).save()
+
+    assert Measured.objects.get().image.name == ""
+
+
+def test_clearing_with_commit_false_discards_once_the_instance_is_saved(in_memory):
+    measured = MeasuredForm({"title": "Dune"}, {"image": in_memory()}).save()
+    form = MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=Measured.objects.get())
+
+    cleared = form.save(commit=False)
+    assert owed_to(measured).exists()
+    cleared.save()
+
+    assert nothing_is_left()
+
+
+# Deleting
+
+
+def delete_it(instance):
+    instance.delete()
+
+
+def delete_the_query(instance):
+    type(instance).objects.filter(pk=instance.pk).delete()
+
+
+@pytest.mark.parametrize("delete", [delete_it, delete_the_query])
+def test_deleting_the_instance_leaves_nothing_behind(
+    delete, staging, in_memory, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+        delete(photo)
+
+    assert nothing_is_left()
+
+
+def test_a_message_for_a_deleted_instance_does_nothing(in_memory, media):
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+    upload = owed_to(photo).get()
+    photo.delete()
+
+    deliver(upload)
+
+    assert not list(media.rglob("*.jpg"))
+
+
+def test_deleting_what_an_instance_hangs_on_leaves_nothing_behind(in_memory):
+    album = Album.objects.create(name="Arrakis")
+    PageForm({}, {"image": in_memory()}, instance=Page(album=album)).save()
+
+    album.delete()
+
+    assert nothing_is_left()
+
+
+def test_deleting_a_child_leaves_nothing_behind(in_memory):
+    files = {"image": in_memory(), "menu": in_memory()}
+    restaurant = RestaurantForm({"name": "Sietch"}, files).save()
+
+    restaurant.delete()
+
+    assert nothing_is_left()
+
+
+def test_deleting_the_parent_leaves_nothing_behind(in_memory):
+    RestaurantForm({"name": "Sietch"}, {"image": in_memory(), "menu": in_memory()}).save()
+
+    Place.objects.get().delete()
+
+    assert nothing_is_left()
+
+
+def test_deleting_through_a_proxy_leaves_nothing_behind(in_memory):
+    PlaceForm({"name": "Sietch"}, {"image": in_memory()}).save()
+
+    PlaceProxy.objects.all().delete()
+
+    assert nothing_is_left()
+
+
+def test_deleting_what_a_proxys_form_has_saved_leaves_nothing_behind(in_memory):
+    BronzeForm({"slug": "thinker"}, {"image": in_memory()}).save()
+
+    Statue.objects.all().delete()
+
+    assert nothing_is_left()
+
+
+def test_a_child_that_goes_without_its_parent_leaves_what_is_owed_to_the_parent(in_memory):
+    data = pictures.jpeg()
+    files = {"image": in_memory(data=data), "menu": in_memory()}
+    restaurant = RestaurantForm({"name": "Sietch"}, files).save()
+
+    restaurant.delete(keep_parents=True)
+    save_pending_uploads()
+
+    assert bytes_of(Place.objects.get()) == data
+    assert nothing_is_left()
+
+
+def delete_with_sql(model):
+    """Delete all rows as a process does that knows nothing of this package."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
+
+
+def by_message(upload):
+    deliver(upload)
+
+
+def by_recovery(upload):
+    Upload.objects.update(due_at=upload.created_at)
+    recovery.recover("default")
+
+
+@pytest.mark.parametrize("discard", [by_message, by_recovery])
+def test_an_instance_deleted_past_django_is_discarded_when_it_is_looked_at(
+    discard, staging, in_memory, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+        upload = owed_to(photo).get()
+    delete_with_sql(Photo)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        discard(upload)
+
+    assert nothing_is_left()
+
+
+@pytest.mark.parametrize("discard", [by_message, by_recovery])
+def test_so_is_an_instance_with_a_key_of_two_columns(discard, in_memory):
+    form = ShelvedForm({"shelf": "sand", "position": "3"}, {"image": in_memory()})
+    upload = owed_to(form.save()).get()
+    delete_with_sql(Shelved)
+
+    discard(upload)
+
+    assert nothing_is_left()
+
+
+def test_recovery_keeps_what_is_owed_to_an_instance_with_a_key_of_two_columns(in_memory):
+    form = ShelvedForm({"shelf": "sand", "position": "3"}, {"image": in_memory()})
+    upload = owed_to(form.save()).get()
+
+    by_recovery(upload)
+
+    assert Upload.objects.get() == upload
+
+
+def test_a_new_instance_under_the_same_key_does_not_get_the_old_image(in_memory):
+    slugged = SluggedForm({"slug": "dune"}, {"image": in_memory()}).save()
+    upload = owed_to(slugged).get()
+    slugged.delete()
+
+    Slugged.objects.create(slug="dune")
+    deliver(upload)
+    save_pending_uploads()
+
+    assert not Slugged.objects.get().image
+
+
+@pytest.mark.parametrize("first_comes", ["first", "last"])
+def test_a_new_instance_under_the_key_of_one_deleted_past_django_gets_its_own_image(
+    first_comes, in_memory
+):
+    first = owed_to(SluggedForm({"slug": "dune"}, {"image": in_memory()}).save()).get()
+    delete_with_sql(Slugged)
+    new = pictures.jpeg()
+
+    slugged = SluggedForm({"slug": "dune"}, {"image": in_memory(data=new)}).save()
+    second = owed_to(slugged).exclude(pk=first.pk).get()
+    for upload in [first, second] if first_comes == "first" else [second, first]:
+        deliver(upload)
+
+    assert bytes_of(slugged) == new
+    assert nothing_is_left()
+
+
+# Stale writes
+
+
+def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone(in_memory):
+    new = pictures.jpeg()
+    PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
+    form = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get())
+    assert form.is_valid()
+    save_pending_uploads()
+
+    form.save()
+
+    photo = Photo.objects.get()
+    assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
+
+
+def test_so_does_one_that_is_saved_without_commit(in_memory):
+    new = pictures.jpeg()
+    PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
+    form = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get())
+    photo = form.save(commit=False)
+    save_pending_uploads()
+
+    photo.save()
+
+    photo = Photo.objects.get()
+    assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
+
+
+def test_so_does_one_that_does_not_have_the_image(in_memory):
+    new = pictures.jpeg()
+    PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
+    form = form_class(Photo, ["title"])({"title": "Arrakis"}, instance=Photo.objects.get())
+    assert form.is_valid()
+    save_pending_uploads()
+
+    form.save()
+
+    photo = Photo.objects.get()
+    assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
+
+
+def test_so_does_one_with_measures(in_memory):
+    files = {"image": in_memory(data=pictures.jpeg(80, 40))}
+    MeasuredForm({"title": "Dune"}, files).save()
+    form = MeasuredForm({"title": "Arrakis"}, instance=Measured.objects.get())
+    assert form.is_valid()
+    save_pending_uploads()
+
+    form.save()
+
+    measured = Measured.objects.get()
+    assert (measured.title, measured.width, measured.height) == ("Arrakis", 80, 40)
+    assert measured.image
+
+
+@pytest.mark.parametrize("has_old", [True, False])
+def test_the_saved_instance_can_be_saved_again_after_the_image_was_attached(has_old, in_memory):
+    new = pictures.jpeg()
+    instance = Photo.objects.create(title="Old", image=in_memory("old.jpg")) if has_old else None
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=instance)
+    photo = form.save()
+    save_pending_uploads()
+
+    photo.title = "Arrakis"
+    photo.save()
+
+    photo = Photo.objects.get()
+    assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
+
+
+def test_so_can_one_with_measures(in_memory):
+    files = {"image": in_memory(data=pictures.jpeg(80, 40))}
+    measured = MeasuredForm({"title": "Dune"}, files).save()
+    save_pending_uploads()
+
+    measured.title = "Arrakis"
+    measured.save()
+
+    measured = Measured.objects.get()
+    assert (measured.title, measured.width, bool(measured.image)) == ("Arrakis", 80, True)
+
+
+def test_so_can_one_that_has_nothing_but_images(in_memory):
+    new = pictures.jpeg()
+    only = OnlyImagesForm({}, {"front": in_memory(data=new)}).save()
+    save_pending_uploads()
+
+    only.save()
+
+    assert bytes_of(only, "front") == new
+
+
+def test_so_can_one_whose_save_looks_at_the_image(in_memory):
+    shrunk = ShrunkForm({}, {"image": in_memory(data=pictures.jpeg(100, 80))}).save()
+    save_pending_uploads()
+    attached = bytes_of(shrunk)
+
+    shrunk.save()
+
+    assert Shrunk.objects.get().image.width == 64
+    assert len(bytes_of(shrunk)) <= len(attached)
+
+
+def test_so_can_one_that_was_saved_without_commit(in_memory):
+    new = pictures.jpeg()
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)})
+    photo = form.save(commit=False)
+    photo.save()
+    save_pending_uploads()
+
+    photo.title = "Arrakis"
+    photo.save()
+
+    assert bytes_of(photo) == new
+
+
+def test_a_form_can_be_saved_again_after_the_image_was_attached(in_memory):
+    new = pictures.jpeg()
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)})
+    photo = form.save()
+    save_pending_uploads()
+
+    form.instance.title = "Arrakis"
+    form.instance.save()
+
+    photo = Photo.objects.get()
+    assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
+
+
+def test_an_upload_for_one_field_leaves_an_image_attached_to_the_other_alone(in_memory):
+    front, back = pictures.jpeg(), pictures.jpeg()
+    OnlyImagesForm({}, {"front": in_memory(data=front)}).save()
+    form = OnlyImagesForm({}, {"back": in_memory(data=back)}, instance=OnlyImages.objects.get())
+    assert form.is_valid()
+    save_pending_uploads()
+
+    only = form.save()
+    save_pending_uploads()
+
+    assert (bytes_of(only, "front"), bytes_of(only, "back")) == (front, back)
+
+
+def test_clearing_one_field_leaves_an_image_attached_to_the_other_alone(in_memory):
+    front = pictures.jpeg()
+    only = OnlyImages.objects.create(back=in_memory("back.jpg"))
+    OnlyImagesForm({}, {"front": in_memory(data=front)}, instance=only).save()
+    form = OnlyImagesForm({"back-clear": "on"}, instance=OnlyImages.objects.get())
+    assert form.is_valid()
+    save_pending_uploads()
+
+    form.save()
+
+    only = OnlyImages.objects.get()
+    assert (pictures.stored(only.front), only.back.name) == (front, "")
+
+
+def test_two_images_that_are_owed_to_one_instance_are_both_attached(in_memory):
+    front, back = pictures.jpeg(), pictures.jpeg()
+    files = {"front": in_memory(data=front), "back": in_memory(data=back)}
+    only = OnlyImagesForm({}, files).save()
+
+    for upload in owed_to(only).order_by("-field_name"):
+        deliver(upload)
+
+    assert (bytes_of(only, "front"), bytes_of(only, "back")) == (front, back)
+
+
+class WhileItStores(FileSystemStorage):
+    """A storage that takes long enough for somebody else to change the instance meanwhile."""
+
+    def _save(self, name, content):
+        Photo.objects.update(title="Changed meanwhile")
+        Measured.objects.update(title="Changed meanwhile", cover="covers/attached-meanwhile.jpg")
+        return super()._save(name, content)
+
+
+@pytest.fixture
+def while_it_stores(settings):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.test_updates.WhileItStores"},
+    }
+
+
+def test_a_worker_writes_no_column_but_the_images(while_it_stores, in_memory):
+    PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    save_pending_uploads()
+
+    photo = Photo.objects.get()
+    assert (photo.title, bool(photo.image)) == ("Changed meanwhile", True)
+
+
+def test_a_worker_writes_no_other_image(while_it_stores, in_memory):
+    MeasuredForm({"title": "Dune"}, {"image": in_memory(data=pictures.jpeg(80, 40))}).save()
+
+    save_pending_uploads()
+
+    measured = Measured.objects.values().get()
+    assert (measured["title"], measured["cover"], measured["width"]) == (
+        "Changed meanwhile",
+        "covers/attached-meanwhile.jpg",
+        80,
+    )

@@ -1,0 +1,563 @@
+"""The generic views: whatever form class they have, the page works and the image is owed."""
+
+import html
+import re
+from contextlib import closing
+
+import pytest
+from crispy_forms.helper import FormHelper
+from crispy_forms.layout import Layout, Submit
+from django import forms
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.forms import modelform_factory
+from django.template import TemplateDoesNotExist
+from django.test import Client
+from django.urls import include, path
+from django.views.generic import CreateView, FormView
+
+from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.views import (
+    AsyncImageCreateView,
+    AsyncImageUpdateView,
+    AsyncImageViewMixin,
+)
+from tests import pictures
+from tests.project.models import Document, Measured, Photo
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.test_views")]
+
+
+# Forms of a project
+
+
+class PlainForm(forms.ModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+    def clean_title(self):
+        return self.cleaned_data["title"].title()
+
+
+class MixedForm(AsyncImageFormMixin, forms.ModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+class LaidOutForm(PlainForm):
+    """Has a helper of its own, as crispy-forms has them."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.helper = FormHelper(self)
+        self.helper.form_id = "the-projects-form"
+        self.helper.layout = Layout("image", "title", Submit("go", "Upload now"))
+
+
+class ContactForm(forms.Form):
+    title = forms.CharField()
+    image = forms.ImageField()
+
+
+# Views of a project
+
+
+class WithFields(AsyncImageCreateView):
+    model = Photo
+    fields = ["title", "image"]
+
+
+class WithPlainForm(AsyncImageCreateView):
+    model = Photo
+    form_class = PlainForm
+
+
+class WithMixedForm(AsyncImageCreateView):
+    model = Photo
+    form_class = MixedForm
+
+
+class WithFormOnly(AsyncImageCreateView):
+    form_class = PlainForm
+
+
+class WithQueryset(AsyncImageCreateView):
+    queryset = Photo.objects.all()
+    fields = ["title", "image"]
+
+
+class WithAllFields(AsyncImageCreateView):
+    model = Photo
+    fields = "__all__"
+
+
+class WithFormByRequest(AsyncImageCreateView):
+    """Its form class is known once there is a request, as with one for members of the staff."""
+
+    model = Photo
+
+    def get_form_class(self):
+        self.fields = ["title", "image"] if self.request else []
+        return super().get_form_class()
+
+
+class WithViewMixin(AsyncImageViewMixin, CreateView):
+    model = Photo
+    fields = ["title", "image"]
+
+
+class WithPrefix(WithFields):
+    prefix = "photo"
+
+
+class WithLayout(AsyncImageCreateView):
+    model = Photo
+    form_class = LaidOutForm
+
+
+class WithTemplate(WithFields):
+    template_name = "named.html"
+
+
+class WithContactForm(AsyncImageCreateView):
+    model = Photo
+    form_class = ContactForm
+
+
+class WithContactFormView(AsyncImageViewMixin, FormView):
+    form_class = ContactForm
+
+
+class Update(AsyncImageUpdateView):
+    model = Photo
+    fields = ["title", "image"]
+
+
+class UpdateWithFormOnly(AsyncImageUpdateView):
+    form_class = PlainForm
+    queryset = Photo.objects.all()
+
+
+class MeasuredUpdate(AsyncImageUpdateView):
+    model = Measured
+    fields = ["title", "image", "cover"]
+    success_url = "/done/"
+
+
+class DocumentCreate(AsyncImageCreateView):
+    model = Document
+    form_class = modelform_factory(Document, forms.ModelForm, fields=["title", "file"])
+    success_url = "/done/"
+
+
+CREATE_VIEWS = [
+    WithFields,
+    WithPlainForm,
+    WithMixedForm,
+    WithFormOnly,
+    WithQueryset,
+    WithAllFields,
+    WithFormByRequest,
+    WithViewMixin,
+]
+OTHER_VIEWS = [WithPrefix, WithLayout, WithTemplate, WithContactForm, WithContactFormView]
+UPDATE_VIEWS = [Update, UpdateWithFormOnly]
+
+urlpatterns = [
+    path("", include("tests.project.urls")),
+    *(path(f"{view.__name__}/", view.as_view()) for view in CREATE_VIEWS + OTHER_VIEWS),
+    *(path(f"{view.__name__}/<int:pk>/", view.as_view()) for view in UPDATE_VIEWS),
+    path("measured/<int:pk>/", MeasuredUpdate.as_view()),
+    path("documents/add/", DocumentCreate.as_view()),
+]
+
+
+def picture(data=None, name="dune.jpg"):
+    return ContentFile(pictures.jpeg() if data is None else data, name=name)
+
+
+def page_of(response):
+    """Return the text of a page, which must be a good answer."""
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def tag(page, pattern):
+    """Return the only tag of a page that matches, without what it is escaped with."""
+    [found] = re.findall(f"<(?:{pattern})[^>]*>", page)
+    return html.unescape(found)
+
+
+# What a post does
+
+
+@pytest.mark.parametrize("view", CREATE_VIEWS, ids=lambda view: view.__name__)
+def test_a_post_creates_the_instance_and_owes_the_image(view, client, staging):
+    data = pictures.jpeg()
+
+    response = client.post(f"/{view.__name__}/", {"title": "Dune", "image": picture(data)})
+
+    photo = Photo.objects.get()
+    assert response.status_code == 302
+    assert response.url == photo.get_absolute_url()
+    assert (photo.title, photo.image.name) == ("Dune", "")
+    save_pending_uploads()
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+
+
+@pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
+def test_a_post_changes_the_instance_and_owes_the_image(view, client, staging):
+    old, new = pictures.jpeg(), pictures.jpeg()
+    photo = Photo.objects.create(title="Old", image=picture(old))
+
+    page = f"/{view.__name__}/{photo.pk}/"
+    response = client.post(page, {"title": "New", "image": picture(new)})
+
+    assert response.url == photo.get_absolute_url()
+    photo.refresh_from_db()
+    assert (photo.title, pictures.stored(photo.image)) == ("New", old)
+    save_pending_uploads()
+    photo.refresh_from_db()
+    assert (photo.title, pictures.stored(photo.image)) == ("New", new)
+
+
+@pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
+def test_a_post_without_an_image_leaves_the_old_one(view, client):
+    old = pictures.jpeg()
+    photo = Photo.objects.create(title="Old", image=picture(old))
+
+    client.post(f"/{view.__name__}/{photo.pk}/", {"title": "New"})
+
+    photo.refresh_from_db()
+    assert (photo.title, pictures.stored(photo.image)) == ("New", old)
+    assert not Upload.objects.exists()
+
+
+def test_the_forms_own_cleaning_is_done(client):
+    client.post("/WithPlainForm/", {"title": "dune", "image": picture()})
+
+    assert Photo.objects.get().title == "Dune"
+
+
+def test_a_prefix_is_the_forms_own(client):
+    client.post("/WithPrefix/", {"photo-title": "Dune", "photo-image": picture()})
+
+    assert Upload.objects.for_instance(Photo.objects.get(), "image").count() == 1
+
+
+def test_a_plain_file_is_saved_in_the_request_unless_the_form_names_it(client):
+    client.post("/documents/add/", {"title": "Deed", "file": picture(b"whereas", "deed.txt")})
+
+    assert pictures.stored(Document.objects.get().file) == b"whereas"
+    assert not Upload.objects.exists()
+
+
+def test_clearing_one_image_and_sending_another(client):
+    measured = Measured.objects.create(title="Old", image=picture(), cover=picture())
+    new = pictures.jpeg(80, 40)
+
+    data = {"title": "New", "image-clear": "on", "cover": picture(new)}
+    client.post(f"/measured/{measured.pk}/", data)
+    save_pending_uploads()
+
+    measured.refresh_from_db()
+    assert (measured.image.name, measured.width) == ("", None)
+    assert (pictures.stored(measured.cover), measured.cover_width) == (new, 80)
+
+
+# The form class
+
+
+def test_a_form_class_with_the_mixin_is_used_as_it_is(client):
+    response = client.get("/WithMixedForm/")
+
+    assert type(response.context["form"]) is MixedForm
+
+
+def test_a_form_class_without_the_mixin_gets_it(client):
+    form = client.get("/WithPlainForm/").context["form"]
+
+    assert isinstance(form, PlainForm)
+    assert isinstance(form, AsyncImageFormMixin)
+
+
+def test_a_form_class_of_the_project_stays_as_it_was(client, in_memory):
+    client.get("/WithPlainForm/")
+
+    data = pictures.jpeg()
+    photo = PlainForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+    assert pictures.stored(photo.image) == data
+
+
+@pytest.mark.parametrize("view", [WithContactForm, WithContactFormView])
+def test_a_form_that_is_no_model_form_is_refused(view, client):
+    with pytest.raises(ImproperlyConfigured, match=rf"{view.__name__}.*ContactForm.*save_image"):
+        client.get(f"/{view.__name__}/")
+
+
+# The page
+
+
+@pytest.fixture(params=["bootstrap5", None], ids=["a pack", "no pack"])
+def pack(request, settings):
+    """With a template pack of crispy-forms, and once more in a project that has none."""
+    if request.param is None:
+        del settings.CRISPY_TEMPLATE_PACK
+        settings.INSTALLED_APPS = [
+            app for app in settings.INSTALLED_APPS if app != "crispy_bootstrap5"
+        ]
+    return request.param
+
+
+def test_the_page_has_a_form_that_can_be_posted(pack, client):
+    page = page_of(client.get("/WithFields/"))
+
+    form = tag(page, "form")
+    assert 'method="post"' in form
+    assert 'enctype="multipart/form-data"' in form
+    assert "csrfmiddlewaretoken" in page
+    assert 'type="file"' in tag(page, 'input[^>]*name="image"')
+    assert 'type="text"' in tag(page, 'input[^>]*name="title"')
+    assert tag(page, '(?:input|button)[^>]*type="submit"')
+
+
+def test_the_page_names_its_fields(pack, client):
+    page = page_of(client.get("/WithFields/"))
+
+    assert re.search(r'<label[^>]*for="id_title"[^>]*>\s*Title', page)
+    assert re.search(r'<label[^>]*for="id_image"[^>]*>\s*Image', page)
+
+
+def test_what_the_page_sends_is_taken(pack):
+    client = Client(enforce_csrf_checks=True)
+    page = page_of(client.get("/WithFields/"))
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+
+    data = {"csrfmiddlewaretoken": token, "title": "Dune", "image": picture(), "save": "Save"}
+    response = client.post("/WithFields/", data)
+
+    assert response.status_code == 302
+    assert Photo.objects.get().title == "Dune"
+
+
+@pytest.mark.parametrize("view", CREATE_VIEWS, ids=lambda view: view.__name__)
+def test_every_view_has_a_page(view, client):
+    page = page_of(client.get(f"/{view.__name__}/"))
+
+    assert tag(page, 'input[^>]*name="image"')
+
+
+@pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
+def test_the_page_of_an_update_shows_what_there_is(view, pack, client):
+    photo = Photo.objects.create(title="<Dune> & more", image=picture())
+
+    page = page_of(client.get(f"/{view.__name__}/{photo.pk}/"))
+
+    assert "<Dune>" not in page
+    assert 'value="<Dune> & more"' in tag(page, 'input[^>]*name="title"')
+    assert tag(page, f'a href="{photo.image.url}"')
+
+
+def test_the_page_of_an_update_does_not_demand_an_image_that_is_owed(pack, client):
+    client.post("/WithFields/", {"title": "Dune", "image": picture()})
+
+    page = page_of(client.get(f"/Update/{Photo.objects.get().pk}/"))
+
+    assert "required" not in tag(page, 'input[^>]*name="image"')
+
+
+def test_errors_are_shown_on_the_page(pack, client):
+    response = client.post("/WithFields/", {"title": ""})
+
+    page = page_of(response)
+    assert page.count("This field is required.") == 2
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+
+
+def test_a_title_that_was_sent_is_still_there_when_the_image_is_wrong(pack, client):
+    page = page_of(client.post("/WithFields/", {"title": "Dune", "image": picture(b"no image")}))
+
+    assert 'value="Dune"' in tag(page, 'input[^>]*name="title"')
+    assert "Upload a valid image." in page
+
+
+def test_an_error_of_the_whole_form_is_shown_on_the_page(pack, client, monkeypatch):
+    def clean(self):
+        raise forms.ValidationError("Sand <everywhere>.")
+
+    monkeypatch.setattr(PlainForm, "clean", clean)
+
+    page = page_of(client.post("/WithPlainForm/", {"title": "Dune", "image": picture()}))
+
+    assert "Sand &lt;everywhere&gt;." in page
+
+
+def test_an_update_with_errors_shows_the_old_image(pack, client):
+    photo = Photo.objects.create(title="Dune", image=picture())
+
+    page = page_of(client.post(f"/Update/{photo.pk}/", {"title": "", "image": picture()}))
+
+    assert tag(page, f'a href="{photo.image.url}"')
+    assert "This field is required." in page
+
+
+def test_a_form_with_a_helper_is_laid_out_by_it(pack, client):
+    page = page_of(client.get("/WithLayout/"))
+
+    assert 'id="the-projects-form"' in tag(page, "form")
+    assert 'value="Upload now"' in tag(page, '(?:input|button)[^>]*type="submit"')
+    assert page.index('name="image"') < page.index('name="title"')
+
+
+def test_a_form_with_a_helper_can_be_posted(client):
+    client.post("/WithLayout/", {"title": "Dune", "image": picture()})
+
+    assert Upload.objects.count() == 1
+
+
+def test_the_page_speaks_the_users_language(client):
+    page = page_of(client.get("/WithFields/"))
+
+    assert 'lang="en-us"' in tag(page, "html")
+
+
+# The project's own templates
+
+
+@pytest.fixture
+def template(settings, tmp_path):
+    """Puts a template into the project."""
+
+    def write(name, text):
+        file = tmp_path / "templates" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path / "templates"]}]
+
+    return write
+
+
+@pytest.mark.parametrize("view", CREATE_VIEWS, ids=lambda view: view.__name__)
+def test_the_projects_own_template_wins(view, client, template):
+    template("project/photo_form.html", "The project's own: {{ form.title }}")
+
+    page = page_of(client.get(f"/{view.__name__}/"))
+
+    assert page.startswith("The project's own: <input")
+
+
+@pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
+def test_the_projects_own_template_wins_for_an_update(view, client, template):
+    photo = Photo.objects.create(title="Dune", image=picture())
+    template("project/photo_form.html", "The project's own: {{ object }}")
+
+    assert page_of(client.get(f"/{view.__name__}/{photo.pk}/")) == "The project's own: Dune"
+
+
+def test_the_template_that_a_view_names_wins(client, template):
+    template("project/photo_form.html", "not this one")
+    template("named.html", "this one")
+
+    assert page_of(client.get("/WithTemplate/")) == "this one"
+
+
+def test_a_template_that_a_view_names_and_that_is_not_there_is_an_error(client):
+    with pytest.raises(TemplateDoesNotExist, match=r"named\.html"):
+        client.get("/WithTemplate/")
+
+
+def test_the_page_can_be_extended(client, template):
+    template(
+        "project/photo_form.html",
+        '{% extends "django_async_forms/form.html" %}{% block title %}New photo{% endblock %}',
+    )
+
+    page = page_of(client.get("/WithFields/"))
+
+    assert "<title>New photo</title>" in page
+    assert tag(page, 'input[^>]*name="image"')
+
+
+def test_the_page_can_be_replaced(client, template):
+    template("django_async_forms/form.html", "{% load async_forms %}Ours: {% async_form form %}")
+
+    page = page_of(client.get("/WithFields/"))
+
+    assert page.startswith("Ours:")
+    assert tag(page, 'input[^>]*name="image"')
+
+
+# Uploads that are none
+
+
+BROKEN = {
+    "no image": b"This is no image.",
+    "half an image": pictures.jpeg(seed=0)[:20],
+    "nothing": b"",
+}
+
+
+def errors_of_plain_django(request):
+    with closing(request):
+        return PlainForm(request.POST, request.FILES).errors
+
+
+@pytest.mark.parametrize("kind", list(BROKEN))
+@pytest.mark.parametrize("memory", [2_500_000, 0], ids=["in memory", "on disk"])
+def test_a_broken_upload_is_the_error_that_plain_django_makes_of_it(
+    kind, memory, client, rf, settings
+):
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = memory
+
+    def data():
+        return {"title": "Dune", "image": picture(BROKEN[kind])}
+
+    expected = errors_of_plain_django(rf.post("/", data()))
+    response = client.post("/WithFields/", data())
+
+    assert expected["image"]
+    assert response.context["form"].errors == expected
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+
+
+def test_a_broken_upload_leaves_the_old_image_and_what_is_owed(client):
+    photo = Photo.objects.create(title="Dune", image=picture())
+    client.post(f"/Update/{photo.pk}/", {"title": "Dune", "image": picture()})
+    upload = Upload.objects.get()
+
+    client.post(f"/Update/{photo.pk}/", {"title": "Dune", "image": picture(b"no image")})
+
+    assert Upload.objects.get() == upload
+    assert Photo.objects.get().image == photo.image
+
+
+def test_an_image_that_is_not_sent_is_the_error_that_plain_django_makes_of_it(client):
+    response = client.post("/WithFields/", {"title": "Dune"})
+
+    assert response.context["form"].errors == PlainForm({"title": "Dune"}).errors
+
+
+def test_an_extension_that_no_image_has_is_the_error_that_plain_django_makes_of_it(client, rf):
+    def data():
+        return {"title": "Dune", "image": picture(name="dune.exe")}
+
+    expected = errors_of_plain_django(rf.post("/", data()))
+    response = client.post("/WithFields/", data())
+
+    assert response.context["form"].errors == expected
+    assert "exe" in expected["image"][0]
+
+
+def test_a_form_with_errors_cannot_be_saved(in_memory):
+    form_class = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
+
+    for commit in (True, False):
+        with pytest.raises(ValueError, match="could not be created"):
+            form_class({}, {"image": in_memory()}).save(commit)
