@@ -1,0 +1,28 @@
+"""The pages about photos."""
+
+from django.urls import path, reverse_lazy
+
+from . import views
+
+compare = reverse_lazy("compare")
+
+urlpatterns = [
+    path("", views.PhotoListView.as_view(), name="photos"),
+    path("photos/add/", views.PhotoCreateView.as_view(), name="add"),
+    path("photos/<int:pk>/", views.PhotoDetailView.as_view(), name="photo"),
+    path("photos/<int:pk>/change/", views.PhotoUpdateView.as_view(), name="change"),
+    path("plain/add/", views.PlainPhotoCreateView.as_view(), name="plain-add"),
+    path("plain/<int:pk>/change/", views.PlainPhotoUpdateView.as_view(), name="plain-change"),
+    # The same views, which come back to the page with both forms.
+    path("compare/", views.CompareView.as_view(), name="compare"),
+    path(
+        "compare/worker/",
+        views.PhotoCreateView.as_view(success_url=compare),
+        name="compare-worker",
+    ),
+    path(
+        "compare/plain/",
+        views.PlainPhotoCreateView.as_view(success_url=compare),
+        name="compare-plain",
+    ),
+]

@@ -1,0 +1,67 @@
+"""The views of the example: with django_async_forms, and the same without it."""
+
+from django.forms import modelform_factory
+from django.views.generic import CreateView, DetailView, ListView, TemplateView, UpdateView
+
+from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
+
+from .models import Photo
+
+FIELDS = ["title", "image", "detail"]
+
+
+class PhotoCreateView(AsyncImageCreateView):
+    model = Photo
+    fields = FIELDS
+
+
+class PhotoUpdateView(AsyncImageUpdateView):
+    model = Photo
+    fields = FIELDS
+
+
+# The plain way: what Django has, and what waits for the storage.
+
+
+class PlainPhotoCreateView(CreateView):
+    model = Photo
+    fields = FIELDS
+
+
+class PlainPhotoUpdateView(UpdateView):
+    model = Photo
+    fields = FIELDS
+
+
+# The pages that show photos, whichever way they came.
+
+
+class PhotoListView(ListView):
+    model = Photo
+    paginate_by = 12
+
+    def get_context_data(self, **kwargs):
+        context = super().get_context_data(**kwargs)
+        context["is_being_saved"] = any(photo.is_being_saved for photo in context["object_list"])
+        return context
+
+
+class PhotoDetailView(DetailView):
+    model = Photo
+
+
+class CompareView(TemplateView):
+    """Both forms next to each other, with how long the last one of each took."""
+
+    template_name = "photos/compare.html"
+
+    def get_context_data(self, **kwargs):
+        form_class = modelform_factory(Photo, fields=FIELDS)
+        answered = self.request.session.get("answered", {})
+        return super().get_context_data(
+            worker_form=form_class(auto_id="worker_%s"),
+            plain_form=form_class(auto_id="plain_%s"),
+            answered=answered,
+            slowest=max(answered.values(), default=0),
+            **kwargs,
+        )
