@@ -18,6 +18,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from .conf import conf
+from .detach import own_save
 from .fields import image_columns, lock_instance
 from .models import Upload
 from .signals import image_failed, image_saved
@@ -123,7 +124,7 @@ def _rebuilt(upload: Upload, instance: Model) -> Iterator[File[Any]]:
     content = None
     # A save() of the model's own may well change the image in its place, as many do to shrink it.
     # Through a link that would reach the staged bytes, so such a model gets a copy.
-    if isinstance(storage, StagingFileSystemStorage) and type(instance).save is Model.save:
+    if isinstance(storage, StagingFileSystemStorage) and own_save(type(instance)) is Model.save:
         content = storage.lend(upload.staged)
     with (
         closing(content or upload.open_staged()) as staged,

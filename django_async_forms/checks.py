@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, InMemoryStorage
 from django.db import DEFAULT_DB_ALIAS, connections, router
-from django.db.models import FileField, ImageField, Model
+from django.db.models import BaseConstraint, FileField, ImageField, Model, Q
 from django.forms.models import BaseModelForm
 
 from .conf import conf
@@ -170,6 +170,29 @@ def check_unique_fields(
         for field in sorted(_target_fields(), key=str)
         if field.unique
     ]
+
+
+@register()
+def check_constraints(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """No constraint looks at an image that is saved later: it would look too early."""
+    return [
+        Warning(
+            f"The constraint {constraint.name!r} looks at {field}, which is empty, or the old "
+            "image, until a worker has saved the new one.",
+            hint="Remove the constraint, or leave the field out of the form's async_fields.",
+            obj=field.model,
+            id="django_async_forms.W017",
+        )
+        for field in sorted(_target_fields(), key=str)
+        for constraint in field.model._meta.constraints
+        if field.name in _names_in(constraint)
+    ]
+
+
+def _names_in(constraint: BaseConstraint) -> set[str]:
+    condition = getattr(constraint, "condition", None)
+    names = condition.referenced_base_fields if isinstance(condition, Q) else ()
+    return {*names, *getattr(constraint, "fields", ())}
 
 
 @register()

@@ -350,6 +350,38 @@ def test_a_unique_image_that_is_saved_in_the_request_is_left_alone():
 
 @pytest.mark.usefixtures("own_classes")
 @isolate_apps("tests.project")
+def test_a_constraint_that_looks_at_an_image_is_found():
+    class Constrained(models.Model):
+        link = models.CharField(max_length=100)
+        image = models.ImageField()
+        other = models.ImageField()
+
+        class Meta:
+            app_label = "project"
+            constraints = [
+                models.CheckConstraint(
+                    condition=~models.Q(link="") | ~models.Q(image=""), name="has_image"
+                ),
+                models.CheckConstraint(condition=~models.Q(link="x"), name="has_link"),
+                models.UniqueConstraint("link", name="one_link"),
+                models.UniqueConstraint(fields=["link", "other"], name="one_pair"),
+            ]
+
+    class ConstrainedForm(AsyncImageModelForm):
+        class Meta:
+            model = Constrained
+            fields = ["link", "image", "other"]
+
+    one, other = about(Constrained, "W017")
+
+    assert "has_image" in one.msg
+    assert "Constrained.image" in one.msg
+    assert "one_pair" in other.msg
+    assert one.hint
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
 def test_a_model_that_only_the_admin_has_a_form_for_is_looked_at_too():
     class Unique(models.Model):
         image = models.ImageField(unique=True)

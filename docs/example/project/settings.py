@@ -89,8 +89,8 @@ STORAGES = {
 }
 
 # A broker that needs no server: messages are files in a folder. Use Redis or RabbitMQ in earnest:
-# in a folder, a worker may come upon a message that is half written, and ends. Here another takes its
-# place, and what got lost is sent again.
+# in a folder, a worker may come upon a message that is half written, and ends. Here another takes
+# its place, and what got lost is sent again.
 CELERY_BROKER_URL = "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "data_folder_in": str(DATA / "broker"),

@@ -1,0 +1,301 @@
+"""
+Between form.save(commit=False) and save(): whatever a view does there ends as in plain Django.
+
+Each test runs once with Django's own form, which says what is right, and once with ours.
+"""
+
+import copy
+
+import pytest
+from django import forms
+from django.core.files.base import ContentFile
+from django.db import IntegrityError, transaction
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.project.models import Measured, OnlyImages, Photo, Retouched, Shrunk, Slugged
+
+pytestmark = pytest.mark.django_db
+
+both = pytest.mark.parametrize(
+    "base", [forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"]
+)
+
+
+def form_for(base, model, data, files=None, instance=None):
+    form_class = modelform_factory(model, base, fields=[*data, *(files or {})])
+    return form_class(data, files or {}, instance=instance)
+
+
+def names():
+    return sorted(photo.image.name for photo in Photo.objects.all())
+
+
+@pytest.fixture
+def old(in_memory):
+    """A photo that has an image."""
+    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+@pytest.fixture(params=["new", "old"])
+def photo(request):
+    """The instance of the form: none yet, or one with an image."""
+    return None if request.param == "new" else request.getfixturevalue("old")
+
+
+@both
+def test_a_view_can_look_at_the_image(base, photo, in_memory):
+    data = pictures.jpeg()
+
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory(data=data)}, photo).save(
+        commit=False
+    )
+
+    assert photo.image.name == "dune.jpg"
+    assert photo.image.read() == data
+
+
+@both
+def test_a_view_can_look_at_its_measures(base, in_memory):
+    files = {"image": in_memory(data=pictures.jpeg(12, 10))}
+
+    measured = form_for(base, Measured, {"title": "Dune"}, files).save(commit=False)
+
+    assert (measured.width, measured.height) == (12, 10)
+
+
+@both
+def test_a_view_can_put_another_image_in_its_place(base, photo, in_memory):
+    other = pictures.jpeg()
+
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, photo).save(
+        commit=False
+    )
+    photo.image = ContentFile(other, name="other.jpg")
+    photo.save()
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert photo.image.name == "photos/other.jpg"
+    assert pictures.stored(photo.image) == other
+
+
+@both
+def test_a_view_can_rename_it(base, photo, in_memory):
+    data = pictures.jpeg()
+
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory(data=data)}, photo).save(
+        commit=False
+    )
+    photo.image.name = "renamed.jpg"
+    photo.save()
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert photo.image.name == "photos/renamed.jpg"
+    assert pictures.stored(photo.image) == data
+
+
+@both
+def test_a_view_can_save_it_itself(base, photo, in_memory):
+    form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, photo)
+    photo = form.save(commit=False)
+    photo.image.save("own.jpg", form.cleaned_data["image"], save=False)
+    photo.save()
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert photo.image.name == "photos/own.jpg"
+
+
+@both
+def test_a_view_can_drop_it(base, in_memory):
+    images = form_for(base, OnlyImages, {}, {"front": in_memory()}).save(commit=False)
+    images.front = None
+    images.save()
+    save_pending_uploads()
+
+    assert not OnlyImages.objects.get().front
+
+
+@both
+def test_a_view_can_save_other_fields_only(base, old, in_memory):
+    form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, old)
+    form.save(commit=False).save(update_fields=["title"])
+    save_pending_uploads()
+
+    assert Photo.objects.get().title == "Dune"
+    assert names() == ["photos/old.jpg"]
+
+
+@both
+def test_what_such_a_save_leaves_out_is_saved_by_the_next(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, old).save(commit=False)
+    photo.save(update_fields=["title"])
+    photo.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/dune.jpg"]
+
+
+@both
+def test_a_view_can_save_the_image_only(base, old, in_memory):
+    form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, old)
+    form.save(commit=False).save(update_fields=["image"])
+    save_pending_uploads()
+
+    assert Photo.objects.get().title == "Old"
+    assert names() == ["photos/dune.jpg"]
+
+
+@both
+def test_what_is_created_in_bulk_has_its_image(base, in_memory):
+    photos = [
+        form_for(base, Photo, {"title": "Dune"}, {"image": in_memory(f"{i}.jpg")}).save(
+            commit=False
+        )
+        for i in range(2)
+    ]
+    Photo.objects.bulk_create(photos)
+    save_pending_uploads()
+
+    assert names() == ["photos/0.jpg", "photos/1.jpg"]
+
+
+@both
+def test_a_view_can_save_it_as_a_new_instance(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, old).save(commit=False)
+    photo.pk = None
+    photo.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/dune.jpg", "photos/old.jpg"]
+
+
+@both
+def test_a_new_instance_made_of_an_old_one_has_its_image(base, old):
+    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save(commit=False)
+    photo.pk = None
+    photo._state.adding = True
+    photo.save()
+
+    assert names() == ["photos/old.jpg"] * 2
+
+
+@both
+def test_so_has_one_that_was_made_before_the_form(base, old):
+    old.pk = None
+    form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+
+    assert names() == ["photos/old.jpg"] * 2
+
+
+@both
+def test_a_copy_of_the_instance_has_the_image_too(base, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
+    twin = copy.copy(photo)
+    twin.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/dune.jpg"]
+
+
+@both
+@pytest.mark.parametrize("sends", [True, False], ids=["with an image", "without"])
+def test_another_key_in_the_form_makes_another_instance(base, sends, in_memory):
+    slugged = Slugged.objects.create(slug="a", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg")} if sends else {}
+    form_for(base, Slugged, {"slug": "b"}, files, slugged).save()
+    save_pending_uploads()
+
+    assert {slugged.slug: slugged.image.name for slugged in Slugged.objects.all()} == {
+        "a": "slugged/old.jpg",
+        "b": "slugged/new.jpg" if sends else "slugged/old.jpg",
+    }
+
+
+@both
+def test_two_forms_can_fill_one_instance(base, in_memory):
+    images = form_for(base, OnlyImages, {}, {"front": in_memory("front.jpg")}).save(commit=False)
+    form_for(base, OnlyImages, {}, {"back": in_memory("back.jpg")}, images).save(commit=False)
+    images.save()
+    save_pending_uploads()
+
+    images.refresh_from_db()
+    assert (images.front.name, images.back.name) == ("only/front.jpg", "only/back.jpg")
+
+
+@both
+def test_an_instance_that_could_not_be_saved_can_be_saved_after_all(base, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
+    photo.title = None
+    with pytest.raises(IntegrityError), transaction.atomic():
+        photo.save()
+    photo.title = "Dune"
+    photo.save()
+    save_pending_uploads()
+
+    assert len(names()) == 1
+    assert names()[0].startswith("photos/dune")
+
+
+# And what is to be seen of it with ours only.
+
+
+def test_saving_the_instance_hands_over_all_images_of_both_forms(in_memory):
+    images = form_for(AsyncImageModelForm, OnlyImages, {}, {"front": in_memory()}).save(
+        commit=False
+    )
+    form_for(AsyncImageModelForm, OnlyImages, {}, {"back": in_memory()}, images).save(commit=False)
+    images.save()
+
+    assert sorted(Upload.objects.values_list("field_name", flat=True)) == ["back", "front"]
+
+
+def test_another_image_that_a_view_has_put_there_is_saved_by_the_worker_too(in_memory, media):
+    photo = form_for(AsyncImageModelForm, Photo, {"title": "Dune"}, {"image": in_memory()}).save(
+        commit=False
+    )
+    photo.image = in_memory("other.jpg")
+    photo.save()
+
+    assert Upload.objects.get().name == "other.jpg"
+    assert not media.exists()
+
+
+def test_a_save_of_the_models_own_does_its_work_in_the_worker_only(in_memory, media):
+    form = form_for(AsyncImageModelForm, Shrunk, {}, {"image": in_memory(data=pictures.jpeg(99))})
+    form.save(commit=False).save()
+    assert not media.exists()
+
+    save_pending_uploads()
+    assert Shrunk.objects.get().image.width == 64
+
+
+def test_an_instance_and_its_image_are_saved_together_or_not_at_all(in_memory, settings, tmp_path):
+    (tmp_path / "full").touch()
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "full"},
+        },
+    }
+    form = form_for(AsyncImageModelForm, Photo, {"title": "Dune"}, {"image": in_memory()})
+
+    with pytest.raises(OSError, match="full"), transaction.atomic():
+        form.save(commit=False).save()
+
+    assert not Photo.objects.exists()
+
+
+def test_a_proxy_is_saved_in_the_same_way(in_memory):
+    retouched = form_for(
+        AsyncImageModelForm, Retouched, {"title": "Dune"}, {"image": in_memory()}
+    ).save(commit=False)
+    retouched.save()
+
+    assert Upload.objects.get().name == "retouched-Dune.jpg"
