@@ -250,8 +250,9 @@ def worker(_long_running, broker_name, staging, asking_anew, witness, settings, 
     key = broker_name, staging
     if key not in _long_running:
         broker = services.Broker(broker_name, services.BROKERS[broker_name])
-        _long_running[key] = Workers(broker, tmp_path_factory.mktemp("workers"))
-        _long_running[key].worker = _long_running[key].start(staging=staging)
+        workers = Workers(broker, tmp_path_factory.mktemp("workers"))
+        workers.worker = workers.start(staging=staging)
+        _long_running[key] = workers
     workers = _long_running[key]
     before = workers.log.stat().st_size
     with sending_to_broker(workers.broker):
