@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from .conf import conf
 from .detach import own_save
-from .fields import image_columns, lock_instance
+from .fields import image_columns, key_from_text, lock_instance
 from .models import Upload
 from .signals import image_failed, image_saved
 from .storage import StagingFileSystemStorage, staging_storage
@@ -159,7 +159,7 @@ def _remove_stored(upload: Upload, stored: FieldFile) -> None:
     owner, name, storage = stored.field.model, stored.name, stored.storage
     if not name:
         return
-    key = {owner._meta.pk.name: owner._meta.pk.to_python(upload.object_pk)}
+    key = {owner._meta.pk.name: key_from_text(owner, upload.object_pk)}
     instances = owner._base_manager.using(upload.using).filter(**key)
     try:
         with transaction.atomic(using=upload.using):

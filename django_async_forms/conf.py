@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,26 @@ class AsyncFormsSettings:
     KEEP_UNOWNED: float = 24 * 3600
     #: How many uploads, and how many staged files, one run of ``recover_uploads`` looks at.
     RECOVER_BATCH: int = 1000
+    #: How long a page may ask what has become of an image, after it was made.
+    STATUS_MAX_AGE: float = 3600
+    #: The largest file that a form takes, in bytes. No limit if left out.
+    MAX_BYTES: int | None = None
+    #: The largest image that a form takes, in pixels: its width times its height. No limit if left
+    #: out, other than Pillow's own.
+    MAX_PIXELS: int | None = None
+    #: The formats that a form takes, by Pillow's names, such as ``["JPEG", "PNG", "WEBP"]``. All
+    #: that Pillow reads if left out.
+    FORMATS: Sequence[str] | None = None
+    #: How many uploads may be owed in one database before forms take no more. No limit if left out.
+    MAX_OWED: int | None = None
 
 
-#: Numbers of things; all others are seconds.
-_WHOLE = {"MAX_ATTEMPTS", "RECOVER_BATCH"}
+#: Numbers of things; the other numbers are seconds.
+_WHOLE = {"MAX_ATTEMPTS", "RECOVER_BATCH", "MAX_BYTES", "MAX_PIXELS", "MAX_OWED"}
 #: A hundred years in seconds: what comes after it cannot be added to a date for long.
 _LONGEST = 100 * 365 * 24 * 3600
+#: A pebibyte. An uploaded file beyond it is no reason for a limit.
+_MOST = 2**50
 
 
 def conf() -> AsyncFormsSettings:
@@ -44,7 +60,8 @@ def conf() -> AsyncFormsSettings:
     Return the project's ``ASYNC_FORMS`` over the defaults.
 
     Raises ``ImproperlyConfigured`` for a key that does not exist and for a value that is no
-    positive number, or no whole one where a number of things is meant.
+    positive number, or no whole one where a number of things is meant, and for formats that Pillow
+    does not read.
     """
     given = getattr(settings, "ASYNC_FORMS", {})
     if not isinstance(given, dict):
@@ -55,15 +72,31 @@ def conf() -> AsyncFormsSettings:
             raise ImproperlyConfigured(
                 f"ASYNC_FORMS has no key {key!r}. Its keys are {', '.join(sorted(known))}."
             )
-        numbers = int if key in _WHOLE else (int, float)
+        if value is None and known[key] is None:
+            continue
+        if key == "FORMATS":
+            _check_formats(value)
+            continue
+        numbers, most = (int, _MOST) if key in _WHOLE else ((int, float), _LONGEST)
         if (
             isinstance(value, bool)
             or not isinstance(value, numbers)
-            or not 0 < value <= _LONGEST  # Which leaves out NaN as well.
+            or not 0 < value <= most  # Which leaves out NaN as well.
         ):
             kind = "whole number" if key in _WHOLE else "number"
             raise ImproperlyConfigured(
                 f"ASYNC_FORMS[{key!r}] is {value!r}. Set it to a {kind} above zero and at most "
-                f"{_LONGEST:,}."
+                f"{most:,}."
             )
     return AsyncFormsSettings(**given)
+
+
+def _check_formats(value: object) -> None:
+    # Pillow reads the formats that it has been asked for, so it is asked for all.
+    Image.init()
+    known = sorted(Image.OPEN)
+    if not isinstance(value, (list, tuple)) or not value or any(n not in known for n in value):
+        raise ImproperlyConfigured(
+            f'ASYNC_FORMS["FORMATS"] is {value!r}. Set it to a list of formats that Pillow reads: '
+            f"{', '.join(known)}."
+        )

@@ -12,10 +12,10 @@ from django.core.files.base import File
 from django.db import router, transaction
 from django.db.models import Field, FileField, Model
 from django.db.models.fields import AutoFieldMixin
-from django.db.models.fields.files import FieldFile, FileDescriptor
+from django.db.models.fields.files import FileDescriptor
 from django.db.models.signals import post_save
 
-from .fields import file_fields, image_columns, lock_instance
+from .fields import file_fields, image_columns, lock_instance, uncommitted_file
 from .models import Upload
 from .uploads import hand_over
 
@@ -61,7 +61,7 @@ class Detachment:
         self._held = {
             column.attname: instance.__dict__[column.attname]
             for file_field in file_fields(instance)
-            if _uncommitted(instance, file_field) is None
+            if uncommitted_file(instance, file_field) is None
             for column in image_columns(file_field)
             if column.attname in instance.__dict__
         }
@@ -150,7 +150,7 @@ class Detachment:
         for file_field in file_fields(self.instance):
             if only is not None and file_field.name not in only:
                 continue
-            file = _uncommitted(self.instance, file_field)
+            file = uncommitted_file(self.instance, file_field)
             if file is not None and file_field in self._fields:
                 self._put_back(file_field)
                 yield file_field.name, Owed(file.file, file.name)
@@ -252,14 +252,6 @@ def _exists(instance: Model, using: str) -> bool:
 
 def _is_generated(primary_key: Field[Any, Any]) -> bool:
     return isinstance(primary_key, AutoFieldMixin) or primary_key.has_default()
-
-
-def _uncommitted(instance: Model, file_field: FileField) -> FieldFile | None:
-    """Return the file that saving the instance would store for a field, if there is one."""
-    if not isinstance(instance.__dict__.get(file_field.attname), File):
-        return None
-    file: FieldFile = getattr(instance, file_field.attname)
-    return file if file and not getattr(file, "_committed", True) else None
 
 
 def _defer(instance: Model, file_field: FileField, using: str) -> None:

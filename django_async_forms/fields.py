@@ -8,8 +8,10 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
+from django.core.files.base import File
 from django.db import connections
 from django.db.models import Field, FileField, Model
+from django.db.models.fields.files import FieldFile
 
 
 def file_fields(model: type[Model] | Model) -> list[FileField]:
@@ -33,6 +35,25 @@ def image_columns(field: FileField) -> list[Field[Any, Any]]:
     names = {getattr(field, "width_field", None), getattr(field, "height_field", None)}
     measures = [column for column in field.model._meta.concrete_fields if column.name in names]
     return [field, *measures]
+
+
+def uncommitted_file(instance: Model, field: FileField) -> FieldFile | None:
+    """Return the file that saving the instance would store for a field, if there is one."""
+    if not isinstance(instance.__dict__.get(field.attname), File):
+        return None
+    file: FieldFile = getattr(instance, field.attname)
+    return file if file and not getattr(file, "_committed", True) else None
+
+
+def key_from_text(model: type[Model], text: str) -> Any:
+    """
+    Return a primary key as instances have it, from the text that the journal keeps.
+
+    Raises ``ValidationError`` for what is no key of the model.
+    """
+    value = model._meta.pk.to_python(text)
+    # A key of several columns comes as a list, and is found as a tuple.
+    return tuple(value) if type(value) is list else value
 
 
 def lock_instance(fields: Iterable[FileField], instance: Model, using: str) -> None:

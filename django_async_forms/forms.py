@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence, Set
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -14,8 +14,10 @@ from django.db.models.fields.files import FieldFile
 
 from .detach import Detachment
 from .fields import file_fields
+from .limits import check_limits, check_room
 from .models import Upload
 from .uploads import discard_on_delete
+from .widgets import AsyncImageInput
 
 if TYPE_CHECKING:
     _Form = forms.ModelForm[Any]
@@ -45,6 +47,10 @@ class AsyncImageFormMixin(_Form):
     #: the form has; name them to leave one out, or to add a plain ``FileField``.
     async_fields: Sequence[str] | None = None
 
+    #: The widget class of those that are images, such as ``AsyncImageInput``. ``None`` leaves them
+    #: the widgets that they have.
+    image_widget: type[AsyncImageInput] | None = None
+
     _detachment: Detachment
     _staying: Set[str] = frozenset()
 
@@ -57,6 +63,14 @@ class AsyncImageFormMixin(_Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._detachment = Detachment(self.instance)
+        using = router.db_for_write(type(self.instance), instance=self.instance)
+        for field in self.get_async_fields():
+            form_field = self.fields[field.name]
+            form_field.validators += [check_limits, partial(check_room, using)]
+            if isinstance(form_field.widget, AsyncImageInput):
+                form_field.widget.put_on(self, field.name)
+            elif self.image_widget is not None and isinstance(field, ImageField):
+                self.image_widget.put_on(self, field.name)
         if not self.instance._state.adding:
             self._ask_for_nothing_that_is_owed()
 

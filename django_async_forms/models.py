@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
-from .fields import file_field, file_fields, labels_sharing
+from .fields import file_field, file_fields, key_from_text, labels_sharing
 from .storage import is_transactional, staging_storage
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ class Upload(models.Model):
     field_name = models.CharField(_("field"), max_length=100)
     name = models.TextField(_("file name"))
     file = models.JSONField(_("file"))
+    width = models.PositiveIntegerField(_("width"), null=True)
+    height = models.PositiveIntegerField(_("height"), null=True)
     staged = models.CharField(_("staged as"), max_length=255)
     state = models.CharField(_("state"), max_length=7, choices=State.choices, default=State.PENDING)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
@@ -156,7 +158,7 @@ class Upload(models.Model):
     def get_instance(self) -> models.Model:
         """Load the instance from its database. Raises its class's ``DoesNotExist``."""
         owner = self.get_field().model
-        key = {owner._meta.pk.name: owner._meta.pk.to_python(self.object_pk)}
+        key = {owner._meta.pk.name: key_from_text(owner, self.object_pk)}
         try:
             return self.get_model()._base_manager.using(self.using).get(**key)
         except ObjectDoesNotExist:

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from .conf import conf
 from .delivery import mark_sent, publish, send
+from .fields import key_from_text
 from .models import Upload, UploadQuerySet
 from .storage import is_transactional, staging_storage
 
@@ -99,13 +100,12 @@ def _without_instance(uploads: Iterable[Upload]) -> set[Upload]:
     for upload in uploads:
         try:
             field = upload.get_field()
-            value = field.model._meta.pk.to_python(upload.object_pk)
+            value = key_from_text(field.model, upload.object_pk)
         except (LookupError, FieldDoesNotExist, ValidationError):
             # Not gone for sure: this worker may be older or newer than the rest of the project.
             logger.warning("Upload %s: unknown here: %s.", upload.pk, upload)
         else:
-            # A key of several columns comes as a list, and is found as a tuple.
-            by_field.setdefault(field, {})[upload] = tuple(value) if type(value) is list else value
+            by_field.setdefault(field, {})[upload] = value
     gone: set[Upload] = set()
     for field, wanted in by_field.items():
         key = field.model._meta.pk

@@ -121,6 +121,8 @@ def hand_over(
         )
     validate_file_name(name, allow_relative_path=True)
     data, content = deconstruct(uploaded)
+    # A form's ImageField has opened it: the page can leave room for it before it is there.
+    width, height = getattr(getattr(uploaded, "image", None), "size", (None, None))
     now = timezone.now()
     upload_id = upload_id or uuid.uuid4()
     upload = Upload(
@@ -130,6 +132,8 @@ def hand_over(
         field_name=field.name,
         name=name,
         file=data,
+        width=width,
+        height=height,
         # By the id, never by the name that a client chose; by database, so that recovery can tell
         # what is owned; in folders of a size that can be listed.
         staged=f"{using}/{upload_id.hex[:2]}/{upload_id.hex}",

@@ -76,6 +76,17 @@ def test_a_key_that_does_not_exist_is_found(settings):
         ("KEEP_FAILED", 1e300),
         ("RESEND_AFTER", float("nan")),
         ("RECOVER_BATCH", 10.5),
+        ("STATUS_MAX_AGE", 0),
+        ("STATUS_MAX_AGE", "3600"),
+        ("MAX_BYTES", 0),
+        ("MAX_BYTES", -1),
+        ("MAX_BYTES", 5e6),
+        ("MAX_BYTES", "5 MB"),
+        ("MAX_BYTES", 2**51),
+        ("MAX_PIXELS", 0),
+        ("MAX_PIXELS", True),
+        ("MAX_OWED", 0),
+        ("MAX_OWED", 2.5),
     ],
 )
 def test_a_value_that_cannot_be_used_is_found(settings, key, value):
@@ -85,6 +96,42 @@ def test_a_value_that_cannot_be_used_is_found(settings, key, value):
 
     assert f"ASYNC_FORMS['{key}']" in message.msg
     assert repr(value) in message.msg
+
+
+@pytest.mark.parametrize(
+    "value", [[], "JPEG", ["JPG"], ["jpeg"], ["JPEG", ""], ["JPEG", 5], [["JPEG"]], {"JPEG"}, True]
+)
+def test_formats_that_pillow_does_not_read_are_found(settings, value):
+    settings.ASYNC_FORMS = {"FORMATS": value}
+
+    (message,) = found("E001")
+
+    assert 'ASYNC_FORMS["FORMATS"]' in message.msg
+    assert repr(value) in message.msg
+    assert "JPEG, " in message.msg
+
+
+def test_limits_that_are_left_open_are_left_alone(settings):
+    settings.ASYNC_FORMS = {
+        "MAX_BYTES": None,
+        "MAX_PIXELS": None,
+        "FORMATS": None,
+        "MAX_OWED": None,
+    }
+
+    assert found("E001") == []
+
+
+@pytest.mark.parametrize("formats", [["JPEG", "PNG", "WEBP"], ("GIF",)])
+def test_limits_that_can_be_used_are_left_alone(settings, formats):
+    settings.ASYNC_FORMS = {
+        "MAX_BYTES": 5_000_000,
+        "MAX_PIXELS": 1,
+        "FORMATS": formats,
+        "MAX_OWED": 10_000,
+    }
+
+    assert found("E001") == []
 
 
 @pytest.mark.parametrize("value", [None, ["MAX_ATTEMPTS"], "MAX_ATTEMPTS"])

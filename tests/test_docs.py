@@ -25,11 +25,15 @@ REFERENCE = (ROOT / "docs" / "reference.rst").read_text(encoding="utf-8")
 
 #: The contract: what users import. Each is in the reference, and each is there.
 PUBLIC_NAMES = [
+    "admin.AsyncImageAdminMixin",
+    "admin.AsyncImageAdminMixin.async_uploads",
     "forms.AsyncImageFormMixin",
     "forms.AsyncImageFormMixin.async_fields",
     "forms.AsyncImageFormMixin.get_async_fields",
+    "forms.AsyncImageFormMixin.image_widget",
     "forms.AsyncImageFormMixin.save",
     "forms.AsyncImageModelForm",
+    "layout.AsyncImage",
     "models.Upload",
     "models.Upload.get_field",
     "models.Upload.get_instance",
@@ -44,6 +48,8 @@ PUBLIC_NAMES = [
     "models.UploadQuerySet.pending",
     "signals.image_failed",
     "signals.image_saved",
+    "status.image_status",
+    "status.prefetch_uploads",
     "storage.DatabaseStorage",
     "storage.StagingFileSystemStorage",
     "tasks.recover_uploads",
@@ -58,6 +64,7 @@ PUBLIC_NAMES = [
     "views.AsyncImageViewMixin.fallback_template_name",
     "views.AsyncImageViewMixin.get_form_class",
     "views.AsyncImageViewMixin.get_template_names",
+    "widgets.AsyncImageInput",
 ]
 
 

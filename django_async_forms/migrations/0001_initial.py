@@ -51,6 +51,8 @@ class Migration(migrations.Migration):
                 ("field_name", models.CharField(max_length=100, verbose_name="field")),
                 ("name", models.TextField(verbose_name="file name")),
                 ("file", models.JSONField(verbose_name="file")),
+                ("width", models.PositiveIntegerField(null=True, verbose_name="width")),
+                ("height", models.PositiveIntegerField(null=True, verbose_name="height")),
                 ("staged", models.CharField(max_length=255, verbose_name="staged as")),
                 (
                     "state",

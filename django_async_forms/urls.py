@@ -1,0 +1,8 @@
+"""The URL that pages ask what has become of an image; include it where you like."""
+
+from django.urls import path
+
+from .status import image_status
+
+app_name = "django_async_forms"
+urlpatterns = [path("status/", image_status, name="status")]

@@ -1,0 +1,111 @@
+"""A real browser, which looks at the pages of ``site`` while real workers save the images."""
+
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from tests import pictures, services
+
+if os.environ.get("TEST_DATABASE", "sqlite") != "sqlite":
+    # What a browser shows does not depend on the database, so one of them is enough.
+    collect_ignore_glob = ["test_*.py"]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+#: Root may not use Chromium's sandbox, and it must not talk to anybody but the pages.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        services.miss("there is no chromium on PATH")
+    from playwright.sync_api import sync_playwright
+
+    # Playwright's loop runs in this thread, in which the tests ask the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def broker_name():
+    """One broker is enough too: the one that is always there."""
+    return "filesystem"
+
+
+@pytest.fixture
+def pages(chromium, live_server, settings, shared_media):
+    """Opens pages of the site; at the end, no page may have broken its policy or a script."""
+    settings.ROOT_URLCONF = "tests.browser.site"
+    settings.DEBUG = False
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.browser.site.content_security_policy"]
+    templates = [{**settings.TEMPLATES[0]}]
+    templates[0]["DIRS"] = [Path(__file__).parent / "templates"]
+    settings.TEMPLATES = templates
+    contexts, errors = [], []
+
+    def open_page(address, **options):
+        context = chromium.new_context(base_url=live_server.url, **options)
+        context.set_default_timeout(20_000)
+        context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A real image as a file to choose; returns its path."""
+
+    def make(name="dune.jpg", data=None):
+        path = tmp_path / name
+        path.write_bytes(data or pictures.jpeg(320, 240))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def logged_in(transactional_db, settings):
+    """What an admin's browser has: the cookie of a session."""
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("admin"))
+    value = client.cookies[settings.SESSION_COOKIE_NAME].value
+    return {"name": settings.SESSION_COOKIE_NAME, "value": value}
+
+
+@contextmanager
+def requests_of(page, part):
+    """Collect the requests of a page whose address has ``part`` in it."""
+    seen = []
+
+    def note(request):
+        if part in request.url:
+            seen.append(request)
+
+    page.on("request", note)
+    yield seen
+    page.remove_listener("request", note)

@@ -1,0 +1,102 @@
+"""The pages that the browser looks at, under a policy that forbids all that need not be."""
+
+from crispy_forms.helper import FormHelper
+from crispy_forms.layout import Layout, Submit
+from django import forms
+from django.contrib import admin
+from django.contrib.messages.views import SuccessMessageMixin
+from django.urls import include, path
+from django.views.generic import DetailView, ListView
+
+from django_async_forms.admin import AsyncImageAdminMixin
+from django_async_forms.forms import AsyncImageFormMixin
+from django_async_forms.layout import AsyncImage
+from django_async_forms.status import prefetch_uploads
+from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
+from django_async_forms.widgets import AsyncImageInput
+from tests.project.models import OnlyImages, Photo
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'"
+)
+
+
+def content_security_policy(get_response):
+    def middleware(request):
+        response = get_response(request)
+        if not request.path.startswith("/admin/"):
+            response["Content-Security-Policy"] = POLICY
+        return response
+
+    return middleware
+
+
+class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.helper = FormHelper()
+        self.helper.layout = Layout("title", AsyncImage("image"), Submit("submit", "Save"))
+
+
+class PhotoCreateView(SuccessMessageMixin, AsyncImageCreateView):
+    model = Photo
+    form_class = PhotoForm
+    template_name = "browser/form.html"
+    success_message = "Thank you."
+
+
+class PhotoUpdateView(AsyncImageUpdateView):
+    model = Photo
+    form_class = PhotoForm
+    template_name = "browser/form.html"
+
+
+class PhotoDetailView(DetailView):
+    model = Photo
+    template_name = "browser/detail.html"
+
+
+class PhotoListView(ListView):
+    template_name = "browser/list.html"
+
+    def get_queryset(self):
+        return prefetch_uploads(Photo.objects.order_by("pk"), "image")
+
+
+class PlainForm(AsyncImageFormMixin, forms.ModelForm):
+    image_widget = AsyncImageInput
+
+    class Meta:
+        model = OnlyImages
+        fields = ["front", "back"]
+
+
+class PlainUpdateView(AsyncImageUpdateView):
+    model = OnlyImages
+    form_class = PlainForm
+    template_name = "browser/plain_form.html"
+    success_url = "?done"
+
+
+site = admin.AdminSite()
+
+
+@admin.register(Photo, site=site)
+class PhotoAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
+    list_display = ["title", "async_uploads"]
+
+
+urlpatterns = [
+    path("admin/", site.urls),
+    path("uploads/", include("django_async_forms.urls")),
+    path("photos/", PhotoListView.as_view(), name="photos"),
+    path("photos/add/", PhotoCreateView.as_view(), name="photo-add"),
+    path("photos/<int:pk>/", PhotoDetailView.as_view(), name="photo"),
+    path("photos/<int:pk>/change/", PhotoUpdateView.as_view(), name="photo-change"),
+    path("plain/<int:pk>/", PlainUpdateView.as_view(), name="plain"),
+]

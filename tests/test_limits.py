@@ -1,0 +1,435 @@
+"""What forms refuse: files too large, of another format, or more than there is room for."""
+
+import io
+import re
+
+import pytest
+from django import forms
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.forms import inlineformset_factory, modelform_factory, modelformset_factory
+from django.urls import reverse
+from django.utils import translation
+from PIL import Image
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.uploads import save_image
+from django_async_forms.widgets import AsyncImageInput
+from tests import pictures
+from tests.project.models import Album, Document, Elsewhere, Page, Photo
+from tests.worker import staged_files
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+PhotoForm = modelform_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
+TOO_MANY_BYTES, TOO_MANY_PIXELS, FORMAT, TOO_MANY_OWED = (
+    "too_many_bytes",
+    "too_many_pixels",
+    "format",
+    "too_many_owed",
+)
+
+
+@pytest.fixture
+def data():
+    """The bytes of a JPEG of 64 by 48 pixels."""
+    return pictures.jpeg(64, 48)
+
+
+@pytest.fixture
+def limits(settings):
+    """Sets keys of ASYNC_FORMS."""
+
+    def set_limits(**keys):
+        settings.ASYNC_FORMS = keys
+
+    return set_limits
+
+
+def image_of(format_name, **options):
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(file, format_name, **options)
+    return file.getvalue()
+
+
+def upload(data, name="dune.jpg", content_type="image/jpeg"):
+    return SimpleUploadedFile(name, data, content_type)
+
+
+def form_with(data, form_class=PhotoForm, **file):
+    return form_class({"title": "Dune"}, {"image": upload(data, **file)})
+
+
+def codes(form, field="image"):
+    """Return why a form refuses a field; it refuses nothing else."""
+    form.is_valid()
+    assert set(form.errors) <= {field}
+    return [error.code for error in form.errors.as_data().get(field, [])]
+
+
+def owe(count):
+    for _ in range(count):
+        save_image(upload(pictures.jpeg()), Photo.objects.create(title="Reef"))
+
+
+# Bytes
+
+
+def test_a_file_of_the_largest_size_is_taken(limits, data):
+    limits(MAX_BYTES=len(data))
+
+    assert codes(form_with(data)) == []
+
+
+def test_a_file_that_is_one_byte_larger_is_refused(limits, data):
+    limits(MAX_BYTES=len(data) - 1)
+
+    assert codes(form_with(data)) == [TOO_MANY_BYTES]
+
+
+def test_the_error_says_how_large_it_is_and_how_large_it_may_be(limits):
+    limits(MAX_BYTES=1024)
+
+    form = form_with(pictures.jpeg() + b"\0" * 3072)
+
+    (message,) = form.errors["image"]
+    assert re.fullmatch(r"This file has \d\.\d\sKB\. At most 1\.0\sKB are allowed\.", message)
+
+
+def test_without_limits_all_is_taken(limits, data):
+    limits(MAX_BYTES=None, MAX_PIXELS=None, FORMATS=None, MAX_OWED=None)
+
+    assert codes(form_with(data)) == []
+
+
+# Pixels
+
+
+def test_an_image_of_the_most_pixels_is_taken(limits, data):
+    limits(MAX_PIXELS=64 * 48)
+
+    assert codes(form_with(data)) == []
+
+
+def test_an_image_of_one_pixel_more_is_refused(limits, data):
+    limits(MAX_PIXELS=64 * 48 - 1)
+
+    assert codes(form_with(data)) == [TOO_MANY_PIXELS]
+
+
+def test_the_error_says_how_many_pixels_there_are_and_may_be(limits):
+    limits(MAX_PIXELS=2_500_000)
+    form = form_with(pictures.jpeg(2000, 1300))
+
+    assert form.errors["image"] == [
+        "This image has 2000 by 1300 pixels. At most 2.5 megapixels are allowed."
+    ]
+
+
+def test_the_error_has_numbers_as_the_language_writes_them(limits):
+    limits(MAX_PIXELS=2_500_000)
+
+    with translation.override("de"):
+        assert "2,5 Megapixel" in form_with(pictures.jpeg(2000, 1300)).errors["image"][0]
+
+
+# Formats
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_a_format_that_is_named_is_taken(limits, name):
+    limits(FORMATS=["JPEG", "PNG", "WEBP"])
+
+    assert codes(form_with(image_of(name))) == []
+
+
+def test_a_format_that_is_not_named_is_refused(limits):
+    limits(FORMATS=["JPEG", "WEBP"])
+
+    form = form_with(image_of("PNG"), name="dune.png", content_type="image/png")
+
+    assert codes(form) == [FORMAT]
+    assert form.errors["image"] == [
+        "Images of the format PNG are not allowed. Send one of these: JPEG, WEBP."
+    ]
+
+
+def test_a_name_and_a_content_type_that_lie_are_not_believed(limits):
+    limits(FORMATS=["JPEG"])
+
+    assert codes(form_with(image_of("GIF"), name="dune.jpg", content_type="image/jpeg")) == [FORMAT]
+
+
+def test_a_format_that_is_named_is_taken_whatever_its_content_type(limits, data):
+    limits(FORMATS=["JPEG"])
+
+    assert codes(form_with(data, content_type="application/octet-stream")) == []
+
+
+def test_a_jpeg_with_a_second_image_in_it_is_a_jpeg(limits, data):
+    # As phones write them; Pillow calls it MPO.
+    second = Image.new("RGB", (32, 24))
+    photo = image_of("MPO", save_all=True, append_images=[second])
+    assert Image.open(pictures.as_file(photo)).format == "MPO"
+
+    limits(FORMATS=["JPEG"])
+
+    assert codes(form_with(photo)) == []
+
+
+# Room
+
+
+def test_a_form_is_refused_when_as_many_are_owed_as_may_be(limits, data):
+    owe(2)
+    limits(MAX_OWED=2)
+
+    form = form_with(data)
+
+    assert codes(form) == [TOO_MANY_OWED]
+    assert "try again in a few minutes" in form.errors["image"][0]
+
+
+def test_the_last_that_there_is_room_for_is_taken(limits, data):
+    owe(2)
+    limits(MAX_OWED=3)
+
+    assert codes(form_with(data)) == []
+
+
+def test_what_has_failed_takes_room_too(limits, data):
+    owe(1)
+    Upload.objects.update(state="failed")
+    limits(MAX_OWED=1)
+
+    assert codes(form_with(data)) == [TOO_MANY_OWED]
+
+
+def test_another_database_has_room_of_its_own(limits, data):
+    owe(1)
+    limits(MAX_OWED=1)
+    form_class = modelform_factory(Elsewhere, form=AsyncImageModelForm, fields=["title", "image"])
+
+    assert codes(form_with(data, form_class)) == []
+
+
+def test_a_form_without_an_upload_needs_no_room(limits):
+    owe(1)
+    limits(MAX_OWED=1)
+    photo = Photo.objects.create(title="Dune", image="dune.jpg")
+
+    assert PhotoForm({"title": "Reef"}, {}, instance=photo).is_valid()
+
+
+def test_looking_for_room_is_one_query_however_many_are_owed(
+    limits, data, django_assert_num_queries
+):
+    owe(5)
+    limits(MAX_OWED=100)
+    form = form_with(data)
+
+    with django_assert_num_queries(1):
+        form.is_valid()
+
+
+def test_without_that_limit_nothing_is_asked(data, django_assert_num_queries):
+    form = form_with(data)
+
+    with django_assert_num_queries(0):
+        form.is_valid()
+
+
+# Every form
+
+
+LIMITS = [
+    ("MAX_BYTES", 100, TOO_MANY_BYTES),
+    ("MAX_PIXELS", 100, TOO_MANY_PIXELS),
+    ("FORMATS", ["PNG"], FORMAT),
+    ("MAX_OWED", 1, TOO_MANY_OWED),
+]
+each_limit = pytest.mark.parametrize(("key", "value", "code"), LIMITS)
+
+
+@each_limit
+def test_of_what_is_refused_nothing_is_kept(
+    client, limits, data, staging, key, value, code, settings
+):
+    owe(1)
+    before = Photo.objects.count(), Upload.objects.get(), staged_files()
+    limits(**{key: value})
+
+    response = client.post(reverse("photo-add"), {"title": "Dune", "image": upload(data)})
+
+    assert response.status_code == 200
+    assert codes(response.context["form"]) == [code]
+    assert (Photo.objects.count(), Upload.objects.get(), staged_files()) == before
+    assert not settings.MEDIA_ROOT.exists()
+
+
+@each_limit
+def test_an_update_that_is_refused_leaves_the_image(client, limits, data, key, value, code):
+    owe(1)
+    photo = Photo.objects.create(title="Dune", image="dune.jpg")
+    limits(**{key: value})
+
+    response = client.post(
+        reverse("photo-change", args=[photo.pk]), {"title": "Reef", "image": upload(data)}
+    )
+
+    assert codes(response.context["form"]) == [code]
+    assert Photo.objects.filter(title="Dune", image="dune.jpg").exists()
+    assert Upload.objects.count() == 1
+
+
+@each_limit
+def test_a_formset_refuses_on_the_form_with_the_upload(limits, data, key, value, code):
+    owe(1)
+    limits(**{key: value})
+    formset_class = modelformset_factory(Photo, form=PhotoForm, extra=2)
+    formset = formset_class(
+        {
+            "form-TOTAL_FORMS": 2,
+            "form-INITIAL_FORMS": 0,
+            "form-0-title": "Dune",
+            "form-1-title": "",
+        },
+        {"form-0-image": upload(data)},
+        queryset=Photo.objects.none(),
+    )
+
+    assert not formset.is_valid()
+    assert codes(formset.forms[0]) == [code]
+    assert not formset.forms[1].errors
+
+
+@each_limit
+def test_an_inline_formset_refuses_too(limits, data, key, value, code):
+    owe(1)
+    limits(**{key: value})
+    formset_class = inlineformset_factory(
+        Album, Page, form=AsyncImageModelForm, fields=["image"], extra=1
+    )
+    formset = formset_class(
+        {"pages-TOTAL_FORMS": 1, "pages-INITIAL_FORMS": 0},
+        {"pages-0-image": upload(data)},
+        instance=Album.objects.create(name="Sand"),
+    )
+
+    assert codes(formset.forms[0]) == [code]
+
+
+@each_limit
+def test_the_admin_refuses_too(admin_client, limits, data, key, value, code):
+    owe(1)
+    limits(**{key: value})
+
+    response = admin_client.post(
+        reverse("admin:project_photo_add"), {"title": "Dune", "image": upload(data)}
+    )
+
+    assert codes(response.context["adminform"].form) == [code]
+    assert not Photo.objects.filter(title="Dune").exists()
+
+
+def test_a_field_that_is_saved_in_the_request_is_not_limited(limits):
+    form_class = modelform_factory(
+        Document, form=AsyncImageModelForm, fields=["title", "file", "scan"]
+    )
+    owe(1)
+    limits(MAX_BYTES=10, MAX_OWED=1)
+
+    form = form_class({"title": "Deed"}, {"file": upload(b"x" * 1000, name="deed.txt")})
+
+    assert form.is_valid()
+
+
+def test_a_plain_file_that_a_worker_saves_is_limited_in_bytes_and_number(limits):
+    class DocumentForm(AsyncImageModelForm):
+        async_fields = ["file"]
+
+        class Meta:
+            model = Document
+            fields = ["title", "file"]
+
+    def file_codes():
+        form = DocumentForm({"title": "Deed"}, {"file": upload(b"x" * 100, name="deed.txt")})
+        return codes(form, "file")
+
+    owe(1)
+    limits(MAX_BYTES=100, MAX_PIXELS=1, FORMATS=["PNG"])
+    assert file_codes() == []
+    limits(MAX_BYTES=99)
+    assert file_codes() == [TOO_MANY_BYTES]
+    limits(MAX_OWED=1)
+    assert file_codes() == [TOO_MANY_OWED]
+
+
+def test_a_form_without_the_mixin_is_not_limited(limits, data):
+    owe(1)
+    limits(MAX_BYTES=10, MAX_PIXELS=10, FORMATS=["PNG"], MAX_OWED=1)
+    form_class = modelform_factory(Photo, fields=["title", "image"])
+
+    assert form_with(data, form_class).is_valid()
+
+
+def test_the_limits_of_one_form_are_not_added_to_its_class(limits, data):
+    limits(MAX_BYTES=10)
+    for _ in range(3):
+        assert codes(form_with(data)) == [TOO_MANY_BYTES]
+
+
+def test_what_is_no_image_is_refused_as_by_django(limits):
+    limits(FORMATS=["JPEG"], MAX_PIXELS=10)
+
+    assert codes(form_with(b"This is no image.")) == ["invalid_image"]
+
+
+# The file dialog
+
+
+class WithInput(AsyncImageModelForm):
+    image_widget = AsyncImageInput
+
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+def accepted(form):
+    (accept,) = re.findall(r'<input type="file"[^>]* accept="([^"]*)"', str(form["image"]))
+    return accept
+
+
+def test_the_file_dialog_offers_all_images():
+    assert accepted(WithInput()) == "image/*"
+
+
+def test_the_file_dialog_offers_the_formats_that_are_taken(limits):
+    limits(FORMATS=["JPEG", "PNG", "WEBP"])
+
+    assert accepted(WithInput()) == "image/jpeg,image/png,image/webp"
+
+
+def test_the_file_dialog_offers_what_the_form_says_before_that(limits):
+    class OwnAccept(WithInput):
+        class Meta(WithInput.Meta):
+            widgets = {"image": forms.ClearableFileInput(attrs={"accept": ".jpg"})}
+
+    limits(FORMATS=["JPEG", "PNG"])
+
+    assert accepted(OwnAccept()) == ".jpg"
+
+
+def test_the_page_knows_the_largest_size(limits, settings):
+    settings.USE_THOUSAND_SEPARATOR = True
+    limits(MAX_BYTES=5_000_000)
+
+    html = str(WithInput()["image"])
+
+    assert 'data-max-bytes="5000000"' in html
+    assert "This file is too large. At most 4.8\xa0MB are allowed." in html
+
+
+def test_the_page_knows_no_largest_size_where_there_is_none():
+    assert "data-max-bytes" not in str(WithInput()["image"])

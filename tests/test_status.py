@@ -1,0 +1,419 @@
+"""What a page is told of an image that it waits for: who may ask, what it hears, what it costs."""
+
+import json
+import time
+from contextlib import ExitStack
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.core import signing
+from django.core.files.base import ContentFile
+from django.db import connections
+from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import include, path
+
+from django_async_forms.models import Upload
+from django_async_forms.status import MOST_TOKENS, Target, make_token
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import (
+    Country,
+    Elsewhere,
+    Flag,
+    Keyed,
+    OnlyImages,
+    Photo,
+    Place,
+    PlaceProxy,
+    Restaurant,
+    Shelved,
+    Slugged,
+)
+
+urlpatterns = [path("uploads/", include("django_async_forms.urls"))]
+
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "other"]),
+    pytest.mark.urls(__name__),
+]
+
+ADDRESS = "/uploads/status/"
+KINDS = {
+    "a number": lambda number: Photo.objects.create(title="Dune"),
+    "a UUID": lambda number: Keyed.objects.create(),
+    "a slug": lambda number: Slugged.objects.create(slug=f"dune-{number}"),
+    "a relation": lambda number: Flag.objects.create(country=country(number)),
+    "two columns": lambda number: Shelved.objects.create(shelf="north, 1", position=number),
+    "a parent's key": lambda number: Restaurant.objects.create(name="Reef"),
+    "a proxy": lambda number: PlaceProxy.objects.create(name="Reef"),
+    "a key of another database": lambda number: Elsewhere.objects.create(title="Dune"),
+}
+
+
+def country(number):
+    return Country.objects.create(code=f"{chr(97 + number // 26)}{chr(97 + number % 26)}")
+
+
+@pytest.fixture
+def photo():
+    return Photo.objects.create(title="Dune")
+
+
+@pytest.fixture
+def owed(photo, in_memory):
+    """An image that is owed to the photo."""
+    return save_image(in_memory(), photo)
+
+
+def give_up(upload):
+    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no room")
+
+
+def token_of(instance, field_name="image"):
+    """Return what a page that shows the instance asks with."""
+    return make_token(Target.of(instance, instance._meta.get_field(field_name)))
+
+
+def post(body, client=None):
+    return (client or Client()).post(ADDRESS, body, content_type="application/json")
+
+
+def ask(*tokens):
+    """Ask as the page's script does, and return the answers by token."""
+    response = post(json.dumps({"tokens": tokens}))
+    assert response.status_code == 200
+    return response.json()["images"]
+
+
+def answer_for(instance, field_name="image"):
+    token = token_of(instance, field_name)
+    return ask(token)[token]
+
+
+# What it answers
+
+
+def test_an_image_that_is_owed_is_pending(photo, owed):
+    assert answer_for(photo) == {"state": "pending"}
+
+
+def test_an_image_that_could_not_be_saved_has_failed(photo, owed):
+    give_up(owed)
+
+    assert answer_for(photo) == {"state": "failed"}
+
+
+def test_a_saved_image_has_its_url(photo, owed):
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert answer_for(photo) == {"state": "saved", "url": photo.image.url}
+
+
+def test_the_old_image_is_no_answer_while_a_new_one_is_owed(photo, owed, in_memory):
+    save_pending_uploads()
+    save_image(in_memory(), photo)
+
+    assert answer_for(photo) == {"state": "pending"}
+
+
+def test_an_instance_without_an_image_has_no_url(photo):
+    assert answer_for(photo) == {"state": "saved", "url": None}
+
+
+def test_an_instance_that_is_gone_has_no_url(photo, owed):
+    token = token_of(photo)
+    photo.delete()
+
+    assert ask(token) == {token: {"state": "saved", "url": None}}
+
+
+def test_a_failure_does_not_say_why(photo, owed):
+    give_up(owed)
+
+    assert b"no room" not in post(json.dumps({"tokens": [token_of(photo)]})).content
+
+
+def test_each_field_has_an_answer_of_its_own(in_memory):
+    both = OnlyImages.objects.create(back=ContentFile(pictures.jpeg(), name="back.jpg"))
+    save_image(in_memory(), both, "front")
+
+    assert answer_for(both, "front") == {"state": "pending"}
+    assert answer_for(both, "back") == {"state": "saved", "url": both.back.url}
+
+
+def test_another_instance_has_an_answer_of_its_own(owed):
+    other = Photo.objects.create(title="Reef")
+
+    assert answer_for(other) == {"state": "saved", "url": None}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_instance_is_found_by_any_key(kind, in_memory):
+    instance = KINDS[kind](1)
+    upload = save_image(in_memory(), instance, "image")
+    assert answer_for(instance) == {"state": "pending"}
+
+    save_pending_uploads(upload.using)
+
+    instance.refresh_from_db()
+    assert answer_for(instance) == {"state": "saved", "url": instance.image.url}
+
+
+def test_a_parent_and_its_child_share_what_is_owed_to_both(in_memory):
+    restaurant = Restaurant.objects.create(name="Reef")
+    save_image(in_memory(), restaurant, "image")
+
+    assert answer_for(Place.objects.get()) == {"state": "pending"}
+    assert answer_for(restaurant, "menu") == {"state": "saved", "url": None}
+
+
+def test_the_same_key_of_another_model_is_another_instance(photo, owed):
+    place = Place.objects.create(pk=photo.pk, name="Reef")
+
+    assert answer_for(place) == {"state": "saved", "url": None}
+
+
+# Tokens
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "project.photo",
+        "WyJwcm9qZWN0LnBob3RvIiwiMSIsImltYWdlIiwiZGVmYXVsdCJd:1w2AbC:forged",
+        "é:1w2AbC:é",
+        "\ud800:1w2AbC:\ud800",
+        "x" * 10_000,
+    ],
+    ids=["nothing", "no token", "forged", "no ASCII", "half a character", "long"],
+)
+def test_what_is_no_token_is_left_out(token, photo, owed):
+    good = token_of(photo)
+
+    assert ask(token, good) == {good: {"state": "pending"}}
+
+
+@pytest.mark.parametrize("token", [None, 5, ["a"], {"a": "b"}, True])
+def test_what_is_no_text_is_left_out(token):
+    assert ask(token) == {}
+
+
+def test_a_token_that_was_changed_is_left_out(photo, owed):
+    other = Photo.objects.create(title="Reef")
+    payload, _, signature = token_of(other).partition(":")
+
+    assert ask(f"{token_of(photo).partition(':')[0]}:{signature}", f"{payload}A:{signature}") == {}
+
+
+def test_a_token_that_is_signed_for_another_purpose_is_left_out(photo, owed):
+    parts = ["project.photo", str(photo.pk), "image", "default"]
+
+    assert ask(signing.dumps(parts), signing.dumps(parts, salt="sessions")) == {}
+
+
+def test_a_token_that_is_signed_with_another_key_is_left_out(photo, owed, settings):
+    token = token_of(photo)
+    settings.SECRET_KEY = "another"
+
+    assert ask(token) == {}
+
+
+def test_a_token_that_is_signed_with_the_key_before_answers(photo, owed, settings):
+    token = token_of(photo)
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+
+    assert ask(token) == {token: {"state": "pending"}}
+
+
+def test_a_token_that_has_expired_is_left_out(photo, owed, settings):
+    token = token_of(photo)
+    settings.ASYNC_FORMS = {"STATUS_MAX_AGE": 0.001}
+    time.sleep(0.01)
+
+    assert ask(token) == {}
+
+
+def test_the_same_token_answers_until_it_expires(photo, owed):
+    token = token_of(photo)
+    first = [ask(token), ask(token)]
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    saved = {token: {"state": "saved", "url": photo.image.url}}
+    assert [*first, ask(token), ask(token)] == [{token: {"state": "pending"}}] * 2 + [saved] * 2
+
+
+def test_asking_changes_nothing(photo, owed):
+    before = Upload.objects.values().get(), Photo.objects.values().get()
+
+    with CaptureQueriesContext(connections["default"]) as asked:
+        answer_for(photo)
+
+    assert {query["sql"].split()[0] for query in asked} == {"SELECT"}
+    assert (Upload.objects.values().get(), Photo.objects.values().get()) == before
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target("project.gone", "1", "image", "default"),
+        Target("gone.photo", "1", "image", "default"),
+        Target("photo", "1", "image", "default"),
+        Target("project.photo", "1", "gone", "default"),
+        Target("project.photo", "1", "title", "default"),
+        Target("project.photo", "1", "image", "gone"),
+        Target("project.photo", "dune", "image", "default"),
+        Target("project.keyed", "1", "image", "default"),
+    ],
+    ids=["model", "app", "label", "field", "no file field", "database", "number", "UUID"],
+)
+def test_what_this_process_does_not_have_is_left_out(target):
+    assert ask(make_token(target)) == {}
+
+
+# Requests
+
+
+@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
+def test_only_a_post_is_answered(method):
+    assert getattr(Client(), method)(ADDRESS).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"5",
+        b'"tokens"',
+        b"[]",
+        b'["tokens"]',
+        b"{}",
+        b'{"tokens": null}',
+        b'{"tokens": "a"}',
+        b'{"tokens": {"a": 1}}',
+        b"\xff\xfe\x00",
+        b"tokens=a",
+        b'{"tokens": [' + b"9" * 5000 + b"]}",
+        b"[" * 200_000,
+    ],
+    ids=lambda body: body[:12].decode("latin-1") or "nothing",
+)
+def test_rubbish_is_a_bad_request(body):
+    response = post(body)
+
+    assert response.status_code == 400
+    assert str(MOST_TOKENS) in response.content.decode()
+
+
+def test_more_tokens_than_allowed_are_a_bad_request():
+    assert post(json.dumps({"tokens": ["a"] * MOST_TOKENS})).status_code == 200
+    assert post(json.dumps({"tokens": ["a"] * (MOST_TOKENS + 1)})).status_code == 400
+
+
+def test_a_page_may_ask_for_500_images_at_once():
+    assert MOST_TOKENS == 500
+
+
+def test_no_cache_keeps_the_answer(photo, owed):
+    response = post(json.dumps({"tokens": [token_of(photo)]}))
+
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_it_needs_neither_csrf_token_nor_session(photo, owed):
+    response = post(
+        json.dumps({"tokens": [token_of(photo)]}), client=Client(enforce_csrf_checks=True)
+    )
+
+    assert response.status_code == 200
+    assert not response.cookies
+    assert "Cookie" not in response.get("Vary", "")
+
+
+def test_it_answers_where_all_other_pages_need_a_login(photo, owed, settings):
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE,
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+
+    assert answer_for(photo) == {"state": "pending"}
+
+
+def test_it_answers_under_asgi(photo, owed):
+    @async_to_sync
+    async def ask_async(token):
+        return await AsyncClient().post(
+            ADDRESS, json.dumps({"tokens": [token]}), content_type="application/json"
+        )
+
+    token = token_of(photo)
+    response = ask_async(token)
+
+    assert response.json() == {"images": {token: {"state": "pending"}}}
+
+
+# What it costs
+
+
+def questions(tokens):
+    """Return how often each database is asked for the answers to tokens."""
+    with ExitStack() as stack:
+        asked = [
+            stack.enter_context(CaptureQueriesContext(connections[using]))
+            for using in ("default", "other")
+        ]
+        answers = ask(*tokens)
+    assert len(answers) == len(tokens)
+    return [len(queries) for queries in asked]
+
+
+def test_a_hundred_saved_images_are_asked_for_like_one():
+    tokens = [token_of(Photo.objects.create(title="Dune", image="dune.jpg")) for _ in range(100)]
+
+    assert questions(tokens) == questions(tokens[:1]) == [2, 0]
+
+
+def test_a_hundred_owed_images_are_asked_for_like_one(in_memory):
+    photos = Photo.objects.bulk_create(Photo(title="Dune") for _ in range(100))
+    for photo in photos:
+        save_image(in_memory(), photo)
+    tokens = [token_of(photo) for photo in photos]
+
+    assert questions(tokens) == questions(tokens[:1]) == [1, 0]
+
+
+def test_many_images_of_each_model_are_asked_for_like_one_of_each(in_memory):
+    tokens = []
+    for number in range(20):
+        instances = [make(number) for make in KINDS.values()]
+        for instance in instances[:: number % 2 + 1]:  # Of the others, nothing is owed.
+            save_image(in_memory(), instance, "image")
+        tokens += [token_of(instance) for instance in instances]
+    for using in ("default", "other"):
+        uploads = Upload.objects.using(using)
+        uploads.filter(pk__in=list(uploads.values_list("pk", flat=True)[::3])).delete()
+
+    many = questions(tokens)
+
+    # Of each database what is owed, and of each model the images; a proxy's are its parent's.
+    assert many == [1 + 6, 1 + 1]
+
+
+def test_two_tokens_of_one_image_are_asked_for_once(photo, settings):
+    tokens = [token_of(photo)]
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
+    tokens.append(token_of(photo))
+
+    assert questions(tokens) == [2, 0]
+    assert ask(*tokens) == {token: {"state": "saved", "url": None} for token in tokens}
+
+
+def test_tokens_that_are_none_ask_no_database(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        ask("a", "b")

@@ -1,0 +1,294 @@
+"""The languages of the package: every text is in each of them, and pages speak it."""
+
+import ast
+import re
+from pathlib import Path
+
+import django
+import polib
+import pytest
+from django.contrib.messages import get_messages
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.forms import modelform_factory
+from django.template import Context, Template
+from django.urls import reverse
+from django.utils import translation
+
+import django_async_forms
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.uploads import save_image
+from django_async_forms.widgets import AsyncImageInput
+from tests import pictures
+from tests.project.models import Photo
+
+PACKAGE = Path(django_async_forms.__file__).parent
+LANGUAGES = ["de", "es", "fr", "nl"]
+each_language = pytest.mark.parametrize("language", LANGUAGES)
+
+#: What a text may have in it that is filled in: %(size)s, %d.
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[^\s%]*?[a-z]")
+GETTEXT = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
+
+
+def texts_in_python():
+    """Yield the texts of the package's modules; of those with a plural, the singular."""
+    for module in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) in GETTEXT:
+                yield ast.literal_eval(node.args[0])
+
+
+def texts_in_templates():
+    for template in (PACKAGE / "templates").rglob("*.html"):
+        yield from re.findall(r'{% translate "([^"]*)"', template.read_text())
+
+
+def catalogue(language, ending="po"):
+    path = PACKAGE / f"locale/{language}/LC_MESSAGES/django.{ending}"
+    return polib.pofile(path) if ending == "po" else polib.mofile(path)
+
+
+def translations(entry):
+    """Return all that an entry may become: one text, or one for each plural form."""
+    return list(entry.msgstr_plural.values()) or [entry.msgstr]
+
+
+# The catalogues
+
+
+def test_templates_mark_their_texts_in_one_way_only():
+    for template in (PACKAGE / "templates").rglob("*.html"):
+        source = template.read_text()
+        others = re.findall(r"{%\s*(?:blocktrans|trans\b|plural)|_\(|{% translate (?!\")", source)
+        assert others == [], template
+
+
+def test_there_is_a_catalogue_for_each_language():
+    assert sorted(path.name for path in (PACKAGE / "locale").iterdir()) == LANGUAGES
+
+
+@each_language
+def test_a_catalogue_has_the_texts_of_the_package_and_no_others(language):
+    texts = {*texts_in_python(), *texts_in_templates()}
+    assert len(texts) > 30
+
+    assert {entry.msgid for entry in catalogue(language)} == texts
+
+
+@each_language
+def test_every_text_is_translated_and_none_is_in_doubt(language):
+    po = catalogue(language)
+
+    assert [entry.msgid for entry in po if entry.fuzzy or entry.obsolete] == []
+    assert [entry.msgid for entry in po if not all(map(str.strip, translations(entry)))] == []
+
+
+@each_language
+def test_a_translation_has_the_placeholders_of_its_text(language):
+    for entry in catalogue(language):
+        expected = sorted(PLACEHOLDER.findall(entry.msgid))
+        for text in translations(entry):
+            assert sorted(PLACEHOLDER.findall(text)) == expected, entry.msgid
+
+
+@each_language
+def test_a_translation_ends_and_begins_as_its_text_does(language):
+    for entry in catalogue(language):
+        for text in translations(entry):
+            assert text == text.strip()
+            assert text.endswith(".") == entry.msgid.endswith("."), entry.msgid
+
+
+@each_language
+def test_a_translation_can_be_put_into_an_attribute(language):
+    # Django trusts translators: it escapes nothing that is translated in a template.
+    for entry in catalogue(language):
+        assert not any(set(text) & set('"<>&') for text in translations(entry)), entry.msgid
+
+
+@each_language
+def test_a_text_has_each_plural_form_of_the_language(language):
+    po = catalogue(language)
+    (count,) = re.findall(r"nplurals=(\d)", po.metadata["Plural-Forms"])
+
+    plurals = [entry for entry in po if entry.msgid_plural]
+    assert plurals
+    for entry in plurals:
+        assert sorted(entry.msgstr_plural) == list(range(int(count)))
+
+
+@each_language
+def test_a_text_that_django_has_too_is_translated_as_there(language):
+    # All catalogues become one, so ours would change what the admin says.
+    ours = {entry.msgid: entry.msgstr for entry in catalogue(language)}
+    for path in Path(django.__file__).parent.rglob(f"{language}/LC_MESSAGES/django.mo"):
+        for entry in polib.mofile(path):
+            if entry.msgid in ours and entry.msgctxt is None:
+                assert ours[entry.msgid] == entry.msgstr, path
+
+
+@each_language
+def test_what_is_compiled_is_what_is_written(language):
+    written, compiled = catalogue(language), catalogue(language, "mo")
+
+    def content(file):
+        return {(entry.msgid, entry.msgid_plural, *translations(entry)) for entry in file}
+
+    assert content(compiled) == content(written)
+    assert compiled.metadata == written.metadata
+
+
+@each_language
+def test_a_catalogue_names_its_language_and_neither_dates_nor_people(language):
+    metadata = catalogue(language).metadata
+
+    assert metadata["Language"] == language
+    assert not any("Date" in key or "@" in value for key, value in metadata.items())
+
+
+# The pages
+
+
+@pytest.fixture
+def photo(db, in_memory):
+    """A photo whose image is owed."""
+    photo = Photo.objects.create(title="Dune")
+    save_image(in_memory(), photo)
+    return photo
+
+
+def image_of(photo):
+    source = '{% load async_forms %}{% async_image photo "image" %}'
+    return Template(source).render(Context({"photo": photo}))
+
+
+@pytest.mark.parametrize(
+    ("language", "pending", "failed", "refresh"),
+    [
+        ("en", "The image is being saved", "The image could not be saved", "Refresh"),
+        ("de", "Das Bild wird gespeichert", "konnte nicht gespeichert werden", "Aktualisieren"),
+        ("es", "La imagen se está guardando", "No se ha podido guardar", "Actualizar"),
+        ("fr", "image est en cours d", "pas pu être enregistrée", "Actualiser"),
+        ("nl", "De afbeelding wordt opgeslagen", "kon niet worden opgeslagen", "Vernieuwen"),
+    ],
+)
+def test_an_image_on_its_way_speaks_the_language(photo, language, pending, failed, refresh):
+    with translation.override(language):
+        html = image_of(photo)
+
+    for text in (pending, failed, refresh):
+        assert text in html
+
+
+@each_language
+def test_no_english_is_left_on_an_image(photo, language):
+    with translation.override(language):
+        html = image_of(photo)
+
+    for text in texts_in_templates():
+        assert text not in html
+
+
+@each_language
+def test_a_region_speaks_its_language(photo, language):
+    with translation.override(f"{language}-be"):
+        assert "The image is being saved" not in image_of(photo)
+
+
+def test_a_language_without_a_catalogue_speaks_english(photo):
+    with translation.override("cy"):
+        assert "The image is being saved" in image_of(photo)
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("de", "Bilder im Format JPEG sind nicht erlaubt. Bitte wählen Sie eines dieser Formate: "),
+        ("es", "No se permiten imágenes en formato JPEG. "),
+        ("fr", "Les images au format JPEG ne sont pas acceptées. Formats acceptés\xa0: "),
+        ("nl", "Afbeeldingen van het formaat JPEG zijn niet toegestaan. "),
+    ],
+)
+def test_a_form_refuses_in_the_language(db, settings, language, expected):
+    settings.ASYNC_FORMS = {"FORMATS": ["PNG", "WEBP"]}
+    form_class = modelform_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
+    form = form_class(
+        {"title": "Dune"}, {"image": SimpleUploadedFile("dune.jpg", pictures.jpeg(), "image/jpeg")}
+    )
+    assert not form.is_valid()
+
+    with translation.override(language):
+        (message,) = form.errors["image"]
+        assert str(message).startswith(expected)
+        assert "PNG, WEBP" in str(message)
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("de", "Diese Datei ist zu groß. Erlaubt sind höchstens 4,8\xa0MB."),
+        ("es", "Este archivo es demasiado grande. El tamaño máximo permitido es de 4,8\xa0MB."),
+        ("fr", "Ce fichier est trop volumineux. La taille maximale autorisée est de 4,8\xa0Mio."),
+        ("nl", "Dit bestand is te groot. Toegestaan is ten hoogste 4,8\xa0MB."),
+    ],
+)
+def test_a_file_input_speaks_the_language(db, settings, language, expected):
+    settings.ASYNC_FORMS = {"MAX_BYTES": 5_000_000}
+
+    class PhotoForm(AsyncImageModelForm):
+        image_widget = AsyncImageInput
+
+        class Meta:
+            model = Photo
+            fields = ["image"]
+
+    with translation.override(language):
+        assert f'data-too-large="{expected}"' in str(PhotoForm()["image"])
+
+
+@pytest.mark.parametrize(
+    ("language", "count", "expected"),
+    [
+        ("de", 0, "0 Uploads werden erneut versucht."),
+        ("de", 1, "1 Upload wird erneut versucht."),
+        ("de", 2, "2 Uploads werden erneut versucht."),
+        ("es", 0, "Se reintentan 0 cargas."),
+        ("es", 1, "Se reintenta 1 carga."),
+        ("es", 2, "Se reintentan 2 cargas."),
+        ("fr", 0, "0 téléversement est relancé."),
+        ("fr", 1, "1 téléversement est relancé."),
+        ("fr", 2, "2 téléversements sont relancés."),
+        ("nl", 0, "0 uploads worden opnieuw geprobeerd."),
+        ("nl", 1, "1 upload wordt opnieuw geprobeerd."),
+        ("nl", 2, "2 uploads worden opnieuw geprobeerd."),
+    ],
+)
+def test_the_admin_counts_in_the_language(
+    admin_client, in_memory, settings, language, count, expected
+):
+    settings.LANGUAGE_CODE = language
+    pending, *others = [
+        save_image(in_memory(), Photo.objects.create(title="Dune")) for _ in range(count + 1)
+    ]
+    Upload.objects.exclude(pk=pending.pk).update(state="failed")
+    chosen = [upload.pk for upload in others] or [pending.pk]
+
+    response = admin_client.post(
+        reverse("admin:django_async_forms_upload_changelist"),
+        {"action": "retry_uploads", "_selected_action": chosen},
+    )
+
+    assert [str(message) for message in get_messages(response.wsgi_request)] == [expected]
+
+
+@each_language
+def test_the_admin_speaks_the_language(admin_client, photo, settings, language):
+    settings.LANGUAGE_CODE = language
+
+    html = admin_client.get(reverse("admin:django_async_forms_upload_changelist")).content.decode()
+
+    catalogues = {entry.msgid: entry.msgstr for entry in catalogue(language)}
+    for text in ("Retry the failed among the selected uploads", "pending", "Asynchronous uploads"):
+        assert catalogues[text] in html
+        assert f">{text}<" not in html
