@@ -2,6 +2,7 @@
 
 import http.cookiejar
 import io
+import json
 import re
 import secrets
 import time
@@ -34,6 +35,15 @@ class Browser:
     def get(self, path):
         with self._opener.open(urljoin(self.address, path), timeout=DEADLINE) as response:
             expect(response.status == 200, f"GET {path} was answered {response.status}.")
+            return response.read()
+
+    def ask(self, path, tokens):
+        """Ask what has become of images, as the page's script does."""
+        body = json.dumps({"tokens": tokens}).encode()
+        request = urllib.request.Request(
+            urljoin(self.address, path), body, {"Content-Type": "application/json"}
+        )
+        with self._opener.open(request, timeout=DEADLINE) as response:
             return response.read()
 
     def post(self, path, fields, files):
@@ -117,6 +127,15 @@ def check_stored(browser, path, files):
     expect(found == size, f"Photo {photo.pk} says it is {found}, but the image is {size}.")
 
 
+def check_waiting(browser, path, page):
+    """Verify that the page of a photo says that both images are on their way, and can ask."""
+    tokens = re.findall(r'data-token="([^"]+)"', page)
+    expect(len(tokens) == 2, f"The page {path} does not say that the images are being saved.")
+    answer = json.loads(browser.ask(re.search(r'data-status-url="([^"]+)"', page)[1], tokens))
+    states = [answer["images"][token]["state"] for token in tokens]
+    expect(states == ["pending", "pending"], f"The images of {path} are {states}, not pending.")
+
+
 def check_site(address, data, services):
     files = {"image": photograph(0), "detail": photograph(1)}
     browser = Browser(address)
@@ -124,8 +143,7 @@ def check_site(address, data, services):
     path, sent, answered = browser.post("/photos/add/", {"title": "By the worker"}, files)
     page = browser.get(path).decode()
     if settings.STORAGES["default"]["OPTIONS"]["seconds"] >= 1:
-        is_waiting = "being saved" in page and 'http-equiv="refresh"' in page
-        expect(is_waiting, f"The page {path} does not say that the images are being saved.")
+        check_waiting(browser, path, page)
 
     def is_attached():
         expect(not Upload.objects.failed().exists(), "The worker has given an image up.")
@@ -144,7 +162,7 @@ def check_site(address, data, services):
         wait_until(lambda folder=folder: not files_in(data / folder), services, what)
     check_stored(browser, path, files)
     page = browser.get(path).decode()
-    expect('http-equiv="refresh"' not in page, f"The page {path} goes on waiting.")
+    expect("async-image" not in page, f"The page {path} goes on waiting.")
 
     path, sent, answered = browser.post("/plain/add/", {"title": "The plain way"}, files)
     print(f"the same form, synchronously {(answered - sent) * 1000:>7,.0f} ms")

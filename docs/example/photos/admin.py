@@ -1,13 +1,12 @@
-"""The admin of the example: one line, and its forms answer at once too."""
+"""The admin of the example: one mixin, and its forms answer at once and show what is on its way."""
 
 from django.contrib import admin
 
-from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.admin import AsyncImageAdminMixin
 
 from .models import Photo
 
 
 @admin.register(Photo)
-class PhotoAdmin(admin.ModelAdmin):
-    form = AsyncImageModelForm
-    list_display = ["title", "image", "width", "height", "detail"]
+class PhotoAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
+    list_display = ["title", "image", "width", "height", "detail", "async_uploads"]

@@ -2,9 +2,6 @@
 
 from django.db import models
 from django.urls import reverse
-from django.utils.functional import cached_property
-
-from django_async_forms.models import Upload
 
 
 class Photo(models.Model):
@@ -24,12 +21,3 @@ class Photo(models.Model):
 
     def get_absolute_url(self):
         return reverse("photo", args=[self.pk])
-
-    @cached_property
-    def owed(self):
-        """The uploads that the worker has not saved yet, by the name of their field."""
-        return {upload.field_name: upload for upload in Upload.objects.for_instance(self)}
-
-    @property
-    def is_being_saved(self):
-        return any(upload.state == Upload.State.PENDING for upload in self.owed.values())

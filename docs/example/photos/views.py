@@ -3,21 +3,23 @@
 from django.forms import modelform_factory
 from django.views.generic import CreateView, DetailView, ListView, TemplateView, UpdateView
 
+from django_async_forms.status import prefetch_uploads
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 
+from .forms import PhotoForm
 from .models import Photo
 
-FIELDS = ["title", "image", "detail"]
+FIELDS = PhotoForm.Meta.fields
 
 
 class PhotoCreateView(AsyncImageCreateView):
     model = Photo
-    fields = FIELDS
+    form_class = PhotoForm
 
 
 class PhotoUpdateView(AsyncImageUpdateView):
     model = Photo
-    fields = FIELDS
+    form_class = PhotoForm
 
 
 # The plain way: what Django has, and what waits for the storage.
@@ -42,7 +44,8 @@ class PhotoListView(ListView):
 
     def get_context_data(self, **kwargs):
         context = super().get_context_data(**kwargs)
-        context["is_being_saved"] = any(photo.is_being_saved for photo in context["object_list"])
+        # What is owed to all of them, so that the tag need not ask for each.
+        prefetch_uploads(context["object_list"], "image")
         return context
 
 
