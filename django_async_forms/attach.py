@@ -126,11 +126,16 @@ def _rebuilt(upload: Upload, instance: Model) -> Iterator[File[Any]]:
     # Through a link that would reach the staged bytes, so such a model gets a copy.
     if isinstance(storage, StagingFileSystemStorage) and own_save(type(instance)) is Model.save:
         content = storage.lend(upload.staged)
-    with (
-        closing(content or upload.open_staged()) as staged,
-        closing(reconstruct(upload.file, staged)) as uploaded,
-    ):
-        yield uploaded
+    try:
+        with (
+            closing(content or upload.open_staged()) as staged,
+            closing(reconstruct(upload.file, staged)) as uploaded,
+        ):
+            yield uploaded
+    except BaseException:
+        if content is not None:
+            content.take_back()
+        raise
 
 
 def _put_on(upload: Upload, instance: Model, field: FileField, before: dict[str, object]) -> bool:

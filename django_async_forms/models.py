@@ -29,13 +29,21 @@ else:
 logger = logging.getLogger("django_async_forms")
 
 
+def printable(text: str) -> str:
+    """Show marks and control characters as escapes: none gives orders to a page or a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 class BinaryCollationCharField(_CharField):
     """Text that is compared byte by byte on MySQL too, whose default ignores case."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
         column = super().db_type(connection)
         if connection.vendor == "mysql":
-            return f"{column} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+            # The plain utf8mb4_bin takes no notice of spaces at the end.
+            is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined]
+            collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+            return f"{column} CHARACTER SET utf8mb4 COLLATE {collation}"
         return column
 
 
@@ -140,7 +148,7 @@ class Upload(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} → {self.model} {self.object_pk}, {self.field_name}"
+        return f"{printable(self.name)} → {self.model} {self.object_pk}, {self.field_name}"
 
     @property
     def using(self) -> str:

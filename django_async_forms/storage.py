@@ -168,13 +168,19 @@ class LentFile(_File):
     Closing it removes that name if it is still there; the staged file stays.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, staged: str) -> None:
         super().__init__(open(path, "rb"), path)
         self.path = path
+        self._staged = staged
 
     def temporary_file_path(self) -> str:
         """Return the path, under the name that ``FileSystemStorage`` asks for to move a file."""
         return self.path
+
+    def take_back(self) -> None:
+        """Make the staged file private again, if a storage that has failed gave it its mode."""
+        with suppress(FileNotFoundError):  # Superseded meanwhile.
+            os.chmod(self._staged, 0o600)
 
     def close(self) -> None:
         super().close()
@@ -223,21 +229,27 @@ class StagingFileSystemStorage(FileSystemStorage):
             return None
         # As new: recovery must not take the link for one that was left behind long ago.
         os.utime(link)
-        return LentFile(link)
+        return LentFile(link, path)
 
     def _save(self, name: str, content: File[Any]) -> str:
         path = self.path(name)
         directory = os.path.dirname(path)
-        is_new = not os.path.isdir(directory)
         os.makedirs(self.location, mode=0o700, exist_ok=True)
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        missing = []
+        folder = directory
+        while not os.path.isdir(folder):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        # One by one: os.makedirs() has the mode for the last folder only.
+        for folder in reversed(missing):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
         if not self._link(content, path):
             self._copy(content, path)
         if self.fsync:
             _fsync(path)
             _fsync(directory)
-            if is_new:
-                _fsync(os.path.dirname(directory))
+            for folder in missing:
+                _fsync(os.path.dirname(folder))
         return name
 
     def _link(self, content: File[Any], path: str) -> bool:

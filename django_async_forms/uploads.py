@@ -113,7 +113,7 @@ def hand_over(
     file's name from, the uploaded file's own name if left out. ``is_new`` says that the instance
     was made in it, so nothing can be owed to it yet.
     """
-    name = name or uploaded.name
+    name = _without_unstorable(name or uploaded.name or "")
     if not name:
         raise ValueError(
             f"The file for {field} has no name. Give it one, such as "
@@ -199,7 +199,7 @@ def deconstruct(uploaded: File[Any]) -> tuple[dict[str, Any], File[Any]]:
         raise TypeError(f"Expected an uploaded file, got {uploaded!r}.")
     data = {
         "class": cls.__name__,
-        "name": uploaded.name,
+        "name": _to_json(uploaded.name, "name"),
         "size": uploaded.size,
     }
     for key in ("content_type", "charset", "content_type_extra", "field_name"):
@@ -219,7 +219,7 @@ def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
     """
     try:
         cls = FILE_CLASSES[data["class"]]
-        name, size = _expect(data["name"], str), _expect(data["size"], int)
+        name, size = _expect(_from_json(data["name"]), str), _expect(data["size"], int)
         content_type, charset, extra, field_name = (
             _from_json(data[key])
             for key in ("content_type", "charset", "content_type_extra", "field_name")
@@ -227,6 +227,8 @@ def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"This describes no uploaded file: {data!r} ({error!r}).") from error
     if cls is TemporaryUploadedFile and not hasattr(content, "temporary_file_path"):
+        if name is None:
+            raise ValueError(f"This describes no uploaded file: {data!r} (it has no name).")
         temporary = TemporaryUploadedFile(name, content_type, size, charset, extra)
         return _filled(temporary, content)  # type: ignore[no-any-return]
     # All of it before the final storage is asked to take any of it: staged bytes are removed at any
@@ -265,6 +267,15 @@ def _expect(value: Any, kind: type) -> Any:
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value
+
+
+def _without_unstorable(name: str) -> str:
+    """
+    Leave out what no database takes for text: NUL, and half a character.
+
+    So does every storage of Django's when it makes a name of its own from this one.
+    """
+    return "".join(char for char in name if char != "\0" and not "\ud800" <= char <= "\udfff")
 
 
 def _to_json(value: Any, where: str) -> Any:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from ... import recovery
-from ...models import Upload, UploadQuerySet
+from ...models import Upload, UploadQuerySet, printable
 
 
 class Command(BaseCommand):
@@ -66,7 +66,8 @@ class Command(BaseCommand):
                 f"attempts {upload.attempts}  {upload}"
             )
             if upload.error:
-                self.stdout.write(f"    {upload.error}")
+                for line in upload.error.splitlines():
+                    self.stdout.write(f"    {printable(line)}")
 
     def handle_retry(self, using: str, options: dict[str, Any]) -> None:
         self._report(using, "retried", recovery.retry(self._chosen(using, options)))

@@ -1,0 +1,260 @@
+"""File names that were made to do harm: what becomes of them in storages, journal and pages."""
+
+import re
+from contextlib import suppress
+from io import StringIO
+
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.base import ContentFile
+from django.core.management import call_command
+from django.db import transaction
+from django.urls import reverse
+from hypothesis import given, settings
+
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests.project.models import Photo
+from tests.security.pages import errors_on
+from tests.security.texts import texts
+
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "other"]),
+    pytest.mark.urls("tests.security.pages"),
+]
+
+RIGHT_TO_LEFT = "\u202e"
+HTML = "<img src=x onerror=alert(1)>"
+
+#: As they come from a parser that is not Django's own, which leaves out what cannot be printed.
+NAMES = {
+    "traversal": "../../../etc/cron.d/evil.jpg",
+    "traversal on Windows": "..\\..\\autoexec.jpg",
+    "a drive": "C:evil.jpg",
+    "a stream": "evil.jpg:hidden.jpg",
+    "NUL": "evil.php\0.jpg",
+    "a bidirectional mark": f"dune{RIGHT_TO_LEFT}gpj.exe.jpg",
+    "an isolate": "dune\u2066gpj.exe\u2069.jpg",
+    "4,000 characters": "x" * 4000 + ".jpg",
+    "4,000 characters without an end": "x" * 4000,
+    "4,000 characters of an end": "x." + "y" * 4000,
+    "4,000 points": "." * 4000 + "jpg",
+    "a device": "CON.jpg",
+    "a port": "com1.aux.jpg",
+    "a file of the system": "/dev/zero.jpg",
+    "lines": "evil.jpg\r\nX-Evil: 1\r\n.jpg",
+    "a terminal's orders": "\x1b]0;evil\x07\x1b[2J.jpg",
+    "half a character": "\ud83d.jpg",
+    "a byte that is no text": "\udcff.jpg",
+    "HTML": f"{HTML}.jpg",
+    "a template": "{{ request }}{% debug %}%s{0}.jpg",
+    "the shell's words": "`id`$(id);id|id&.jpg",
+}
+each_name = pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+
+
+def multipart(disposition, data):
+    return b"\r\n".join(
+        [
+            b'--limit\r\nContent-Disposition: form-data; name="title"\r\n\r\nDune\r\n--limit',
+            b'Content-Disposition: form-data; name="image"; ' + disposition,
+            b"Content-Type: image/jpeg\r\n",
+            data,
+            b"--limit--\r\n",
+        ]
+    )
+
+
+# What is stored
+
+
+@each_name
+@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
+def test_a_form_stores_a_name_as_plain_django_does(name, kind, both_ways, picture, request):
+    make = request.getfixturevalue(kind)
+
+    def post(way):
+        uploaded = make("dune.jpg", picture)
+        uploaded.name = name
+        form = way.form({"title": "Dune"}, {"image": uploaded})
+        try:
+            with transaction.atomic():
+                if form.is_valid():
+                    form.save()
+        except SuspiciousFileOperation:
+            return "refused"
+        return str(form.errors)
+
+    plain, ours = both_ways(post)
+
+    assert ours == plain
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        b"filename*=UTF-8''evil.php%00.jpg",
+        b"filename*=UTF-8''..%2f..%2fevil.jpg",
+        b"filename*=UTF-8''..%5c..%5cevil.jpg",
+        b"filename*=UTF-8''dune%E2%80%AEgpj.exe.jpg",
+        b"filename*=UTF-8''%ff%fe.jpg",
+        b"filename*=UTF-16''%ff%fe.jpg",
+        b"filename*=UTF-8''" + b"x" * 4000 + b".jpg",
+        b'filename="' + b"x" * 4000 + b'.jpg"',
+        b'filename="\xff\xfe\xed\xa0\x80.jpg"',
+        b'filename="a.jpg"; filename="b.html"',
+        b'filename="a.jpg"; name="title"',
+    ],
+    ids=lambda disposition: disposition[:40].decode("latin-1"),
+)
+def test_a_name_in_a_header_is_stored_as_plain_django_does(disposition, both_ways, client, picture):
+    def post(way):
+        response = client.post(
+            f"/{way.name}/photo/add/",
+            multipart(disposition, picture),
+            content_type="multipart/form-data; boundary=limit",
+        )
+        return response.status_code, errors_on(response)
+
+    plain, ours = both_ways(post)
+
+    assert ours == plain
+
+
+@settings(max_examples=50)
+@given(name=texts(min_size=1, max_size=120))
+def test_save_image_stores_any_name_as_plain_django_does(name, both_ways, picture):
+    def save(way):
+        try:
+            with transaction.atomic():
+                photo = Photo.objects.create(title="Dune")
+                if way.name == "plain":
+                    photo.image.save(name, ContentFile(picture))
+                else:
+                    save_image(ContentFile(picture, name), photo)
+                    save_pending_uploads()
+        except (SuspiciousFileOperation, ValueError):
+            return "refused"
+        return "stored"
+
+    plain, ours = both_ways(save)
+
+    assert ours == plain
+
+
+@each_name
+def test_no_name_reaches_the_staging_area(name, location, photo, on_disk, picture):
+    uploaded = on_disk("dune.jpg", picture)
+    uploaded.name = name
+
+    with suppress(SuspiciousFileOperation):  # Refused, which is as good.
+        save_image(uploaded, photo)
+
+    for path in location.rglob("*"):
+        staged = path.relative_to(location).as_posix()
+        assert re.fullmatch(r"default(/[0-9a-f]{2}(/[0-9a-f]{32})?)?", staged)
+
+
+# What is shown
+
+
+@pytest.fixture(params=["bootstrap5", None], ids=["a pack", "no pack"])
+def pack(request, settings):
+    """With a template pack of crispy-forms, and once more in a project that has none."""
+    if request.param is None:
+        del settings.CRISPY_TEMPLATE_PACK
+
+
+def test_html_in_a_refused_name_is_text_in_the_pages_error(pack, client, picture):
+    body = multipart(f'filename="dune.{HTML}"'.encode(), picture)
+
+    response = client.post(
+        "/async/photo/add/", body, content_type="multipart/form-data; boundary=limit"
+    )
+
+    page = response.content.decode()
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert HTML not in page
+
+
+def test_html_in_the_name_of_the_image_is_text_on_the_page(pack, client):
+    photo = Photo.objects.create(title="Dune", image=f"photos/{HTML}.jpg")
+
+    page = client.get(f"/async/photo/{photo.pk}/").content.decode()
+
+    assert "&lt;img src=x" in page
+    assert HTML not in page
+
+
+def test_html_in_the_name_of_the_image_is_text_on_the_admins_page(admin_client):
+    photo = Photo.objects.create(title="Dune", image=f"photos/{HTML}.jpg")
+
+    page = admin_client.get(reverse("admin:project_photo_change", args=[photo.pk]))
+
+    assert "&lt;img src=x" in page.content.decode()
+    assert HTML not in page.content.decode()
+
+
+def test_html_in_a_name_is_text_where_the_admin_asks_before_it_deletes(
+    admin_client, photo, in_memory
+):
+    upload = save_image(in_memory(f"{HTML}.jpg"), photo)
+
+    response = admin_client.post(
+        reverse("admin:django_async_forms_upload_changelist"),
+        {"action": "delete_selected", "_selected_action": [str(upload.pk)]},
+    )
+
+    page = response.content.decode()
+    assert "&lt;img src=x" in page
+    assert HTML not in page
+
+
+def test_html_in_a_name_is_text_among_the_admins_recent_actions(
+    admin_client, admin_user, photo, in_memory
+):
+    upload = save_image(in_memory(f"{HTML}.jpg"), photo)
+    LogEntry.objects.create(
+        user=admin_user,
+        content_type=ContentType.objects.get_for_model(Upload),
+        object_id=str(upload.pk),
+        object_repr=str(upload),
+        action_flag=CHANGE,
+    )
+
+    page = admin_client.get(reverse("admin:index")).content.decode()
+
+    assert "&lt;img src=x" in page
+    assert HTML not in page
+
+
+def test_a_bidirectional_mark_does_not_reorder_what_an_upload_is_called(photo, in_memory):
+    upload = save_image(in_memory(f"dune{RIGHT_TO_LEFT}gpj.exe.jpg"), photo)
+
+    # It would turn the arrow, the model, the key and the field round as well.
+    assert RIGHT_TO_LEFT not in str(upload)
+    assert "gpj.exe.jpg" in str(upload)
+
+
+def test_the_command_gives_no_orders_to_the_operators_terminal(photo, in_memory):
+    save_image(in_memory("\x1b]0;evil\x07\x1b[2J\rdune.jpg"), photo)
+    out = StringIO()
+
+    call_command("async_uploads", "list", stdout=out)
+
+    assert "dune.jpg" in out.getvalue()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out.getvalue())
+
+
+def test_the_command_gives_no_orders_from_an_error_either(photo, in_memory):
+    save_image(in_memory(), photo)
+    Upload.objects.update(error="OSError: no room for \x1b[2J\rdune.jpg")
+    out = StringIO()
+
+    call_command("async_uploads", "list", stdout=out)
+
+    assert "OSError: no room for" in out.getvalue()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out.getvalue())

@@ -1,0 +1,326 @@
+"""What waits for a worker: private, out of reach, and never half there when there is no room."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.forms import modelform_factory
+
+from django_async_forms import recovery
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.storage import StagingFileSystemStorage, staging_storage
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import OnlyImages, Photo
+
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "other"]),
+    pytest.mark.urls("tests.security.pages"),
+]
+
+
+def mode(path):
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def files_below(folder):
+    return [path for path in Path(folder).rglob("*") if path.is_file()]
+
+
+def assert_private(location):
+    """Check that nobody else can read, or find, anything below a folder."""
+    assert files_below(location)
+    for path in [location, *location.rglob("*")]:
+        assert mode(path) == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.fixture(autouse=True)
+def open_to_all(settings):
+    """A project and a process that would have every file be everybody's."""
+    settings.FILE_UPLOAD_PERMISSIONS = 0o666
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o777
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def final_storage(settings):
+    """Has images saved by a storage of this file, by the name of its class."""
+
+    def use(cls):
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "default": {"BACKEND": f"{__name__}.{cls.__name__}"},
+        }
+
+    return use
+
+
+# Modes and place
+
+
+@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
+def test_the_projects_permissions_are_not_those_of_what_is_staged(kind, location, photo, request):
+    save_image(request.getfixturevalue(kind)(), photo)
+
+    assert_private(location)
+
+
+seen = []
+
+
+class Looking(FileSystemStorage):
+    """A final storage that looks at the staging area while it stores."""
+
+    def _save(self, name, content):
+        staging = staging_storage("default")
+        if isinstance(staging, StagingFileSystemStorage):
+            below = Path(staging.location).rglob("*")
+            seen.extend((path.is_dir(), mode(path)) for path in below)
+        else:
+            seen.append((False, mode(content.temporary_file_path())))
+        return super()._save(name, content)
+
+
+@pytest.fixture
+def looked():
+    seen.clear()
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
+def test_what_a_worker_reads_is_private_too(kind, location, photo, final_storage, looked, request):
+    final_storage(Looking)
+    save_image(request.getfixturevalue(kind)(), photo)
+
+    save_pending_uploads()
+
+    assert set(looked) == {(True, 0o700), (False, 0o600)}
+
+
+def test_the_workers_copy_of_what_lies_in_the_database_is_private(
+    photo, final_storage, looked, on_disk
+):
+    final_storage(Looking)
+    save_image(on_disk(), photo)
+
+    save_pending_uploads()
+
+    assert looked == [(False, 0o600)]
+
+
+class Failing(FileSystemStorage):
+    """A final storage that fails when it has stored, as one whose answer gets lost."""
+
+    def _save(self, name, content):
+        super()._save(name, content)
+        raise OSError("no answer")
+
+
+@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
+def test_what_stays_staged_after_a_failure_stays_private(
+    kind, location, photo, final_storage, request
+):
+    final_storage(Failing)
+    save_image(request.getfixturevalue(kind)(), photo)
+
+    with pytest.raises(OSError, match="no answer"):
+        save_pending_uploads()
+
+    assert_private(location)
+
+
+def test_nothing_is_in_a_public_folder_before_a_worker_has_saved_it(
+    client, settings, tmp_path, location, picture
+):
+    settings.STATIC_ROOT = tmp_path / "static"
+
+    client.post("/async/photo/add/", {"title": "Dune", "image": ContentFile(picture, "a.jpg")})
+
+    assert Upload.objects.exists()
+    assert files_below(settings.MEDIA_ROOT) == files_below(settings.STATIC_ROOT) == []
+    assert [path.read_bytes() for path in files_below(location)] == [picture]
+
+
+def test_a_link_that_lies_in_the_way_is_not_written_through(location, tmp_path):
+    victim = tmp_path / "victim"
+    (location / "default").mkdir(parents=True)
+    (location / "default/link").symlink_to(victim)
+
+    staged = staging_storage("default").save("default/link", ContentFile(b"evil"))
+
+    assert not victim.exists()
+    assert (location / staged).read_bytes() == b"evil"
+
+
+@pytest.fixture
+def outside(location, tmp_path):
+    """A file beside the staging area, which is none of the package's business."""
+    path = tmp_path / "secret.jpg"
+    path.write_bytes(pictures.jpeg())
+    return path
+
+
+@pytest.mark.parametrize("staged", ["../secret.jpg", "{}", "default/../../secret.jpg"])
+def test_a_row_that_points_outside_is_no_way_to_read_there(
+    staged, outside, photo, in_memory, media
+):
+    upload = save_image(in_memory(), photo)
+    Upload.objects.update(staged=staged.format(outside))
+
+    save_image_task.apply(args=[str(upload.pk), "default"])
+
+    failed = Upload.objects.failed().get()
+    assert failed.attempts == 1
+    assert failed.error.startswith("SuspiciousFileOperation")
+    assert files_below(media) == []
+
+
+@pytest.mark.parametrize("staged", ["../secret.jpg", "{}", "default/../../secret.jpg"])
+def test_a_row_that_points_outside_is_no_way_to_delete_there(
+    staged, outside, photo, in_memory, django_capture_on_commit_callbacks
+):
+    save_image(in_memory(), photo)
+    Upload.objects.update(staged=staged.format(outside))
+
+    with django_capture_on_commit_callbacks() as callbacks:
+        assert Upload.objects.all().discard() == 1
+
+    for callback in callbacks:
+        with pytest.raises(SuspiciousFileOperation):
+            callback()
+    assert outside.exists()
+
+
+# No room
+
+
+class Small(StagingFileSystemStorage):
+    """A folder on a disk with room for a few small images."""
+
+    room = 20_000
+
+    def _save(self, name, content):
+        taken = sum(path.stat().st_size for path in files_below(self.location))
+        if taken + content.size > self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        return super()._save(name, content)
+
+
+@pytest.fixture
+def small(settings, location):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {"BACKEND": f"{__name__}.Small", "OPTIONS": {"location": location}},
+    }
+    return location
+
+
+@pytest.fixture
+def client(client):
+    """A client that gets an answer to a request that fails, as one on the net does."""
+    client.raise_request_exception = False
+    return client
+
+
+def post(client, title="Dune", data=None, page="/async/photo/add/"):
+    image = SimpleUploadedFile("dune.jpg", data or pictures.jpeg(), "image/jpeg")
+    return client.post(page, {"title": title, "image": image}).status_code
+
+
+@pytest.fixture
+def filled(client, small):
+    """A staging area that one client has filled, image by image; returns how many there are."""
+    count = 0
+    while post(client, f"Greedy {count}") == 302:
+        count += 1
+    return count
+
+
+def test_one_image_too_many_is_an_error_and_nothing_of_it_is_saved(client, filled, small):
+    assert filled > 0
+    staged = files_below(small)
+
+    assert post(client, "One more") == 500
+
+    assert Photo.objects.count() == Upload.objects.count() == filled
+    assert files_below(small) == staged
+
+
+def test_an_update_without_room_changes_nothing(client, filled, picture):
+    photo = Photo.objects.create(title="Old", image=ContentFile(picture, "old.jpg"))
+
+    assert post(client, "New", page=f"/async/photo/{photo.pk}/") == 500
+
+    photo.refresh_from_db()
+    assert photo.title == "Old"
+    assert pictures.stored(photo.image) == picture
+    assert not Upload.objects.for_instance(photo).exists()
+
+
+def test_a_form_without_an_image_needs_no_room(client, filled, picture):
+    photo = Photo.objects.create(title="Old", image=ContentFile(picture, "old.jpg"))
+
+    response = client.post(f"/async/photo/{photo.pk}/", {"title": "New"})
+
+    assert response.status_code == 302
+    photo.refresh_from_db()
+    assert photo.title == "New"
+
+
+def test_what_was_staged_before_is_saved_and_makes_room(
+    client, filled, small, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        assert save_pending_uploads() == filled
+
+    assert all(photo.image for photo in Photo.objects.all())
+    assert files_below(small) == []
+    assert post(client, "One more") == 302
+
+
+def test_of_two_images_of_which_one_has_room_neither_is_owed(small, in_memory):
+    form_class = modelform_factory(OnlyImages, AsyncImageModelForm, fields=["front", "back"])
+    large = pictures.jpeg(300, 300)
+    form = form_class({}, {"front": in_memory(), "back": in_memory(data=large)})
+
+    with pytest.raises(OSError, match="No space left"):
+        form.save()
+
+    assert not OnlyImages.objects.exists()
+    assert not Upload.objects.exists()
+    for path in files_below(small):  # No row owns it, so recovery takes it in its time.
+        os.utime(path, (0, 0))
+    recovery.recover("default")
+    assert files_below(small) == []
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_database_without_room_is_an_error_and_nothing_is_half_saved(client):
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite can be told that it is full")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA page_count")
+        (pages,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA max_page_count = {pages + 20}")
+    try:
+        assert post(client, data=pictures.jpeg(1000, 1000)) == 500
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA max_page_count = {2**32 - 2}")
+
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+    assert not StoredChunk.objects.exists()
+    assert post(client, data=pictures.jpeg(1000, 1000)) == 302
