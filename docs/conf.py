@@ -11,7 +11,15 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 settings.configure(
     SECRET_KEY="for the documentation only",
-    INSTALLED_APPS=["django.contrib.contenttypes", "crispy_forms", "django_async_forms"],
+    INSTALLED_APPS=[
+        "django.contrib.admin",
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.messages",
+        "django.contrib.sessions",
+        "crispy_forms",
+        "django_async_forms",
+    ],
     USE_TZ=True,
 )
 django.setup()
