@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, SuspiciousOperation
 from django.core.files.base import File
-from django.db import transaction
+from django.db import Error, connections, transaction
 from django.db.models import FileField, Model
 from django.db.models.fields.files import FieldFile
 from django.dispatch import Signal
@@ -151,33 +151,59 @@ def _put_on(upload: Upload, instance: Model, field: FileField, before: dict[str,
         # The instance first, then the upload: the order in which every path locks.
         lock_instance([field], instance, upload.using)
         # Of two workers with the same upload, the one that deletes the row has saved it.
-        deleted, _ = Upload.objects.using(upload.using).pending().filter(pk=upload.pk).delete()
-        if not deleted:
-            return False
+        row = Upload.objects.using(upload.using).pending().filter(pk=upload.pk)
+        is_only_attempt, _ = row.filter(attempts=1).delete()
+        if not is_only_attempt:
+            deleted, _ = row.delete()
+            if not deleted:
+                return False
+            _check_is_there(getattr(instance, field.attname))
         instance.save(using=upload.using, update_fields=columns)
         upload.remove_staged()
     return True
 
 
+def _check_is_there(stored: FieldFile) -> None:
+    """
+    Raise what the storage raises for a file that is not there.
+
+    Two workers that ask at once for a name may be given the same, by a storage such as S3. If one
+    of them failed, it has removed the file of both, under the lock that this one holds by now.
+    """
+    with suppress(NotImplementedError):
+        stored.storage.size(str(stored.name))
+
+
 def _remove_stored(upload: Upload, stored: FieldFile) -> None:
     """Remove a file that was stored for nothing, unless the instance may be using it."""
-    owner, name, storage = stored.field.model, stored.name, stored.storage
-    if not name:
+    for tries_left in (2, 1, 0):
+        try:
+            if stored.name:
+                _remove_unless_in_use(upload, stored)
+        except Exception as error:
+            # It may be for a lost connection that it was stored for nothing; another may be had.
+            if isinstance(error, Error) and tries_left:
+                continue
+            # One file too many in the storage is better than one that an instance needs.
+            logger.warning("Upload %s: left a stored file behind.", upload.pk, exc_info=True)
         return
+
+
+def _remove_unless_in_use(upload: Upload, stored: FieldFile) -> None:
+    owner, name, storage = stored.field.model, str(stored.name), stored.storage
     key = {owner._meta.pk.name: key_from_text(owner, upload.object_pk)}
     instances = owner._base_manager.using(upload.using).filter(**key)
-    try:
-        with transaction.atomic(using=upload.using):
-            # Under the lock: a commit that was cut off may yet be going through.
-            lock_instance([stored.field], stored.instance, upload.using)
-            in_use = instances.values_list(stored.field.attname, flat=True).first()
+    connection = connections[upload.using]
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+    with transaction.atomic(using=upload.using):
+        # Under the lock: a commit that was cut off may yet be going through.
+        lock_instance([stored.field], stored.instance, upload.using)
+        in_use = instances.values_list(stored.field.attname, flat=True).first()
         # A storage that would give the name again overwrites, so the file may be another's by now.
         if in_use != name and storage.get_available_name(name) != name:
             stored.delete(save=False)
             logger.info("Upload %s: removed what was stored for nothing.", upload.pk)
-    except Exception:
-        # One file too many in the storage is better than one that an instance needs.
-        logger.warning("Upload %s: left a stored file behind.", upload.pk, exc_info=True)
 
 
 def _send_signal(signal: Signal, instance: Model | None, upload: Upload) -> None:

@@ -78,8 +78,15 @@ class AsyncImageFormMixin(_Form):
         for field in self.get_async_fields():
             form_field = self.fields[field.name]
             if form_field.required and not getattr(self.instance, field.attname):
-                owed = Upload.objects.for_instance(self.instance, field.name).exists()
-                form_field.required = form_field.widget.is_required = not owed
+                form_field.required = form_field.widget.is_required = not self._is_coming(field)
+
+    def _is_coming(self, field: FileField) -> bool:
+        """Tell whether an image is owed, or was attached since the instance was loaded."""
+        if Upload.objects.for_instance(self.instance, field.name).exists():
+            return True
+        using = router.db_for_write(type(self.instance), instance=self.instance)
+        rows = type(self.instance)._base_manager.using(using).filter(pk=self.instance.pk)
+        return bool(rows.values_list(field.attname, flat=True).first())
 
     def get_async_fields(self) -> list[FileField]:
         """Return the model's file fields that a worker saves; override it to decide otherwise."""

@@ -7,11 +7,12 @@ import pytest
 from celery.exceptions import Retry
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.db.models.signals import post_save
 from django.utils import timezone
 
 from django_async_forms import recovery
+from django_async_forms.attach import attach
 from django_async_forms.models import StoredChunk, Upload
 from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.tasks import save_image_task
@@ -294,6 +295,49 @@ def test_the_slower_worker_leaves_a_file_that_is_in_use(photo, in_memory, media,
     assert files(media) == [photo.image.name]
 
 
+class Racing(Behaving):
+    """Looks for a free name, and then stores: two at the same time find the same name, as on S3."""
+
+    def get_available_name(self, name, max_length=None):
+        if "racing" in behaviour:
+            return name
+        return super().get_available_name(name, max_length)
+
+    def _save(self, name, content):
+        self.delete(name)
+        return super()._save(name, content)
+
+
+def test_of_two_workers_that_stored_at_once_one_may_fail(photo, in_memory, settings):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.test_attempts.Racing"},
+    }
+    data = pictures.jpeg()
+    upload = save_image(in_memory(data=data), photo)
+
+    def fail(**kwargs):
+        del behaviour["racing"]  # What it has stored can be found by now.
+        raise OperationalError("deadlock detected")
+
+    def other_worker(name):
+        del behaviour["after"]
+        behaviour["racing"] = True
+        post_save.connect(fail, sender=Photo)
+        try:
+            with pytest.raises(OperationalError):
+                attach(Upload.objects.start(upload.pk))
+        finally:
+            post_save.disconnect(fail, sender=Photo)
+
+    behaviour["after"] = other_worker
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+    assert not Upload.objects.exists()
+
+
 @pytest.mark.parametrize("what", ["superseded", "cleared", "deleted"])
 def test_a_file_that_nothing_is_owed_for_any_more_is_removed(photo, in_memory, media, what):
     upload = save_image(in_memory(), photo)
@@ -354,6 +398,24 @@ def test_an_error_after_the_file_was_stored_removes_it_again(photo, in_memory, m
     assert files(media) == []
     photo.refresh_from_db()
     assert not photo.image
+    assert Upload.objects.failed().exists()
+
+
+def test_a_file_is_removed_though_the_connection_is_lost_meanwhile(
+    photo, in_memory, media, settings, monkeypatch
+):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    upload = save_image(in_memory(), photo)
+    losses = iter(["to attach", "to remove", "to remove"])
+
+    def lose(*args):
+        for loss in losses:
+            raise OperationalError(f"the connection was lost as it was {loss}")
+
+    monkeypatch.setattr("django_async_forms.attach.lock_instance", lose)
+    work_on(upload)
+
+    assert files(media) == []
     assert Upload.objects.failed().exists()
 
 
@@ -428,13 +490,32 @@ def test_a_connection_that_is_lost_is_tried_again(photo, in_memory, broker):
     behaviour["before"] = lambda name: lose_connection()
 
     # As a worker runs it: without a broker, Celery would retry on the connection that is lost.
+    with pytest.raises(Retry):
+        work_on_in_a_worker(upload)
+
+    assert Upload.objects.pending().get() == upload
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_connection_that_is_lost_leaves_no_stored_file_behind(photo, in_memory, broker, media):
+    if connection.vendor == "sqlite":
+        pytest.skip("Nobody cuts a connection to a file.")
+    upload = save_image(in_memory(), photo)
+    behaviour["after"] = lambda name: lose_connection()
+
+    with pytest.raises(Retry):
+        work_on_in_a_worker(upload)
+
+    assert files(media) == []
+    assert "OperationalError" in Upload.objects.pending().get().error
+
+
+def work_on_in_a_worker(upload):
+    """Deliver the message of an upload as to a worker, which sends what it has to retry."""
     arguments = [str(upload.pk), "default"]
     save_image_task.push_request(args=arguments, kwargs={}, called_directly=False)
     try:
-        with pytest.raises(Retry):
-            save_image_task.run(*arguments)
+        save_image_task.run(*arguments)
     finally:
         save_image_task.pop_request()
         connection.close()
-
-    assert Upload.objects.pending().get() == upload

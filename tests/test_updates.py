@@ -546,6 +546,20 @@ def test_a_new_instance_under_the_key_of_one_deleted_past_django_gets_its_own_im
 # Stale writes
 
 
+def test_an_image_that_is_attached_as_the_form_is_made_is_not_asked_for(in_memory):
+    photo = Photo.objects.create(title="Before")
+    save_image(in_memory(), photo)
+    loaded = Photo.objects.get(pk=photo.pk)
+    save_pending_uploads()  # A worker is faster than the request.
+
+    form = PhotoForm({"title": "After"}, instance=loaded)
+
+    assert form.is_valid(), form.errors
+    form.save()
+    photo.refresh_from_db()
+    assert (photo.title, bool(photo.image)) == ("After", True)
+
+
 def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone(in_memory):
     new = pictures.jpeg()
     PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
