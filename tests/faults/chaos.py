@@ -1,0 +1,169 @@
+"""The faults, by name, and the order in which a seed has them happen."""
+
+import os
+import random
+import signal
+import threading
+from functools import partial
+
+from .orders import CONTESTED
+
+#: The steps of a worker, in their order; see site/steps.py.
+STEPS = ("started", "storing", "stored", "attaching", "attached", "removing")
+
+
+class Chaos:
+    """Injects faults into what a ``Harness`` runs."""
+
+    def __init__(self, harness, rng, only):
+        self.harness = harness
+        self._rng = rng
+        self.faults = {
+            "child killed, anywhere": self._kill_a_child,
+            "worker killed, anywhere": self._kill_a_worker,
+            "site killed, before sending": partial(self._order, "kill", "sending"),
+            "broker stopped": self._stop_the_broker,
+            "broker restarted": self._restart_the_broker,
+            "broker emptied": self._empty_the_broker,
+            "broker hangs": self._hang_the_broker,
+            "messages twice": partial(self._for_a_while, "twice"),
+            "messages late": partial(self._for_a_while, "late"),
+            "database connections cut": self._cut_the_database,
+            "deadlock, as the server says": partial(self._order, "deadlock", "attaching"),
+            "deadlock, with another": partial(self._order, "rival", "attaching"),
+            "serialization failure": partial(self._order, "serialization", "attaching"),
+            "answer to the commit lost": partial(self._order, "unheard", "attaching"),
+            "storage raises": partial(self._for_a_while, "refuse"),
+            "storage hangs": partial(self._order, "hang", "storing"),
+            "storage writes half": partial(self._order, "half", "storing"),
+            "staging full": self._fill_staging,
+            "clock fast": partial(self._replace, FAULTS_CLOCK=str(harness.pace.fast)),
+            "clock slow": partial(self._replace, FAULTS_CLOCK="-300"),
+            "worker without the field": partial(self._replace, FAULTS_VERSION="after"),
+        }
+        for step in STEPS:
+            self.faults[f"child killed, {step}"] = partial(self._order, "kill", step)
+            self.faults[f"worker killed, {step}"] = partial(self._order, "kill-all", step)
+            self.faults[f"deleted, {step}"] = partial(self._order, "delete", step)
+            self.faults[f"uploaded again, {step}"] = partial(self._order, "change", step)
+        self._chosen = sorted(name for name in self.faults if name.startswith(only))
+
+    def schedule(self, count):
+        """Return the names of ``count`` faults, of each kind as many as of any other, or so."""
+        names = []
+        while len(names) < count:
+            names += self._rng.sample(self._chosen, len(self._chosen))
+        return names[:count]
+
+    def kill_one_at_work(self):
+        """Kill a worker or a child of one while it is at an upload, and do nothing else."""
+        self._order(self._rng.choice(["kill", "kill-all"]), self._rng.choice(STEPS[:3]))
+
+    def _note(self, step, **victim):
+        self.harness.orders.note("fault", action="kill", step=step, upload=None, **victim)
+
+    def _order(self, action, step):
+        order = self.harness.orders.give(action, step)
+        try:
+            self.harness.go_on_until(lambda: not order.exists(), f"{action} at {step}")
+        finally:
+            self.harness.orders.withdraw(order)
+
+    def _for_a_while(self, what):
+        self.harness.orders.begin(what)
+        try:
+            self.harness.go_on(4)
+        finally:
+            self.harness.orders.end(what)
+
+    def _kill_a_child(self):
+        worker = self._rng.choice(self.harness.workers)
+        children = worker.process.children()
+        if children:
+            victim = self._rng.choice(children)
+            self._note("anywhere", victim=victim)
+            os.kill(victim, signal.SIGKILL)
+
+    def _kill_a_worker(self):
+        worker = self._rng.choice(self.harness.workers)
+        self._note("anywhere", group=worker.process.group)
+        worker.process.kill()
+
+    def _stop_the_broker(self):
+        self.harness.broker.stop()
+        self.harness.go_on(4)
+        self.harness.broker.start()
+
+    def _restart_the_broker(self):
+        self.harness.broker.stop()
+        self.harness.broker.start()
+
+    def _empty_the_broker(self):
+        self.harness.broker.empty()
+
+    def _hang_the_broker(self):
+        self.harness.broker.proxy.hang()
+        self.harness.go_on(3)
+        self.harness.broker.proxy.flow()
+
+    def _cut_the_database(self):
+        cut = 0
+        while cut < 3:
+            cut += self.harness.cut_the_database()
+            self.harness.go_on(1)
+
+    def _fill_staging(self):
+        def has_failed():
+            return len(self.harness.stream.answers.errors) > before
+
+        before = len(self.harness.stream.answers.errors)
+        self.harness.orders.begin("full")
+        try:
+            self.harness.go_on_until(has_failed, "a form that finds no room")
+        finally:
+            self.harness.orders.end("full")
+
+    def _replace(self, **environment):
+        worker = self.harness.workers[-1]
+        worker.replace(**environment)
+        self.harness.go_on_until(worker.is_replaced, "the other worker is ready")
+        self.harness.go_on(8)
+        worker.replace()
+        self.harness.go_on_until(worker.is_replaced, "the worker is ready")
+
+    def answer(self, told):
+        """Do what a process at a step has told to be done, while it waits there."""
+        picture = told.get("picture") or self.harness.picture_of(told["upload"])
+        if picture is None:
+            return
+        if told["action"] == "rival":
+            has_begun = threading.Event()
+            threading.Thread(target=_rival, args=(picture, has_begun), daemon=True).start()
+            has_begun.wait(10)
+            return
+        stream = self.harness.stream
+        deed = stream.delete if told["action"] == "delete" else stream.change
+        thread = threading.Thread(target=deed, args=(picture,), daemon=True)
+        thread.start()
+        # At a step in its transaction, the process holds the lock that the request waits for.
+        thread.join(0.5)
+
+
+def _rival(picture, has_begun):
+    """Lock what the worker asks for next, and ask for what it has locked."""
+    from django.db import OperationalError, connection, transaction
+
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(CONTESTED)
+            has_begun.set()
+            cursor.execute("SELECT id FROM site_picture WHERE id = %s FOR UPDATE", [picture])
+    except OperationalError as error:
+        print(f"The rival gave way: {error}")
+    finally:
+        connection.close()
+
+
+def rng_of(seed, what):
+    """Return the random numbers for one purpose, so that another's do not change them."""
+    return random.Random(f"{seed} {what}")

@@ -1,0 +1,301 @@
+"""One run on one pair of engines: starts all there is, breaks it as scheduled, and heals it."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .chaos import Chaos, rng_of
+from .engines import BROKERS_OF_OURS, DATABASES, RabbitMQ, free_port
+from .orders import Orders
+from .processes import Processes, is_ready, object_store
+from .stream import Stream
+
+#: How long anything may take that is waited for, on a slow and busy machine.
+DEADLINE = 120
+#: How long a worker that is asked to stop may be at it before it is killed.
+GRACE = 10
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things take in a run. All times are seconds."""
+
+    #: The project's ASYNC_FORMS.
+    async_forms: dict
+    #: How often Celery beat has recover_uploads run.
+    recover_every: float
+    #: After how long Celery kills a process that is still at a task.
+    time_limit: float
+    #: How long the final storage takes on average.
+    slowness: float
+    #: By how much a fast clock is fast.
+    fast: float
+    #: How many uploads there are for each fault.
+    uploads_per_fault: int
+    #: How long the recovery may take when all is healed.
+    healing: float
+    #: How many kills there are in the quiet after it.
+    kills: int
+
+
+PACES = {
+    # All defaults, and beat as the documentation has it.
+    "defaults": Pace({}, 60, 10, 0.05, 180, 25, 900, 12),
+    # The same in a hurry, for a run among the tests.
+    "hurried": Pace(
+        {"RESEND_AFTER": 4, "RETRY_PAUSE": 0.5, "MAX_RETRY_PAUSE": 4, "PUBLISH_PAUSE": 1},
+        recover_every=2,
+        time_limit=6,
+        slowness=0.02,
+        fast=60,
+        uploads_per_fault=6,
+        healing=120,
+        kills=4,
+    ),
+}
+
+
+class Supervised:
+    """A worker that is started again when it has died, as by any supervisor."""
+
+    def __init__(self, processes, name):
+        self._processes = processes
+        self._name = name
+        self._environment = {}
+        self._stop_by = None
+        self.process = processes.worker(name)
+
+    def is_ready(self):
+        return is_ready(self.process)
+
+    def tend(self):
+        if self._stop_by and time.monotonic() > self._stop_by:
+            self.process.kill()
+        if not self.process.is_running():
+            self.process.kill()
+            self._stop_by = None
+            self.process = self._processes.worker(self._name, **self._environment)
+
+    def replace(self, **environment):
+        """Have it stop, and be started again in another environment."""
+        self._environment = environment
+        self._replaced = self.process
+        # As a supervisor does, and has to: a worker that was hurt before may not stop when asked.
+        self._stop_by = time.monotonic() + GRACE
+        self.process.ask_to_stop()
+
+    def is_replaced(self):
+        """Tell whether the other one takes tasks."""
+        return self.process is not self._replaced and self.is_ready()
+
+
+class Harness:
+    """What runs, what has happened to it, and what is in the database in the end."""
+
+    def __init__(self, database, broker, *, uploads, seed, pace, staging, s3, only):
+        self.pace = PACES[pace]
+        self.uploads = uploads
+        self.counts = {}
+        self.missed = []
+        self._rng = rng_of(seed, "faults")
+        self._seed = seed
+        self._only = tuple(only or [""])
+        self.folder = Path(tempfile.mkdtemp(prefix="faults_"))
+        (self.folder / "temporary").mkdir()
+        self.orders = Orders(self.folder / "orders")
+        self._closing = [lambda: shutil.rmtree(self.folder, ignore_errors=True)]
+        self.database = DATABASES[database]()
+        self._closing.append(self.database.drop)
+        self.broker = BROKERS_OF_OURS[broker](self.folder)
+        self._closing.append(self.broker.remove)
+        endpoint = None
+        if s3:
+            port = free_port()
+            self._closing.append(object_store(self.folder, port).kill)
+            endpoint = f"http://127.0.0.1:{port}"
+        self.run = {
+            **asdict(self.pace),
+            "folder": str(self.folder),
+            "database": self.database.settings,
+            "broker": self.broker.url,
+            "queue": self.broker.queue,
+            "staging": staging,
+            "s3": endpoint,
+        }
+        self._progress = _Progress(f"{database} + {broker}", self)
+
+    def start(self):
+        """Start the site, two workers and beat, and the people who use it."""
+        os.environ["FAULTS_RUN"] = json.dumps(self.run)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "tests.faults.site.settings"
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", run_syncdb=True, verbosity=0)
+        processes = Processes(self.run, self.folder)
+        self._closing.append(processes.kill)
+        self.site = processes.site()
+        self.workers = [Supervised(processes, name) for name in ("one", "two")]
+        self.beat = processes.beat()
+        self.site.wait_for(lambda: "Booting worker" in self.site.text(), "the site is there")
+        self.stream = Stream(processes.address, self._seed)
+        self.chaos = Chaos(self, self._rng, self._only)
+
+    def execute(self):
+        """Have the uploads posted, and a fault each so many of them."""
+        for worker in self.workers:
+            self.go_on_until(worker.is_ready, "the workers are ready")
+        names = self.chaos.schedule(max(1, self.uploads // self.pace.uploads_per_fault))
+        for number, name in enumerate(names, start=1):
+            self.stream.allow(self.uploads * number // len(names))
+            self._progress.doing = name
+            try:
+                self.chaos.faults[name]()
+            except TimeoutError as error:
+                self.missed.append(f"{name}: {error}")
+            else:
+                self.counts[name] = self.counts.get(name, 0) + 1
+            self._wait(self.stream.is_at_rest, "the stream is where it should be")
+
+    def kill_in_quiet(self):
+        """Kill workers while all else is well, to see how long it takes until nobody notices."""
+        self._progress.doing = "killing workers"
+        self.quiet_since = time.time()
+        for worker in self.workers:
+            self.go_on_until(worker.is_ready, "the workers are ready")
+        for _ in range(self.pace.kills):
+            self.chaos.kill_one_at_work()
+            self.go_on(6)
+
+    @property
+    def recovers_within(self):
+        """How long it may take after a kill until the image is attached: what is promised."""
+        if isinstance(self.broker, RabbitMQ):
+            return 30
+        from django_async_forms.conf import conf
+
+        # Until it counts as silent, until the recovery runs next, and until it is done.
+        return conf().RESEND_AFTER + self.pace.recover_every + 15
+
+    def heal(self):
+        """Wait until nothing is owed, with all the help that an operator has."""
+        from django.core.management import call_command
+
+        from django_async_forms.models import Upload
+
+        self._progress.doing = "healing"
+        began = time.monotonic()
+
+        def nothing_is_owed():
+            if Upload.objects.failed().exists():
+                call_command("async_uploads", "retry", "--all", stdout=_Nowhere())
+            return not Upload.objects.exists()
+
+        try:
+            self._wait(nothing_is_owed, "nothing is owed", self.pace.healing, pause=0.5)
+            idle = self.orders.working
+            self._wait(lambda: not idle(), "workers are done", self.pace.healing, pause=0.5)
+        except TimeoutError as error:
+            self.missed.append(str(error))
+        self.healed_within = time.monotonic() - began
+
+    def keep_folder(self):
+        """Leave the logs and the notes where they are."""
+        self._closing.pop(0)
+
+    def close(self):
+        """Kill and remove all that there was."""
+        self._progress.end()
+        for close in reversed(self._closing):
+            try:
+                close()
+            except Exception as error:
+                print(f"Not cleaned up: {error!r}", file=sys.stderr)
+
+    # For the faults:
+
+    def go_on(self, uploads):
+        """Let life go on for so many more uploads."""
+        before = self.stream.answers.uploads
+        self.go_on_until(
+            lambda: self.stream.answers.uploads >= before + uploads, f"{uploads} more uploads"
+        )
+
+    def go_on_until(self, condition, what):
+        """Let life go on until a condition is true, with more uploads if that is what it needs."""
+
+        def is_so():
+            if not condition():
+                if self.stream.is_at_rest() and time.monotonic() > self._nudged + 0.5:
+                    self._nudged = time.monotonic()
+                    self.stream.allow(self.stream.answers.uploads + 1)
+                return False
+            return True
+
+        self._nudged = time.monotonic()
+        self._wait(is_so, what)
+
+    def cut_the_database(self):
+        """Cut all connections to the database but this process's; return how many."""
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            return self.database.cut(cursor)
+
+    def picture_of(self, upload):
+        """Return the primary key of what an upload is owed to, or None."""
+        from django_async_forms.models import Upload
+
+        return Upload.objects.filter(pk=upload).values_list("object_pk", flat=True).first()
+
+    def _wait(self, condition, what, deadline=DEADLINE, pause=0.02):
+        latest = time.monotonic() + deadline
+        while not condition():
+            for worker in self.workers:
+                worker.tend()
+            for file, told in self.orders.told():
+                self.chaos.answer(told)
+                file.unlink(missing_ok=True)
+            self._progress.show()
+            if time.monotonic() > latest:
+                raise TimeoutError(f"not within {deadline} s: {what}")
+            time.sleep(pause)
+
+
+class _Nowhere:
+    def write(self, text):
+        pass
+
+
+class _Progress:
+    """A line that says how far it is."""
+
+    def __init__(self, engines, harness):
+        self.doing = "starting"
+        self._engines = engines
+        self._harness = harness
+        self._is_live = sys.stderr.isatty()
+        self._next = 0.0
+
+    def show(self):
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + (0.5 if self._is_live else 30)
+        answers = self._harness.stream.answers
+        text = (
+            f"{self._engines}: {answers.uploads} of {self._harness.uploads} uploads, "
+            f"{sum(self._harness.counts.values())} faults, {len(answers.errors)} requests failed; "
+            f"{self.doing}"
+        )
+        print(f"\r\x1b[K{text[:110]}" if self._is_live else text, end="", file=sys.stderr)
+        print("" if self._is_live else "\n", end="", file=sys.stderr, flush=True)
+
+    def end(self):
+        if self._is_live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

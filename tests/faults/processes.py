@@ -1,0 +1,174 @@
+"""The processes of a run: each a group of its own, on a leash, with a log."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+#: How long a process may take to start on a slow and busy machine.
+DEADLINE = 90
+
+
+def wait_until(condition, what, deadline=DEADLINE):
+    """Wait until ``condition()`` is true, and return what it returned."""
+    latest = time.monotonic() + deadline
+    while not (result := condition()):
+        if time.monotonic() > latest:
+            raise TimeoutError(f"Not within {deadline} s: {what}")
+        time.sleep(0.02)
+    return result
+
+
+class Process:
+    """A command that runs."""
+
+    def __init__(self, name, command, log, pass_fds=(), **environment):
+        self.name = name
+        self.log = Path(log)
+        self._starts_at = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.leash", *command],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONWARNINGS": "ignore", **environment},
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+        #: The id of its process group.
+        self.group = self._process.pid
+
+    def is_running(self):
+        return self._process.poll() is None
+
+    def text(self):
+        """Return what it has logged."""
+        with self.log.open(errors="replace") as file:
+            file.seek(self._starts_at)
+            return file.read()
+
+    def wait_for(self, condition, what):
+        """Wait until it is as it should be, or has ended."""
+
+        def is_so():
+            if not self.is_running():
+                raise RuntimeError(f"{self.name} has ended:\n{self.text()[-3000:]}")
+            return condition()
+
+        return wait_until(is_so, what)
+
+    def children(self):
+        """Return the ids of the processes that the command has started."""
+        command = _children(self.group)
+        return [child for parent in command for child in _children(parent)]
+
+    def ask_to_stop(self):
+        """Have it end what it is at and stop, as an operator would."""
+        for command in _children(self.group):
+            with suppress(ProcessLookupError):
+                os.kill(command, signal.SIGTERM)
+
+    def kill(self):
+        """Kill it and its children at once, as the machine might."""
+        with suppress(ProcessLookupError):  # It has ended already.
+            os.killpg(self.group, signal.SIGKILL)
+        self._process.wait(DEADLINE)
+        self._process.stdin.close()
+
+
+def _children(parent):
+    try:
+        text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(child) for child in text.split()]
+
+
+class Processes:
+    """Starts what a run needs, and kills all of it."""
+
+    def __init__(self, run, folder):
+        self._run = run
+        self._folder = folder
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self._started = []
+
+    def _start(self, name, command, role, pass_fds=(), **environment):
+        process = Process(
+            name,
+            [sys.executable, "-m", *command],
+            self._folder / f"{name}.log",
+            pass_fds=pass_fds,
+            FAULTS_RUN=json.dumps(self._run),
+            FAULTS_ROLE=role,
+            DJANGO_SETTINGS_MODULE="tests.faults.site.settings",
+            **environment,
+        )
+        self._started.append(process)
+        return process
+
+    def site(self):
+        """Start gunicorn, with two processes of four threads."""
+        number = self.listener.fileno()
+        command = ["gunicorn", "tests.faults.site.wsgi", "--bind", f"fd://{number}"]
+        command += ["--workers", "2", "--worker-class", "gthread", "--threads", "4"]
+        command += ["--no-control-socket"] if _knows("--no-control-socket") else []
+        return self._start("site", command, "site", pass_fds=(number,))
+
+    def worker(self, name, **environment):
+        """Start a Celery worker with several processes; wait for ``is_ready`` of it."""
+        command = ["celery", "-A", "tests.faults.site", "worker", "--pool", "prefork"]
+        command += ["-c", "3", "-l", "INFO", "-n", f"{name}-{self._run['queue']}@%h"]
+        command += ["--without-mingle", "--without-gossip"]
+        return self._start(name, command, "worker", **environment)
+
+    def beat(self):
+        """Start Celery's clock, which sends for the recovery."""
+        command = ["celery", "-A", "tests.faults.site", "beat", "-l", "INFO"]
+        command += ["-s", str(self._folder / "beat")]
+        return self._start("beat", command, "beat")
+
+    def kill(self):
+        for process in self._started:
+            process.kill()
+        self.listener.close()
+
+
+def is_ready(worker):
+    """Tell whether a Celery worker takes tasks."""
+    return re.search(r"@\S+ ready\.$", worker.text(), re.MULTILINE)
+
+
+def _knows(option):
+    """Tell whether gunicorn has an option, which older ones do not."""
+    from gunicorn.config import KNOWN_SETTINGS
+
+    return any(option in (setting.cli or ()) for setting in KNOWN_SETTINGS)
+
+
+def object_store(folder, port):
+    """Start moto's S3 server, and make the bucket."""
+    import boto3
+
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = Process("s3", command, folder / "s3.log")
+    process.wait_for(lambda: f":{port}" in process.text(), "moto listens")
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id="for tests only",
+        aws_secret_access_key="for tests only",
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket="pictures")
+    return process

@@ -1,0 +1,91 @@
+"""A network that fails when told: between the processes under test and their broker."""
+
+import asyncio
+import threading
+from contextlib import suppress
+
+
+class Proxy:
+    """Passes bytes on to a port of this machine, or refuses connections, cuts them, or hangs."""
+
+    def __init__(self, target):
+        self.target = target
+        self.connections = 0
+        self._streams = set()
+        self._loop = asyncio.new_event_loop()
+        self._flows = asyncio.Event()
+        self._flows.set()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._server = None
+        self.port = 0
+        self.accept()
+
+    def accept(self):
+        """Accept connections again, at the port where it always was."""
+        self._do(self._accept())
+
+    def refuse(self):
+        """Cut all connections, and refuse new ones."""
+        self._do(self._refuse())
+
+    def cut(self):
+        """Cut all connections; new ones are welcome."""
+        self._do(self._cut())
+
+    def hang(self):
+        """Accept connections, and pass nothing on."""
+        self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def flow(self):
+        """Pass on all that was held back, and what comes."""
+        self._loop.call_soon_threadsafe(self._flows.set)
+
+    def close(self):
+        self.flow()
+        self._do(self._refuse())
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _do(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+
+    async def _accept(self):
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _refuse(self):
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self._cut()
+
+    async def _cut(self):
+        for writer in list(self._streams):
+            writer.transport.abort()
+
+    async def _end(self):
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(others, timeout=5) if others else None
+
+    async def _connect(self, reader, writer):
+        self.connections += 1
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        await asyncio.gather(
+            self._pass_on(reader, there_writer), self._pass_on(there_reader, writer)
+        )
+
+    async def _pass_on(self, reader, writer):
+        self._streams.add(writer)
+        try:
+            with suppress(OSError):
+                while data := await reader.read(65536):
+                    await self._flows.wait()
+                    writer.write(data)
+                    await writer.drain()
+        finally:
+            self._streams.discard(writer)
+            writer.transport.abort() if writer.transport.is_closing() else writer.close()

@@ -1,0 +1,9 @@
+"""An object store as final storage, through S3's protocol."""
+
+from storages.backends.s3 import S3Storage
+
+from .storages import Faulty
+
+
+class Objects(Faulty, S3Storage):
+    """A bucket."""

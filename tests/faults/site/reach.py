@@ -1,0 +1,69 @@
+"""Coming to a step of the work: what is ordered there is done, by the process that came first."""
+
+import os
+import signal
+
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+
+from tests.faults.orders import CONTESTED, Orders
+
+orders = Orders(settings.FOLDER / "orders")
+
+
+class Now:
+    """What this process is working on."""
+
+    upload = None
+    is_duplicating = False
+
+
+now = Now()
+
+
+def reach(step, **more):
+    """Come to a step, and do what is ordered there; return the action that is the caller's."""
+    action = orders.take(step)
+    if action is None:
+        return None
+    more = {"step": step, "upload": now.upload, **more}
+    orders.note("fault", action=action, victim=os.getpid(), group=os.getpgid(0), **more)
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "kill-all":
+        os.killpg(0, signal.SIGKILL)
+    elif action in ("delete", "change"):
+        orders.tell(action=action, **more)
+    elif action == "rival":
+        orders.tell(action=action, **more)
+        execute(CONTESTED)
+    elif action == "unheard":
+        transaction.on_commit(_lose_the_answer)
+    elif action == "deadlock":
+        execute(DEADLOCKS[connection.vendor])
+    elif action == "serialization":
+        execute(SERIALIZATION_FAILURES[connection.vendor])
+    else:
+        return action
+    return None
+
+
+#: How the server is made to refuse, by the database's vendor.
+DEADLOCKS = {
+    "postgresql": "DO $$ BEGIN RAISE EXCEPTION 'ordered' USING ERRCODE = '40P01'; END $$",
+    "mysql": "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'ordered'",
+}
+SERIALIZATION_FAILURES = {
+    "postgresql": "DO $$ BEGIN RAISE EXCEPTION 'ordered' USING ERRCODE = '40001'; END $$",
+    "mysql": "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1205, MESSAGE_TEXT = 'ordered'",
+}
+
+
+def _lose_the_answer():
+    raise OperationalError("The connection was lost as the commit was answered (as ordered).")
+
+
+def execute(statement):
+    """Execute a statement in the transaction that is open."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)

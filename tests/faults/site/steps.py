@@ -1,0 +1,133 @@
+"""
+The steps of the work at which something may happen, without a line of the package changed.
+
+Of Celery's and Django's signals and of the storages (storages.py), in the order in which an upload
+comes by: sending (in the site, after the commit), started, storing, stored, attaching (in the
+transaction), attached (after it, before the acknowledgement), removing (of the staged bytes).
+"""
+
+import os
+import sys
+from datetime import datetime, timedelta, timezone
+
+from celery import current_app
+from celery.signals import (
+    after_task_publish,
+    before_task_publish,
+    task_postrun,
+    task_prerun,
+    task_received,
+)
+from django.conf import settings
+from django.core.signals import got_request_exception
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from django_async_forms.delivery import SAVE_IMAGE
+from django_async_forms.signals import image_failed, image_saved
+
+from .models import Fact, Picture
+from .reach import now, orders, reach
+
+# In the worker:
+
+
+@task_received.connect
+def receive(request, **kwargs):
+    if request.name == SAVE_IMAGE:
+        orders.note("received", upload=request.message.payload[0][0], group=os.getpgid(0))
+
+
+@task_prerun.connect
+def start(sender, args, **kwargs):
+    if sender.name == SAVE_IMAGE:
+        now.upload = args[0]
+        orders.note("began", upload=now.upload, group=os.getpgid(0))
+        reach("started")
+
+
+@task_postrun.connect
+def end(sender, state, **kwargs):
+    # Without a state, the process is being ended in the middle of it, by the time limit.
+    if sender.name == SAVE_IMAGE and state is not None:
+        orders.note("ended", upload=now.upload)
+        now.upload = None
+
+
+@receiver(post_save, sender=Picture)
+def attaching(instance, update_fields, **kwargs):
+    if now.upload is None:
+        return
+    for name in {"image", "cover"} & set(update_fields):
+        Fact.objects.create(
+            what="attached",
+            picture=instance.pk,
+            field=name,
+            upload=now.upload,
+            name=getattr(instance, name).name,
+        )
+    reach("attaching", picture=instance.pk)
+
+
+@receiver(image_saved)
+def attached(instance, **kwargs):
+    orders.note("attached", upload=now.upload)
+    reach("attached", picture=instance.pk)
+
+
+@receiver(image_failed)
+def failed(upload, **kwargs):
+    orders.note("failed", upload=str(upload.pk), error=upload.error)
+
+
+# In the site:
+
+
+@before_task_publish.connect(sender=SAVE_IMAGE)
+def sending(headers, **kwargs):
+    if settings.ROLE == "site" and not now.is_duplicating:
+        reach("sending")
+        if orders.is_on("late"):
+            eta = datetime.now(timezone.utc) + timedelta(seconds=2)
+            headers["eta"] = eta.isoformat()
+
+
+@after_task_publish.connect(sender=SAVE_IMAGE)
+def sent(body, **kwargs):
+    if settings.ROLE == "site" and not now.is_duplicating and orders.is_on("twice"):
+        now.is_duplicating = True
+        try:
+            for countdown in (0, 2):
+                current_app.send_task(SAVE_IMAGE, body[0], countdown=countdown)
+        finally:
+            now.is_duplicating = False
+        orders.note("fault", action="twice", step="sending", upload=body[0][0])
+
+
+@receiver(got_request_exception)
+def answer_with_an_error(request, **kwargs):
+    error = sys.exc_info()[1]
+    token = request.headers.get("X-Token", "")
+    orders.note("error", cause=cause_of(error), error=repr(error)[:300], token=token)
+
+
+def cause_of(error):
+    """Return in a word what a request failed for."""
+    text = ""
+    while error is not None:
+        text += f" {type(error).__module__}.{type(error).__name__} {error}"
+        error = error.__cause__ or error.__context__
+    for cause, marks in CAUSES.items():
+        if any(mark in text for mark in marks):
+            return cause
+    return "other"
+
+
+CAUSES = {
+    "deadlock": ("DeadlockDetected", "deadlock", "Deadlock", "Lock wait timeout"),
+    "serialization": ("SerializationFailure",),
+    "deleted meanwhile": ("did not affect any rows",),
+    "staging full": ("No space left",),
+    "broker": ("kombu", "amqp", "redis.", "ConnectionRefused"),
+    "database": ("OperationalError", "InterfaceError", "psycopg", "MySQLdb"),
+}

@@ -1,0 +1,78 @@
+"""Storages at which something may happen: the final ones are slow and fail, staging is full."""
+
+import errno
+import random
+import time
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+
+from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
+
+from .reach import now, orders, reach
+
+
+class Faulty:
+    """A final storage that takes its time, and does what is ordered before and after it stores."""
+
+    def _save(self, name, content):
+        orders.note("storing", upload=now.upload, name=name)
+        time.sleep(random.expovariate(1 / settings.RUN["slowness"]))
+        action = reach("storing")
+        if action == "hang":
+            latest = time.monotonic() + 3 * settings.RUN["time_limit"]
+            while time.monotonic() < latest:
+                time.sleep(0.1)
+        if action == "half":
+            half = ContentFile(content.read(max(1, content.size // 2)))
+            name = super()._save(name, half)
+            orders.note("half", upload=now.upload, name=name)
+        if action or orders.is_on("refuse"):
+            orders.note("refused", upload=now.upload)
+            raise OSError("The storage is told to fail.")
+        name = super()._save(name, content)
+        orders.note("stored", upload=now.upload, name=name)
+        reach("stored")
+        return name
+
+
+class Files(Faulty, FileSystemStorage):
+    """A folder."""
+
+
+class Staging:
+    """A staging storage that may be full."""
+
+    def _save(self, name, content):
+        if orders.is_on("full"):
+            orders.note("fault", action="full", step="staging", upload=None)
+            content = _Overflowing(content)
+        return super()._save(name, content)
+
+    def delete(self, name):
+        if now.upload is not None:
+            reach("removing")
+        super().delete(name)
+
+
+class StagingFiles(Staging, StagingFileSystemStorage):
+    """The private folder."""
+
+
+class StagingRows(Staging, DatabaseStorage):
+    """The database."""
+
+    def for_database(self, using):
+        return self if self.using else StagingRows(using)
+
+
+class _Overflowing:
+    """A file of which only the beginning finds room."""
+
+    def __init__(self, content):
+        self._content = content
+
+    def chunks(self, size=None):
+        yield self._content.read(1024)
+        raise OSError(errno.ENOSPC, "No space left on device (as ordered)")

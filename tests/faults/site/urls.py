@@ -1,0 +1,13 @@
+"""The pages of the site."""
+
+from django.http import HttpResponse
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("", lambda request: HttpResponse("Here.")),
+    path("add/", views.PictureCreateView.as_view()),
+    path("<int:pk>/change/", views.PictureUpdateView.as_view()),
+    path("<int:pk>/delete/", views.delete),
+]

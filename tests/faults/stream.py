@@ -1,0 +1,190 @@
+"""The people who use the site: they post images, as they like and as fast as it answers."""
+
+import hashlib
+import random
+import socket
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import requests
+
+from tests import pictures
+
+#: Width and height of the images, and how often each is taken. The largest is too large for
+#: Django to keep it in memory.
+SIZES = {(64, 48): 70, (320, 240): 25, (800, 600): 5}
+#: What people do, and how often.
+DEEDS = {"create": 45, "change": 30, "twice": 8, "clear": 7, "delete": 7, "abort": 3}
+FIELDS = ("image", "cover")
+
+
+@dataclass
+class Answers:
+    """What the site has answered."""
+
+    requests: int = 0
+    #: Images in requests that were answered well.
+    uploads: int = 0
+    aborted: int = 0
+    #: (token, when it was sent, when it failed, status or the error) of each that was not.
+    errors: list = field(default_factory=list)
+
+
+class Stream:
+    """Some people, whose deeds follow from the seed."""
+
+    def __init__(self, address, seed, people=4):
+        self._address = address
+        self._originals = {size: pictures.jpeg(*size, seed=seed) for size in SIZES}
+        self._lock = threading.Condition()
+        self._pictures = []
+        self._allowed = 0
+        self._has_ended = False
+        self._waiting = 0
+        self.answers = Answers()
+        #: The digests of what was sent, by the request's token and the field.
+        self.sent = {}
+        self._threads = [
+            threading.Thread(target=self._live, args=(random.Random(f"{seed} {number}"),))
+            for number in range(people)
+        ]
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def allow(self, uploads):
+        """Let people post until so many images were taken."""
+        with self._lock:
+            self._allowed = max(self._allowed, uploads)
+            self._lock.notify_all()
+
+    def is_at_rest(self):
+        """Tell whether all wait to be allowed more."""
+        if not all(thread.is_alive() for thread in self._threads):
+            raise RuntimeError("Somebody in the stream has stopped, see above.")
+        with self._lock:
+            return self._waiting == len(self._threads)
+
+    def end(self):
+        """Let people end what they are at, and go."""
+        with self._lock:
+            self._has_ended = True
+            self._lock.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _live(self, rng):
+        while self._may_go_on():
+            deed = rng.choices(list(DEEDS), list(DEEDS.values()))[0]
+            picture = self._pick(rng)
+            if deed == "abort":
+                self._post(rng, "/add/", deed, fields=self._some(rng))
+            elif picture is None or deed == "create":
+                self._post(rng, "/add/", "create", fields=self._some(rng))
+            elif deed == "delete":
+                self._post(rng, f"/{picture}/delete/", deed)
+            elif deed == "clear":
+                page = f"/{picture}/change/"
+                self._post(rng, page, deed, {"cover-clear": "on"})
+            else:
+                for _ in range(1 + (deed == "twice")):
+                    page = f"/{picture}/change/"
+                    self._post(rng, page, deed, fields=self._some(rng))
+
+    def _may_go_on(self):
+        with self._lock:
+            self._waiting += 1
+            self._lock.wait_for(lambda: self._has_ended or self.answers.uploads < self._allowed)
+            self._waiting -= 1
+            return not self._has_ended
+
+    def _pick(self, rng):
+        with self._lock:
+            # Mostly what was made of late, and may be owed an image still.
+            recent = self._pictures[-8:] if rng.random() < 0.7 else self._pictures
+            return rng.choice(recent) if recent else None
+
+    def _some(self, rng):
+        return rng.choice([["image"], ["image"], ["image", "cover"]])
+
+    def change(self, picture):
+        """Post other images for a picture, now, whatever is allowed."""
+        self._post(random.Random(picture), f"/{picture}/change/", "change", fields=FIELDS)
+
+    def delete(self, picture):
+        """Delete a picture, now."""
+        self._post(random.Random(), f"/{picture}/delete/", "delete")
+
+    def _post(self, rng, page, deed, data=None, fields=()):
+        token = uuid.uuid4().hex
+        files, digests = {}, {}
+        for name in fields:
+            content = self._image(rng, token + name)
+            # Many images have the same name, as those of cameras do.
+            filename = rng.choice([f"{token}.jpg", f"{token}.jpg", "dune.jpg"])
+            files[name] = (filename, content, "image/jpeg")
+            digests[name] = hashlib.sha256(content).hexdigest()
+        self.sent[token] = digests
+        request = requests.Request(
+            "POST",
+            self._address + page,
+            data={"title": token, **(data or {})},
+            files=files,
+            headers={"X-Token": token},
+        )
+        if deed == "abort":
+            self._abort(rng, request)
+            return
+        began = time.time()
+        try:
+            # On a connection of its own: one that was kept may be to a process that was killed.
+            with requests.Session() as session:
+                response = session.send(request.prepare(), timeout=60)
+        except requests.RequestException as error:
+            with self._lock:
+                self.answers.requests += 1
+                self.answers.errors.append((token, began, time.time(), repr(error)))
+            return
+        with self._lock:
+            self.answers.requests += 1
+            if response.status_code == 200:
+                self.answers.uploads += len(fields)
+                if deed == "create":
+                    self._pictures.append(response.json()["picture"])
+                if deed == "delete":
+                    number = int(page.split("/")[1])
+                    self._pictures = [pk for pk in self._pictures if pk != number]
+            # Somebody else may have deleted the picture.
+            elif response.status_code != 404:
+                what = f"{response.status_code} {response.text[:200]}"
+                self.answers.errors.append((token, began, time.time(), what))
+
+    def _abort(self, rng, request):
+        """Go away in the middle of a request, or before it is answered."""
+        prepared = request.prepare()
+        head = f"POST {urlsplit(prepared.url).path} HTTP/1.1\r\nHost: localhost\r\n"
+        head += "".join(f"{key}: {value}\r\n" for key, value in prepared.headers.items())
+        message = head.encode() + b"\r\n" + prepared.body
+        part = message[: rng.choice([len(message) // 2, len(message)])]
+        address = urlsplit(self._address)
+        began = time.time()
+        try:
+            with socket.create_connection((address.hostname, address.port), timeout=60) as site:
+                site.sendall(part)
+        except OSError as error:
+            with self._lock:
+                token = prepared.headers["X-Token"]
+                self.answers.errors.append((token, began, time.time(), repr(error)))
+            return
+        with self._lock:
+            self.answers.aborted += 1
+
+    def _image(self, rng, token):
+        """Return an image like no other: it has the token in a comment."""
+        original = self._originals[rng.choices(list(SIZES), list(SIZES.values()))[0]]
+        comment = token.encode()
+        segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+        return original[:2] + segment + original[2:]

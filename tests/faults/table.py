@@ -1,0 +1,64 @@
+"""The table of a run, and whether its targets were met."""
+
+import math
+
+from .audit import EXPECTED
+
+
+def rows(harness, findings):
+    """Yield (what, number, whether that is as it should be) for the table."""
+    counts = {}
+    for name, count in harness.counts.items():
+        kind = name.partition(", ")[0]
+        counts[kind] = counts.get(kind, 0) + count
+    yield "uploads committed", findings.uploads, True
+    yield "requests", findings.requests, True
+    yield "aborted by the client", harness.stream.answers.aborted, True
+    for kind in sorted(counts):
+        yield f"fault: {kind}", counts[kind], True
+    yield "faults that found no moment", len(harness.missed), not harness.missed
+    yield "lost", len(findings.lost), not findings.lost
+    yield "doubled", len(findings.doubled), not findings.doubled
+    yield "stale", len(findings.stale), not findings.stale
+    yield "orphaned files", len(findings.orphans), True
+    yield "  not from a kill or half a write", len(findings.unexplained), not findings.unexplained
+    yield "rows left", len(findings.rows_left), not findings.rows_left
+    yield "staged files left", len(findings.staged_left), not findings.staged_left
+    yield "  unowned, removed by recovery", findings.unowned, True
+    yield "requests answered with an error", sum(findings.errors.values()), True
+    for cause in sorted(EXPECTED | findings.errors.keys()):
+        yield f"  {cause}", findings.errors[cause], cause in EXPECTED
+    deadlocks = findings.errors["deadlock"]
+    yield "deadlock errors seen by users", deadlocks, not deadlocks
+    yield "all healed after, s", round(harness.healed_within, 1), True
+    limit = harness.recovers_within
+    for what, times, is_bound in (
+        ("recovery after a kill", findings.recoveries_in_quiet, True),
+        ("  among other faults", findings.recoveries, False),
+    ):
+        p99 = quantile(times, 0.99)
+        yield f"{what}: number", len(times), True
+        yield f"{what}: median, s", round(quantile(times, 0.5), 1), True
+        yield f"{what}: p99, s", round(p99, 1), p99 <= limit or not is_bound
+
+
+def quantile(times, part):
+    """Return what so many of the times are below."""
+    return sorted(times)[math.ceil(part * len(times)) - 1] if times else 0.0
+
+
+def show(title, harness, findings):
+    """Print the table, then what is wrong; return whether all is well."""
+    print(f"\n{title}")
+    is_well = True
+    for what, number, is_right in rows(harness, findings):
+        print(f"  {what:<44}{number:>10}{'' if is_right else '   MISSED'}")
+        is_well = is_well and is_right
+    wrong = {
+        name: getattr(findings, name)
+        for name in ("lost", "doubled", "stale", "unexplained", "rows_left", "staged_left")
+    }
+    for name, entries in {**wrong, "missed": harness.missed}.items():
+        for entry in entries[:20]:
+            print(f"  {name}: {entry}")
+    return is_well
