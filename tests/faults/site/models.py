@@ -1,6 +1,7 @@
 """The pictures, and the ledger: what was committed, noted in the transaction that commits it."""
 
 import time
+import uuid
 
 from django.conf import settings
 from django.core.files.storage import storages
@@ -12,11 +13,21 @@ def covers():
     return storages["covers"]
 
 
+def by_chance(picture, filename):
+    """
+    A name that no other image has.
+
+    An object store looks for a free name and then stores, so two images that are stored under one
+    name at the same moment may overwrite each other, in plain Django as well.
+    """
+    return f"images/{uuid.uuid4().hex}/{filename}"
+
+
 class Picture(models.Model):
     """Two images, of which a later version of the project has only one."""
 
     title = models.CharField(max_length=100)
-    image = models.ImageField(upload_to="images")
+    image = models.ImageField(upload_to=by_chance)
     if settings.VERSION == "before":
         cover = models.ImageField(
             upload_to="covers",
