@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, SuspiciousOperation
 from django.core.files.base import File
-from django.db import Error, connections, transaction
-from django.db.models import FileField, Model
+from django.db import transaction
+from django.db.models import Model
 from django.db.models.fields.files import FieldFile
+from django.db.models.signals import pre_save
 from django.dispatch import Signal
 from django.utils import timezone
 
 from .conf import conf
 from .detach import own_save
-from .fields import image_columns, key_from_text, lock_instance
+from .fields import file_fields, image_columns, lock_instance
 from .models import Upload
 from .signals import image_failed, image_saved
 from .storage import StagingFileSystemStorage, staging_storage
+from .stored import check_is_there, remove_stored
 from .uploads import reconstruct
 
 logger = logging.getLogger("django_async_forms")
+
+#: Where an instance keeps what is attached to it as it is saved.
+_ATTEMPT = "_async_forms_attempt"
 
 
 def attach(upload: Upload) -> None:
@@ -42,19 +47,16 @@ def attach(upload: Upload) -> None:
         logger.info("Upload %s: its instance is gone.", upload.pk)
         Upload.objects.using(upload.using).filter(pk=upload.pk).discard()
         return
-    field = upload.get_field()
-    before = dict(instance.__dict__)
-    stored = _store(upload, instance, field)
-    logger.info("Upload %s: stored.", upload.pk)
+    attempt = _Attempt(upload, instance)
     try:
-        owed = _put_on(upload, instance, field, before)
-    except Exception:
-        _remove_stored(upload, stored)
-        raise
-    if not owed:
+        attempt.save()
+    except _NotOwedError:
         logger.info("Upload %s: superseded, cleared or saved meanwhile.", upload.pk)
-        _remove_stored(upload, stored)
+        attempt.remove_stored()
         return
+    except Exception:
+        attempt.remove_stored()
+        raise
     logger.info("Upload %s: attached.", upload.pk)
     _send_signal(image_saved, instance, upload)
 
@@ -107,15 +109,114 @@ def give_up_or_wait(upload: Upload, error: Exception) -> float | None:
     return None
 
 
-def _store(upload: Upload, instance: Model, field: FileField) -> FieldFile:
-    """Let the field save the upload as it would have in the request."""
-    getattr(instance, field.attname)  # An ImageField measures an image that replaces another.
-    with _rebuilt(upload, instance) as uploaded:
-        setattr(instance, field.attname, uploaded)
-        getattr(instance, field.attname).name = upload.name
-        field.pre_save(instance, False)
-    stored: FieldFile = getattr(instance, field.attname)
-    return stored
+class _NotOwedError(Exception):
+    """The upload was superseded or cleared, or another worker has attached it."""
+
+
+class _Attempt:
+    """
+    One go at saving an upload on its instance, which begins as the request's would have.
+
+    When ``save()`` of the instance is called, the image is on it and not stored yet. So a
+    ``save()`` of the model's own and receivers of ``pre_save`` find what they would have found in
+    the request. The last of those receivers is ours.
+    """
+
+    def __init__(self, upload: Upload, instance: Model) -> None:
+        self.upload = upload
+        self.instance = instance
+        self.field = upload.get_field()
+        # Loaded now, because an ImageField measures an image that replaces another.
+        getattr(instance, self.field.attname)
+        self._before = dict(instance.__dict__)
+        self._transaction = ExitStack()
+        self._is_stored = self._is_owed = False
+
+    def save(self) -> None:
+        """Store the image, and write it and delete the upload's row in one transaction."""
+        upload, instance, name = self.upload, self.instance, self.field.attname
+        pre_save.connect(_store_and_lock, sender=type(instance), dispatch_uid=_ATTEMPT)
+        with _rebuilt(upload, instance) as uploaded, self._transaction:
+            if self._has_own_save():
+                # It may do more after Django's, which is undone if that fails.
+                self._begin()
+            setattr(instance, name, uploaded)
+            getattr(instance, name).name = upload.name
+            setattr(instance, _ATTEMPT, self)
+            columns = {column.name for column in image_columns(self.field)}
+            instance.save(using=upload.using, update_fields=columns)
+            if not self._is_stored:
+                raise RuntimeError(
+                    f"{instance._meta.label}.save() did not come to Django's own save(), "
+                    "so the image is not stored. It is called with update_fields and using."
+                )
+            if not self._is_owed:  # And save() has caught what told it so.
+                raise _NotOwedError
+
+    def store_and_lock(self, update_fields: Collection[str] | None) -> None:
+        """Have the field store the image; from here to the commit, hold the instance's row."""
+        upload, instance, using = self.upload, self.instance, self.upload.using
+        self.field.pre_save(instance, False)
+        self._is_stored = True
+        logger.info("Upload %s: stored.", upload.pk)
+        besides = {} if update_fields is None else self._set_besides(update_fields)
+        if not self._has_own_save():
+            self._begin()
+        # The instance first, then the upload: the order in which every path locks.
+        lock_instance([self.field], instance, using)
+        # Of two workers with the same upload, the one that deletes the row has saved it.
+        row = Upload.objects.using(using).pending().filter(pk=upload.pk)
+        is_only_attempt, _ = row.filter(attempts=1).delete()
+        if not is_only_attempt:
+            deleted, _ = row.delete()
+            if not deleted:
+                raise _NotOwedError
+            check_is_there(getattr(instance, self.field.attname))
+        self._is_owed = True
+        if besides:
+            rows = type(instance)._base_manager.using(using)
+            rows.filter(pk=instance.pk).update(**besides)
+        upload.remove_staged()
+
+    def _has_own_save(self) -> bool:
+        return own_save(type(self.instance)) is not Model.save
+
+    def _begin(self) -> None:
+        self._transaction.enter_context(transaction.atomic(using=self.upload.using))
+
+    def _set_besides(self, update_fields: Collection[str]) -> dict[str, object]:
+        """
+        Return what was set on the instance for this image, in columns that are not the image's.
+
+        By the field's own save, as a third-party field's second column; by a ``save()`` of the
+        model's own or a receiver, as an image's thumbnail.
+        """
+        instance = self.instance
+        for file_field in file_fields(instance):
+            if file_field.attname in instance.__dict__:
+                file_field.pre_save(instance, False)
+        return {
+            column.name: instance.__dict__[column.attname]
+            for column in instance._meta.concrete_fields
+            if column.name not in update_fields
+            and column.attname in instance.__dict__
+            and instance.__dict__[column.attname] != self._before.get(column.attname)
+        }
+
+    def remove_stored(self) -> None:
+        """Remove what this attempt has stored for nothing."""
+        stored: FieldFile = getattr(self.instance, self.field.attname)
+        old = self._before.get(self.field.attname)
+        if stored and stored._committed and stored.name != str(old or ""):  # type: ignore[attr-defined]
+            remove_stored(self.upload, stored)
+
+
+def _store_and_lock(instance: Model, update_fields: Collection[str] | None, **kwargs: Any) -> None:
+    """Store an image that is being attached, now that everybody has had a look at it."""
+    attempt: _Attempt | None = instance.__dict__.pop(_ATTEMPT, None)
+    # A copy that a save() of the model's own has made and saves is not what the image is owed to.
+    if attempt is not None and attempt.instance is instance:
+        attempt.store_and_lock(update_fields)
 
 
 @contextmanager
@@ -136,74 +237,6 @@ def _rebuilt(upload: Upload, instance: Model) -> Iterator[File[Any]]:
         if content is not None:
             content.take_back()
         raise
-
-
-def _put_on(upload: Upload, instance: Model, field: FileField, before: dict[str, object]) -> bool:
-    """Write the image's columns and delete the row, in one transaction, if it is still there."""
-    # Whatever else the field's own save has set, such as a third-party field's second column.
-    columns = {column.name for column in image_columns(field)} | {
-        column.name
-        for column in instance._meta.concrete_fields
-        if column.attname in instance.__dict__
-        and instance.__dict__[column.attname] != before.get(column.attname)
-    }
-    with transaction.atomic(using=upload.using):
-        # The instance first, then the upload: the order in which every path locks.
-        lock_instance([field], instance, upload.using)
-        # Of two workers with the same upload, the one that deletes the row has saved it.
-        row = Upload.objects.using(upload.using).pending().filter(pk=upload.pk)
-        is_only_attempt, _ = row.filter(attempts=1).delete()
-        if not is_only_attempt:
-            deleted, _ = row.delete()
-            if not deleted:
-                return False
-            _check_is_there(getattr(instance, field.attname))
-        instance.save(using=upload.using, update_fields=columns)
-        upload.remove_staged()
-    return True
-
-
-def _check_is_there(stored: FieldFile) -> None:
-    """
-    Raise what the storage raises for a file that is not there.
-
-    Two workers that ask at once for a name may be given the same, by a storage such as S3. If one
-    of them failed, it has removed the file of both, under the lock that this one holds by now.
-    """
-    with suppress(NotImplementedError):
-        stored.storage.size(str(stored.name))
-
-
-def _remove_stored(upload: Upload, stored: FieldFile) -> None:
-    """Remove a file that was stored for nothing, unless the instance may be using it."""
-    for tries_left in (2, 1, 0):
-        try:
-            if stored.name:
-                _remove_unless_in_use(upload, stored)
-        except Exception as error:
-            # It may be for a lost connection that it was stored for nothing; another may be had.
-            if isinstance(error, Error) and tries_left:
-                continue
-            # One file too many in the storage is better than one that an instance needs.
-            logger.warning("Upload %s: left a stored file behind.", upload.pk, exc_info=True)
-        return
-
-
-def _remove_unless_in_use(upload: Upload, stored: FieldFile) -> None:
-    owner, name, storage = stored.field.model, str(stored.name), stored.storage
-    key = {owner._meta.pk.name: key_from_text(owner, upload.object_pk)}
-    instances = owner._base_manager.using(upload.using).filter(**key)
-    connection = connections[upload.using]
-    if not connection.in_atomic_block:
-        connection.close_if_unusable_or_obsolete()
-    with transaction.atomic(using=upload.using):
-        # Under the lock: a commit that was cut off may yet be going through.
-        lock_instance([stored.field], stored.instance, upload.using)
-        in_use = instances.values_list(stored.field.attname, flat=True).first()
-        # A storage that would give the name again overwrites, so the file may be another's by now.
-        if in_use != name and storage.get_available_name(name) != name:
-            stored.delete(save=False)
-            logger.info("Upload %s: removed what was stored for nothing.", upload.pk)
 
 
 def _send_signal(signal: Signal, instance: Model | None, upload: Upload) -> None:

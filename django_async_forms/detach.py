@@ -257,10 +257,12 @@ def _is_generated(primary_key: Field[Any, Any]) -> bool:
 def _defer(instance: Model, file_field: FileField, using: str) -> None:
     """Have Django load the image when it is asked for, and not write it before."""
     columns = [column.attname for column in image_columns(file_field)]
-    if file_field.descriptor_class.__get__ is FileDescriptor.__get__:
+    knows_deferred = file_field.descriptor_class.__get__ is FileDescriptor.__get__
+    if knows_deferred and instance._state.db == using:
         for name in columns:
             instance.__dict__.pop(name, None)
         return
-    # A descriptor of a third party may know no deferred fields: it gets the values of now.
+    # A descriptor of a third party may know no deferred fields, and Django writes them too if the
+    # instance was read from another database, such as a replica: they get the values of now.
     rows = type(instance)._base_manager.using(using).filter(pk=instance.pk)
     instance.__dict__.update(rows.values(*columns).first() or {})

@@ -7,6 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tests.compatibility import libraries
+
 #: What a run leaves behind: databases in files, media, staged files, a broker's folder. The workers
 #: that a run starts get it from their environment, so the run removes it.
 if "TEST_DATA" not in os.environ:
@@ -34,6 +36,7 @@ INSTALLED_APPS = [
     "crispy_bootstrap5",
     "django_async_forms",
     "tests.project.apps.ProjectConfig",
+    *libraries.apps(),
 ]
 
 MIDDLEWARE = [
@@ -129,6 +132,10 @@ if CELERY_BROKER_URL == "filesystem://":
         "polling_interval": 0.05,
     }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# For tests/compatibility: two of its libraries call a module of template tags "thumbnail".
+SILENCED_SYSTEM_CHECKS = ["templates.W003"]
+PICTURES = {"PROCESSOR": "tests.compatibility.models.pictures.process_at_once"}
 
 LOGGING = {
     "version": 1,

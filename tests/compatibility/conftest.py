@@ -1,0 +1,110 @@
+"""Does each thing twice, with Django's own form and with ours, and compares what is stored."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from django import forms
+from django.apps import apps
+from django.core.cache import cache
+from django.db.models import FileField
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+
+from . import libraries
+
+
+@pytest.fixture
+def model():
+    """Finds a model of the app, or skips the test if its library is not installed."""
+
+    def find(name, library=None):
+        if library:
+            libraries.need(library)
+        return apps.get_model("compatibility", name)
+
+    return find
+
+
+@dataclass
+class Stored:
+    """All that is stored: every file, and every column of every instance."""
+
+    files: dict = field(default_factory=dict)
+    columns: list = field(default_factory=list)
+
+
+class Way:
+    """One way of saving a form: Django's own, or ours."""
+
+    def __init__(self, name, form_class, upload):
+        self.name = name
+        self.form_class = form_class
+        self.upload = upload
+        self.owed = 0
+
+    def form(self, model, data, files=None, instance=None, **kwargs):
+        fields = [f.name for f in model._meta.fields if f.editable and not f.primary_key]
+        form_class = modelform_factory(model, form=self.form_class, fields=fields, **kwargs)
+        form = form_class(data, files or {}, instance=instance)
+        assert form.is_valid(), form.errors
+        return form
+
+    def save(self, model, data, files=None, instance=None, **kwargs):
+        """Save a form as a view does, and what is owed for it; return what is stored by then."""
+        instance = self.form(model, data, files, instance, **kwargs).save()
+        self.work()
+        return model.objects.get(pk=instance.pk)
+
+    def work(self):
+        """Do what workers do."""
+        self.owed += save_pending_uploads()
+
+
+def columns(instance):
+    """Return what is in an instance's row, except for its key."""
+    found = {}
+    for column in instance._meta.concrete_fields:
+        if not column.primary_key and not column.is_relation:
+            value = getattr(instance, column.attname)
+            found[column.name] = value.name if isinstance(column, FileField) else value
+    return found
+
+
+def files_in(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def both_ways(settings, tmp_path, in_memory):
+    """
+    Do a case both ways; return what plain Django has stored, what we have, and what was owed.
+
+    A second image of one name gets another name from the storage by chance, so cases name them
+    differently.
+    """
+
+    def do(case, *models):
+        results = []
+        for name, form_class in [("plain", forms.ModelForm), ("async", AsyncImageModelForm)]:
+            settings.MEDIA_ROOT = tmp_path / name
+            cache.clear()  # Some libraries note there what they have stored.
+
+            def upload(name="dune.jpg", width=64, height=48, seed=0):
+                return in_memory(name, pictures.jpeg(width, height, seed))
+
+            way = Way(name, form_class, upload)
+            case(way)
+            stored = [columns(one) for model in models for one in model.objects.order_by("pk")]
+            results.append(Stored(files_in(settings.MEDIA_ROOT), stored))
+            for model in models:
+                model.objects.all().delete()
+        return *results, way.owed
+
+    return do

@@ -1,0 +1,62 @@
+"""The libraries of other people that the tests here use, and which of them are installed."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Library:
+    """A distribution, the module that it is imported by, and the apps that it needs."""
+
+    name: str
+    module: str
+    apps: tuple[str, ...] = ()
+
+    @property
+    def is_there(self):
+        return find_spec(self.module) is not None
+
+
+LIBRARIES = {
+    library.name: library
+    for library in (
+        # Only models that ask for it: the other tests have nothing cleaned up behind them.
+        Library("django-cleanup", "django_cleanup", ("django_cleanup.apps.CleanupSelectedConfig",)),
+        Library("django-extra-views", "extra_views"),
+        Library("django-formtools", "formtools"),
+        Library("django-imagekit", "imagekit", ("imagekit",)),
+        Library("django-model-utils", "model_utils"),
+        Library("django-pictures", "pictures"),
+        Library("django-resized", "django_resized"),
+        Library("django-simple-history", "simple_history", ("simple_history",)),
+        Library("django-stdimage", "stdimage"),
+        Library("django-storages", "storages"),
+        Library("django-versatileimagefield", "versatileimagefield", ("versatileimagefield",)),
+        Library("easy-thumbnails", "easy_thumbnails", ("easy_thumbnails",)),
+        Library("moto", "moto"),
+        Library("sorl-thumbnail", "sorl", ("sorl.thumbnail",)),
+    )
+}
+
+
+def is_there(name):
+    """Tell whether a library is installed."""
+    return LIBRARIES[name].is_there
+
+
+def apps():
+    """Return what the libraries that are installed add to INSTALLED_APPS, the models' app last."""
+    found = [app for library in LIBRARIES.values() if library.is_there for app in library.apps]
+    return [*found, "tests.compatibility.apps.CompatibilityConfig"]
+
+
+def need(*names):
+    """Skip a test, or a whole module, whose libraries are not installed."""
+    import pytest  # The settings import this module, and pytest is not wherever they are.
+
+    missing = [name for name in names if not is_there(name)]
+    if missing:
+        pytest.skip(
+            f"{', '.join(missing)} is not installed: it is in the extra compatibility",
+            allow_module_level=True,
+        )

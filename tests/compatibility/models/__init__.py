@@ -1,0 +1,25 @@
+"""A model for each library that is installed, and those that need none."""
+
+from importlib import import_module
+
+from tests.compatibility import libraries
+
+from . import own  # noqa: F401
+
+MODULES = {
+    "django-cleanup": "cleanup",
+    "django-imagekit": "imagekit",
+    "django-model-utils": "tracker",
+    "django-pictures": "pictures",
+    "django-resized": "resized",
+    "django-simple-history": "history",
+    "django-stdimage": "stdimage",
+    "django-storages": "s3",
+    "django-versatileimagefield": "versatile",
+    "easy-thumbnails": "thumbnails",
+    "sorl-thumbnail": "sorl",
+}
+
+for name, module in MODULES.items():
+    if libraries.is_there(name):
+        import_module(f"{__name__}.{module}")

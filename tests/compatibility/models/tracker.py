@@ -1,0 +1,30 @@
+"""django-model-utils: what has changed since an instance was loaded."""
+
+from django.db import models
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+from model_utils import FieldTracker
+from model_utils.models import TimeStampedModel
+
+
+class Tracked(models.Model):
+    title = models.CharField(max_length=100, blank=True)
+    image = models.ImageField(upload_to="tracked", blank=True)
+    tracker = FieldTracker()
+
+    #: What a receiver of post_save has seen: the old and the new name of each change.
+    seen = []
+
+
+class Stamped(TimeStampedModel):
+    """Has a save() of the library's, which adds a column to what is written."""
+
+    title = models.CharField(max_length=100, blank=True)
+    image = models.ImageField(upload_to="stamped", blank=True)
+
+
+@receiver(post_save, sender=Tracked)
+def look(instance, **kwargs):
+    if instance.tracker.has_changed("image"):
+        old = instance.tracker.previous("image")
+        Tracked.seen.append((old.name if old else "", instance.image.name))

@@ -1,0 +1,162 @@
+"""django-cleanup removes a replaced file once, and never before the new one is attached."""
+
+import pytest
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from tests import pictures
+from tests.worker import wait_until, wait_until_nothing_is_owed
+
+from . import libraries
+
+libraries.need("django-cleanup")
+
+from django_cleanup.signals import cleanup_pre_delete  # noqa: E402
+
+from .models.cleanup import Cleaned  # noqa: E402
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def removed():
+    """The names of the files that were removed, each time that they were."""
+    names = []
+
+    def note(file_name, **kwargs):
+        names.append(file_name)
+
+    cleanup_pre_delete.connect(note)
+    yield names
+    cleanup_pre_delete.disconnect(note)
+
+
+@pytest.fixture
+def cleaned(in_memory, removed):
+    """An instance that has an image."""
+    return Cleaned.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+def form_for(instance, data, files=None, base=AsyncImageModelForm):
+    form_class = modelform_factory(Cleaned, base, fields=["title", "image"])
+    return form_class(data, files or {}, instance=instance)
+
+
+def deliver():
+    """Do what a worker does with the message."""
+    for upload in Upload.objects.all():
+        save_image_task.apply(args=[str(upload.pk), "default"])
+
+
+def test_the_old_file_is_there_until_the_new_one_is_attached(cleaned, removed, in_memory, media):
+    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+
+    assert removed == []
+    assert (media / "cleaned/old.jpg").exists()
+
+
+def test_the_old_file_is_removed_once_when_the_new_one_is_attached(
+    cleaned, removed, in_memory, media
+):
+    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    deliver()
+
+    assert removed == ["cleaned/old.jpg"]
+    assert [path.name for path in (media / "cleaned").iterdir()] == ["new.jpg"]
+
+
+def test_the_old_file_stays_when_the_new_one_cannot_be_attached(
+    cleaned, removed, in_memory, media, settings
+):
+    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    settings.MEDIA_ROOT = media / "cleaned/old.jpg"  # No folder, so nothing can be stored there.
+    deliver()
+
+    assert Upload.objects.get().error
+    assert removed == []
+    assert (media / "cleaned/old.jpg").exists()
+
+
+def test_the_saved_instance_can_be_saved_again(cleaned, removed, in_memory, media):
+    instance = form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    deliver()
+    instance.title = "Newer"
+    instance.save()
+
+    assert removed == ["cleaned/old.jpg"]
+    assert Cleaned.objects.get().image.name == "cleaned/new.jpg"
+
+
+def test_so_can_one_whose_image_was_looked_at_if_it_is_said_what_to_write(
+    cleaned, removed, in_memory, media
+):
+    instance = form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    deliver()
+
+    assert instance.image.name == "cleaned/new.jpg"
+    instance.save(update_fields=["title"])
+
+    assert removed == ["cleaned/old.jpg"]
+    assert (media / "cleaned/new.jpg").exists()
+
+
+def test_a_file_that_is_cleared_is_removed_once(cleaned, removed, media):
+    form_for(cleaned, {"title": "New", "image-clear": "on"}).save()
+
+    assert removed == ["cleaned/old.jpg"]
+    assert not (media / "cleaned/old.jpg").exists()
+
+
+def test_a_new_title_removes_nothing(cleaned, removed, media):
+    form_for(cleaned, {"title": "New"}).save()
+
+    assert removed == []
+
+
+def test_a_superseded_upload_leaves_the_old_file_to_the_one_that_wins(
+    cleaned, removed, in_memory, media
+):
+    for name in ("first.jpg", "second.jpg"):
+        form_for(Cleaned.objects.get(), {"title": "New"}, {"image": in_memory(name)}).save()
+    deliver()
+
+    assert removed == ["cleaned/old.jpg"]
+    assert Cleaned.objects.get().image.name == "cleaned/second.jpg"
+
+
+def test_deleting_the_instance_removes_its_file(cleaned, removed, in_memory, media):
+    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    deliver()
+    Cleaned.objects.get().delete()
+
+    assert removed == ["cleaned/old.jpg", "cleaned/new.jpg"]
+    assert not Upload.objects.exists()
+
+
+def test_what_stays_is_what_a_plain_form_leaves(both_ways):
+    def case(way):
+        instance = way.save(Cleaned, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
+        way.save(Cleaned, {"title": "New"}, {"image": way.upload("new.jpg", seed=2)}, instance)
+        way.save(Cleaned, {"title": "Newer"}, {}, Cleaned.objects.get())
+
+    plain, ours, _ = both_ways(case, Cleaned)
+
+    assert ours == plain
+
+
+@pytest.mark.parametrize(
+    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
+)
+def test_the_old_file_is_removed_by_a_worker(worker, removed, in_memory, settings):
+    data = pictures.jpeg()
+    cleaned = Cleaned.objects.create(title="Old", image=in_memory("old.jpg"))
+    old = settings.MEDIA_ROOT / cleaned.image.name
+
+    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg", data)}).save()
+    wait_until_nothing_is_owed()
+
+    assert pictures.stored(Cleaned.objects.get().image) == data
+    wait_until(lambda: not old.exists(), "the old file is removed")
+    assert removed == []  # Not in this process.

@@ -1,0 +1,89 @@
+"""django-model-utils: FieldTracker sees the new image when it is attached, and its save() works."""
+
+import pytest
+from django.forms import modelform_factory
+from django.utils import timezone
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.test import save_pending_uploads
+
+from . import libraries
+
+libraries.need("django-model-utils")
+
+from .models.tracker import Stamped, Tracked  # noqa: E402
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def seen():
+    """What a receiver of post_save finds changed."""
+    Tracked.seen.clear()
+    return Tracked.seen
+
+
+def form_for(model, data, files, instance=None):
+    form_class = modelform_factory(model, AsyncImageModelForm, fields=["title", "image"])
+    return form_class(data, files, instance=instance)
+
+
+def test_the_new_image_of_an_instance_is_seen_when_it_is_attached(seen, in_memory):
+    form_for(Tracked, {"title": "Dune"}, {"image": in_memory()}).save()
+    seen.clear()
+
+    save_pending_uploads()
+
+    assert seen == [("", "tracked/dune.jpg")]
+
+
+def test_the_old_and_the_new_image_are_seen_when_that_is_attached(seen, in_memory):
+    tracked = Tracked.objects.create(title="Old", image=in_memory("old.jpg"))
+    seen.clear()
+
+    form_for(Tracked, {"title": "New"}, {"image": in_memory("new.jpg")}, tracked).save()
+    assert seen == []
+
+    save_pending_uploads()
+    assert seen == [("tracked/old.jpg", "tracked/new.jpg")]
+
+
+def test_the_request_sees_that_the_title_has_changed(in_memory):
+    tracked = Tracked.objects.create(title="Old", image=in_memory("old.jpg"))
+    form = form_for(Tracked, {"title": "New"}, {"image": in_memory("new.jpg")}, tracked)
+
+    instance = form.save(commit=False)
+
+    assert instance.tracker.changed()["title"] == "Old"
+    instance.save()
+    assert not instance.tracker.has_changed("title")
+
+
+def test_the_saved_instance_has_no_changed_image(in_memory):
+    tracked = Tracked.objects.create(title="Old", image=in_memory("old.jpg"))
+
+    instance = form_for(Tracked, {"title": "New"}, {"image": in_memory("new.jpg")}, tracked).save()
+
+    assert instance.image.name == "tracked/old.jpg"
+    assert not instance.tracker.has_changed("image")
+
+
+def test_what_is_stored_is_what_a_plain_form_would_have_stored(both_ways):
+    def case(way):
+        tracked = way.save(Tracked, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
+        way.save(Tracked, {"title": "New"}, {"image": way.upload("new.jpg", seed=2)}, tracked)
+
+    plain, ours, _ = both_ways(case, Tracked)
+
+    assert ours == plain
+
+
+def test_a_time_stamp_says_when_the_image_was_attached(in_memory):
+    form_for(Stamped, {"title": "Dune"}, {"image": in_memory()}).save()
+    before = timezone.now()
+
+    save_pending_uploads()
+
+    stamped = Stamped.objects.get()
+    assert stamped.image.name == "stamped/dune.jpg"
+    assert stamped.modified > before

@@ -1,0 +1,179 @@
+"""The image fields of other packages store what they would have stored for a plain form."""
+
+import os
+
+import pytest
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.worker import wait_until_nothing_is_owed
+
+from . import libraries
+
+#: The models with a field of another package, and the packages.
+FIELDS = {
+    "Processed": "django-imagekit",
+    "Specified": "django-imagekit",
+    "Varied": "django-stdimage",
+    "Pictured": "django-pictures",
+    "Resized": "django-resized",
+    "Thumbnailed": "easy-thumbnails",
+    "Versatile": "django-versatileimagefield",
+    "Sorted": "sorl-thumbnail",
+}
+
+pytestmark = [
+    pytest.mark.django_db,
+    # django-versatileimagefield leaves the files open that it makes renditions of.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(params=FIELDS)
+def field_model(request, model):
+    """Each model with a field of another package."""
+    return model(request.param, FIELDS[request.param])
+
+
+def image_for(model, uploaded):
+    """Return what a browser sends: one field has a widget of two inputs."""
+    is_double = model.__name__ == "Versatile"
+    return {"image_0" if is_double else "image": uploaded}
+
+
+def test_a_new_image_is_stored_as_for_a_plain_form(field_model, both_ways):
+    def case(way):
+        way.save(field_model, {"title": "Dune"}, image_for(field_model, way.upload()))
+
+    plain, ours, owed = both_ways(case, field_model)
+
+    assert ours == plain
+    assert ours.files
+    assert owed == 1
+
+
+def test_so_is_an_image_in_the_place_of_another(field_model, both_ways):
+    def case(way):
+        old = way.upload("old.jpg", 40, 40, 1)
+        instance = way.save(field_model, {"title": "Old"}, image_for(field_model, old))
+        files = image_for(field_model, way.upload("new.jpg", 80, 50, 2))
+        way.save(field_model, {"title": "New"}, files, instance)
+
+    plain, ours, owed = both_ways(case, field_model)
+
+    assert ours == plain
+    assert owed == 2
+
+
+def test_so_is_one_that_a_view_saves_in_two_steps(field_model, both_ways):
+    def case(way):
+        files = image_for(field_model, way.upload())
+        instance = way.form(field_model, {"title": "Dune"}, files).save(commit=False)
+        instance.title = "Set by the view"
+        instance.save()
+        way.work()
+
+    plain, ours, owed = both_ways(case, field_model)
+
+    assert ours == plain
+    assert owed == 1
+
+
+def test_an_image_that_is_cleared_is_cleared_as_by_a_plain_form(field_model, both_ways):
+    def case(way):
+        instance = way.save(field_model, {"title": "Old"}, image_for(field_model, way.upload()))
+        clear = "image_0-clear" if field_model.__name__ == "Versatile" else "image-clear"
+        way.save(field_model, {"title": "New", clear: "on"}, {}, instance)
+
+    plain, ours, _ = both_ways(case, field_model)
+
+    assert ours == plain
+    assert not ours.columns[0]["image"]
+
+
+def test_an_image_that_stays_is_left_alone(field_model, both_ways):
+    def case(way):
+        instance = way.save(field_model, {"title": "Old"}, image_for(field_model, way.upload()))
+        way.save(field_model, {"title": "New"}, {}, instance)
+
+    plain, ours, owed = both_ways(case, field_model)
+
+    assert ours == plain
+    assert ours.columns[0]["image"]
+    assert owed == 1
+
+
+def test_a_point_of_interest_is_kept_for_an_image_that_stays(model, both_ways):
+    versatile = model("Versatile", "django-versatileimagefield")
+
+    def case(way):
+        instance = way.save(versatile, {"title": "Old"}, {"image_0": way.upload()})
+        way.save(versatile, {"title": "New", "image_1": "0.2x0.8"}, {}, instance)
+
+    plain, ours, _ = both_ways(case, versatile)
+
+    assert ours == plain
+    assert ours.columns[0]["ppoi"] == (0.2, 0.8)
+
+
+def test_an_old_image_that_a_form_would_remove_is_left_in_the_storage(model, both_ways):
+    varied = model("VariedWithoutOrphans", "django-stdimage")
+
+    def case(way):
+        instance = way.save(varied, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
+        way.save(varied, {"title": "New"}, {"image": way.upload("new.jpg", seed=2)}, instance)
+
+    plain, ours, _ = both_ways(case, varied)
+
+    assert ours.columns == plain.columns
+    assert set(ours.files) - set(plain.files) == {"varied/old.jpg", "varied/old.small.jpg"}
+
+
+def test_a_page_can_ask_for_a_thumbnail_once_the_image_is_attached(model, in_memory, media):
+    sorl = model("Sorted", "sorl-thumbnail")
+    from sorl.thumbnail import get_thumbnail
+
+    form_class = modelform_factory(sorl, AsyncImageModelForm, fields=["image"])
+    instance = form_class({}, {"image": in_memory()}).save()
+    save_pending_uploads()
+    instance.refresh_from_db()
+
+    assert get_thumbnail(instance.image, "16x12").width == 16
+
+
+# With real workers
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
+)
+@pytest.mark.parametrize(
+    "name", ["Processed", "Specified", "Varied", "Pictured", "Resized", "Thumbnailed", "Versatile"]
+)
+def test_the_work_of_a_field_is_done_by_a_worker_only(
+    name, model, worker, witness, in_memory, settings
+):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.project.witness.WitnessStorage"},
+    }
+    field_model = model(name, FIELDS[name])
+    form_class = modelform_factory(field_model, AsyncImageModelForm, fields=["image"])
+    files = image_for(field_model, in_memory(data=pictures.jpeg()))
+
+    form_class({}, files).save()
+    wait_until_nothing_is_owed()
+
+    for what in (FIELDS[name], "stored"):
+        assert witness.notes(what)
+        assert all(process != os.getpid() for process, _ in witness.notes(what))
+        assert {group for _, group in witness.notes(what)} == {worker.group}
+
+
+def test_all_libraries_are_tested():
+    from . import models
+
+    assert set(FIELDS.values()) <= set(models.MODULES) <= set(libraries.LIBRARIES)

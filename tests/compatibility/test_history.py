@@ -1,0 +1,69 @@
+"""django-simple-history keeps a record of each version, and of the new image once it is there."""
+
+import pytest
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.test import save_pending_uploads
+
+from . import libraries
+
+libraries.need("django-simple-history")
+
+from .models.history import Recorded  # noqa: E402
+
+pytestmark = pytest.mark.django_db
+
+
+def save(data, files, instance=None):
+    form_class = modelform_factory(Recorded, AsyncImageModelForm, fields=[*data, *files])
+    return form_class(data, files, instance=instance).save()
+
+
+def records():
+    """Return title and image of each record, the oldest first."""
+    return list(Recorded.history.order_by("history_id").values_list("title", "image"))
+
+
+def test_a_new_instance_has_a_record_and_its_image_another(in_memory):
+    save({"title": "Dune"}, {"image": in_memory()})
+    assert records() == [("Dune", "")]
+
+    save_pending_uploads()
+    assert records() == [("Dune", ""), ("Dune", "recorded/dune.jpg")]
+
+
+def test_a_change_has_a_record_with_the_old_image_and_then_one_with_the_new(in_memory):
+    recorded = Recorded.objects.create(title="Old", image=in_memory("old.jpg"))
+
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, recorded)
+    save_pending_uploads()
+
+    assert records() == [
+        ("Old", "recorded/old.jpg"),
+        ("New", "recorded/old.jpg"),
+        ("New", "recorded/new.jpg"),
+    ]
+
+
+def test_the_latest_record_is_what_a_plain_form_would_have_left(both_ways):
+    latest = []
+
+    def case(way):
+        recorded = way.save(Recorded, {"title": "Old"}, {"image": way.upload("old.jpg")})
+        way.save(Recorded, {"title": "New"}, {"image": way.upload("new.jpg")}, recorded)
+        record = Recorded.history.latest()
+        latest.append((record.title, record.image))
+
+    plain, ours, _ = both_ways(case, Recorded)
+
+    assert ours == plain
+    assert latest[0] == latest[1]
+
+
+def test_a_form_without_an_image_has_one_record(in_memory):
+    recorded = Recorded.objects.create(title="Old", image=in_memory("old.jpg"))
+
+    save({"title": "New"}, {}, recorded)
+
+    assert records()[1:] == [("New", "recorded/old.jpg")]

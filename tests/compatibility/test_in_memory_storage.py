@@ -1,0 +1,45 @@
+"""A project's own tests with Django's InMemoryStorage as the final storage."""
+
+import pytest
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.project.models import Measured, Photo
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def final_storage(settings, staging):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    }
+
+
+@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
+def test_the_image_is_there_once_what_is_owed_is_saved(kind, request, media):
+    data = pictures.jpeg()
+    upload = request.getfixturevalue(kind)("dune.jpg", data)
+    form_class = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
+    photo = form_class({"title": "Dune"}, {"image": upload}).save()
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+    assert not media.exists()
+
+
+def test_it_is_measured(in_memory):
+    form_class = modelform_factory(Measured, AsyncImageModelForm, fields=["title", "image"])
+    measured = form_class(
+        {"title": "Dune"}, {"image": in_memory(data=pictures.jpeg(12, 10))}
+    ).save()
+
+    save_pending_uploads()
+
+    measured.refresh_from_db()
+    assert (measured.width, measured.height) == (12, 10)

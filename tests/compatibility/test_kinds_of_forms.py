@@ -1,0 +1,327 @@
+"""Forms as projects write them: mixins in any order, save() of their own, pickled, by hand."""
+
+import copy
+import pickle
+
+import pytest
+from django import forms
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connections
+from django.forms.renderers import get_default_renderer
+from django.http import HttpResponse
+from django.test import TestCase
+from django.urls import path
+from django.views.generic import FormView
+
+from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.views import AsyncImageCreateView
+from tests import pictures, services
+from tests.project.models import Photo
+from tests.worker import sending_to, sending_to_broker
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+
+class UpperMixin:
+    """Changes the instance before it is saved, as by commit=False."""
+
+    def save(self, commit=True):
+        photo = super().save(commit=False)
+        photo.title = photo.title.upper()
+        if commit:
+            photo.save()
+            self.save_m2m()
+        return photo
+
+
+class StarMixin:
+    """Changes the instance that was saved, and saves it once more."""
+
+    def save(self, commit=True):
+        photo = super().save(commit)
+        photo.title += " *"
+        if commit:
+            photo.save()
+        return photo
+
+
+class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+class Meta:
+    model = Photo
+    fields = ["title", "image"]
+
+
+ORDERS = {
+    "ours first": (AsyncImageFormMixin, UpperMixin, StarMixin, forms.ModelForm),
+    "ours between": (UpperMixin, AsyncImageFormMixin, StarMixin, forms.ModelForm),
+    "ours last": (StarMixin, UpperMixin, AsyncImageFormMixin, forms.ModelForm),
+    "ours with ModelForm": (StarMixin, UpperMixin, AsyncImageModelForm),
+}
+
+
+@pytest.mark.parametrize("bases", ORDERS.values(), ids=ORDERS)
+@pytest.mark.parametrize("kind", ["new", "old"])
+def test_mixins_with_a_save_of_their_own_may_stand_in_any_order(bases, kind, in_memory, media):
+    form_class = type("Form", bases, {"Meta": Meta})
+    photo = None
+    if kind == "old":
+        photo = Photo.objects.create(title="Old", image=in_memory("old.jpg"))
+    data = pictures.jpeg()
+
+    form_class({"title": "Dune"}, {"image": in_memory("new.jpg", data)}, instance=photo).save()
+    assert not (media / "photos/new.jpg").exists()
+    assert save_pending_uploads() == 1
+
+    photo = Photo.objects.get()
+    assert photo.title == "DUNE *"
+    assert photo.image.name == "photos/new.jpg"
+    assert pictures.stored(photo.image) == data
+
+
+def test_a_form_may_override_save_on_both_sides_of_ours(in_memory):
+    class Base(forms.ModelForm):
+        class Meta(Meta):
+            pass
+
+        def save(self, commit=True):
+            self.instance.title += ", below"
+            return super().save(commit)
+
+    class Form(AsyncImageFormMixin, Base):
+        def save(self, commit=True):
+            self.instance.title += ", above"
+            return super().save(commit)
+
+    form = Form({"title": "Dune"}, {"image": in_memory()})
+    assert form.is_valid()
+    photo = form.save()
+
+    assert photo.title == "Dune, above, below"
+    assert Upload.objects.for_instance(photo).count() == 1
+
+
+def test_a_subclass_of_a_form_with_the_mixin_has_it_too(in_memory):
+    class Form(PhotoForm):
+        class Meta(PhotoForm.Meta):
+            fields = ["image"]
+
+    photo = Form({}, {"image": in_memory()}).save()
+
+    assert Upload.objects.for_instance(photo).count() == 1
+
+
+# By hand, in views that know nothing of model forms
+
+
+class ByHand(FormView):
+    form_class = PhotoForm
+    template_name = "none.html"
+
+    def form_valid(self, form):
+        photo = form.save()
+        return HttpResponse(str(photo.pk))
+
+
+class AtomicView(AsyncImageCreateView):
+    model = Photo
+    fields = ["title", "image"]
+    success_url = "/done/"
+
+
+class AtomicFailingView(AtomicView):
+    def form_valid(self, form):
+        form.save()
+        raise RuntimeError("after the form was saved")
+
+
+urlpatterns = [
+    path("by-hand/", ByHand.as_view()),
+    path("atomic/", AtomicView.as_view()),
+    path("failing/", AtomicFailingView.as_view()),
+]
+
+
+def a_post(data=None):
+    return {"title": "Dune", "image": SimpleUploadedFile("dune.jpg", data or pictures.jpeg())}
+
+
+def test_a_form_view_can_save_the_form(client):
+    data = pictures.jpeg()
+
+    client.post("/by-hand/", a_post(data))
+    save_pending_uploads()
+
+    assert pictures.stored(Photo.objects.get().image) == data
+
+
+# Pickling
+
+
+def test_a_form_can_be_pickled_with_its_upload(in_memory):
+    # Django's renderer cannot, once it has rendered a form: forms that are made now have a new one.
+    get_default_renderer.cache_clear()
+    data = pictures.jpeg()
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)})
+
+    again = pickle.loads(pickle.dumps(form))
+    again.save()
+    save_pending_uploads()
+
+    assert pictures.stored(Photo.objects.get().image) == data
+
+
+def test_a_saved_instance_can_be_pickled(in_memory):
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    again = pickle.loads(pickle.dumps(photo))
+
+    save_pending_uploads()
+    again.refresh_from_db()
+    assert again == photo
+    assert again.image.name == "photos/dune.jpg"
+
+
+def test_an_updated_instance_can_be_pickled_and_saved_after_the_image_was_attached(in_memory):
+    photo = Photo.objects.create(title="Old", image=in_memory("old.jpg"))
+    form = PhotoForm({"title": "New"}, {"image": in_memory("new.jpg")}, instance=photo)
+
+    again = pickle.loads(pickle.dumps(form.save()))
+    save_pending_uploads()
+    again.save()
+
+    assert Photo.objects.get().image.name == "photos/new.jpg"
+
+
+@pytest.mark.parametrize("base", [forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"])
+def test_an_instance_that_is_not_saved_yet_loses_its_image_to_pickle(base, in_memory):
+    photo = forms.modelform_factory(Photo, base, fields=["title", "image"])(
+        {"title": "Dune"}, {"image": in_memory()}
+    ).save(commit=False)
+
+    again = pickle.loads(pickle.dumps(photo))
+    again.save()
+
+    assert save_pending_uploads() == 0
+    assert not Photo.objects.get().image.storage.exists("photos/dune.jpg")
+
+
+def test_an_instance_can_be_saved_after_it_was_pickled(in_memory):
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save(commit=False)
+    pickle.dumps(photo)
+
+    photo.save()
+
+    assert save_pending_uploads() == 1
+
+
+def test_a_deep_copy_of_a_saved_instance_can_be_saved(in_memory):
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    copy.deepcopy(photo).save()
+
+    assert Upload.objects.for_instance(photo).count() == 1
+
+
+# Transactions
+
+
+@pytest.fixture
+def queue(asking_anew):
+    """A queue without a worker, which this process sends to."""
+    broker = services.Broker("filesystem", "filesystem://")
+    with sending_to_broker(broker):
+        yield broker
+    broker.remove()
+
+
+def waiting(queue):
+    """Return how many messages wait in a queue."""
+    return len([path for path in queue.folder.iterdir() if path.is_file()])
+
+
+@pytest.fixture
+def atomic_requests():
+    """ATOMIC_REQUESTS for the default database."""
+    connections["default"].settings_dict["ATOMIC_REQUESTS"] = True
+    yield
+    connections["default"].settings_dict["ATOMIC_REQUESTS"] = False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_atomic_request_sends_its_image_after_its_end(client, atomic_requests, queue):
+    client.post("/atomic/", a_post())
+
+    assert Upload.objects.count() == 1
+    assert waiting(queue) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_atomic_request_that_fails_owes_nothing(client, atomic_requests, queue):
+    with pytest.raises(RuntimeError, match="after the form"):
+        client.post("/failing/", a_post())
+
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+    assert waiting(queue) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eager_tasks_attach_the_image_as_the_form_is_saved(in_memory):
+    data = pictures.jpeg()
+
+    with sending_to("memory://", task_always_eager=True):
+        PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+
+    assert pictures.stored(Photo.objects.get().image) == data
+    assert not Upload.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eager_tasks_that_fail_harm_no_request(client, settings, media):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    media.touch()  # No folder, so nothing can be stored there.
+
+    with sending_to("memory://", task_always_eager=True):
+        response = client.post("/atomic/", a_post())
+
+    assert response.status_code == 302
+    assert Upload.objects.failed().count() == 1
+
+
+@pytest.mark.usefixtures("queue_of_class")
+class TestOfAProject(TestCase):
+    """A test as a project writes it, in Django's own TestCase."""
+
+    def test_save_pending_uploads_attaches_the_image(self):
+        self.client.post("/atomic/", a_post())
+        save_pending_uploads()
+
+        self.assertEqual(Photo.objects.get().image.name, "photos/dune.jpg")
+
+    def test_callbacks_can_be_captured_and_executed(self):
+        with self.captureOnCommitCallbacks(execute=True) as callbacks:
+            self.client.post("/atomic/", a_post())
+
+        self.assertEqual(len(callbacks), 2)  # One tells the form, one sends the message.
+        self.assertEqual(Upload.objects.count(), 1)
+
+    def test_eager_tasks_attach_the_image_as_callbacks_are_executed(self):
+        with (
+            sending_to("memory://", task_always_eager=True),
+            self.captureOnCommitCallbacks(execute=True),
+        ):
+            self.client.post("/atomic/", a_post())
+
+        self.assertEqual(Photo.objects.get().image.name, "photos/dune.jpg")
+
+
+@pytest.fixture
+def queue_of_class(queue):
+    """The queue, for a class of Django's."""

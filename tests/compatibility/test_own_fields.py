@@ -1,0 +1,257 @@
+"""Fields, names, storages and save() of a project's own store what a plain form would have."""
+
+import os
+import re
+
+import pytest
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.worker import wait_until, wait_until_nothing_is_owed
+
+from .models.own import (
+    Frozen,
+    Gallery,
+    Grey,
+    Named,
+    SmallAlways,
+    SmallBeforeSave,
+    SmallBySignal,
+    SmallInPlace,
+    Unlucky,
+    Upper,
+    Versioned,
+)
+
+pytestmark = pytest.mark.django_db
+
+OWN = [Grey, SmallBeforeSave, SmallBySignal, SmallInPlace]
+
+each_model = pytest.mark.parametrize("model", OWN, ids=lambda model: model.__name__)
+
+
+@pytest.mark.parametrize("model", [*OWN, SmallAlways], ids=lambda model: model.__name__)
+def test_a_new_image_is_stored_as_for_a_plain_form(model, both_ways):
+    def case(way):
+        way.save(model, {"title": "Dune"}, {"image": way.upload()})
+
+    plain, ours, owed = both_ways(case, model)
+
+    assert ours == plain
+    assert ours.files
+    assert owed == 1
+
+
+@each_model
+def test_so_is_an_image_in_the_place_of_another(model, both_ways):
+    def case(way):
+        old = way.upload("old.jpg", 40, 40, 1)
+        instance = way.save(model, {"title": "Old"}, {"image": old})
+        way.save(model, {"title": "New"}, {"image": way.upload("new.jpg", 80, 50, 2)}, instance)
+
+    plain, ours, owed = both_ways(case, model)
+
+    assert ours == plain
+    assert owed == 2
+
+
+@each_model
+def test_so_is_one_that_a_view_saves_in_two_steps(model, both_ways):
+    def case(way):
+        form = way.form(model, {"title": "Dune"}, {"image": way.upload()})
+        form.save(commit=False).save()
+        way.work()
+
+    plain, ours, _ = both_ways(case, model)
+
+    assert ours == plain
+
+
+@each_model
+def test_an_image_that_stays_is_left_alone(model, both_ways):
+    def case(way):
+        instance = way.save(model, {"title": "Old"}, {"image": way.upload()})
+        way.save(model, {"title": "New"}, {}, instance)
+
+    plain, ours, owed = both_ways(case, model)
+
+    assert ours == plain
+    assert owed == 1
+
+
+def test_a_plain_file_of_a_field_of_ones_own_is_stored_as_for_a_plain_form(both_ways, in_memory):
+    def case(way):
+        files = {"text": in_memory("dune.txt", b"a sea of sand")}
+        form_class = modelform_factory(Upper, way.form_class, fields=["text"])
+        form_class.async_fields = ["text"]
+        form_class({}, files).save()
+        way.work()
+
+    plain, ours, owed = both_ways(case, Upper)
+
+    assert ours == plain
+    assert ours.files == {"upper/DUNE.TXT": b"A SEA OF SAND"}
+    assert owed == 1
+
+
+def test_a_name_is_made_from_related_objects(both_ways):
+    def case(way):
+        gallery = Gallery.objects.create(name="sand")
+        data = {"title": "Dune", "gallery": gallery.pk}
+        way.save(Named, data, {"image": way.upload()})
+
+    plain, ours, _ = both_ways(case, Named)
+
+    assert ours == plain
+    assert ours.columns[0]["image"] == "galleries/sand/Dune/dune.jpg"
+
+
+def test_a_name_is_made_from_what_the_related_objects_are_when_the_worker_stores(in_memory):
+    gallery = Gallery.objects.create(name="sand")
+    form_class = modelform_factory(Named, AsyncImageModelForm, fields=["gallery", "image"])
+    form_class({"gallery": gallery.pk}, {"image": in_memory()}).save()
+
+    Gallery.objects.update(name="snow")
+    save_pending_uploads()
+
+    assert Named.objects.get().image.name.startswith("galleries/snow/")
+
+
+def test_a_name_by_chance_is_made_once(in_memory, media):
+    form_class = modelform_factory(Named, AsyncImageModelForm, fields=["chance"])
+    form_class({}, {"chance": in_memory()}).save()
+
+    save_pending_uploads()
+
+    assert re.fullmatch(r"chance/[0-9a-f]{32}\.jpg", Named.objects.get().chance.name)
+    assert [path.name for path in (media / "chance").iterdir()] == [
+        Named.objects.get().chance.name.removeprefix("chance/")
+    ]
+
+
+def test_a_storage_that_a_callable_chooses_gets_the_image(in_memory, media):
+    data = pictures.jpeg()
+    form_class = modelform_factory(Named, AsyncImageModelForm, fields=["chance"])
+    form_class({}, {"chance": in_memory(data=data)}).save()
+    assert not media.exists()
+
+    save_pending_uploads()
+
+    assert pictures.stored(Named.objects.get().chance) == data
+
+
+# What happens to the files when something goes wrong on the way
+
+
+def files(media):
+    return [path for path in media.rglob("*") if path.is_file()]
+
+
+class SupersedingStorage(FileSystemStorage):
+    """Stores an image, and meanwhile it is not owed any more."""
+
+    def _save(self, name, content):
+        name = super()._save(name, content)
+        Upload.objects.all().discard()
+        return name
+
+
+@pytest.mark.parametrize("model", [SmallBeforeSave, SmallBySignal, SmallInPlace])
+def test_an_image_that_is_superseded_as_it_is_stored_is_removed(model, in_memory, media, settings):
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": f"{__name__}.SupersedingStorage"},
+    }
+    upload = save_image(in_memory(), model.objects.create(), "image")
+
+    save_image_task.apply(args=[str(upload.pk), "default"])
+
+    assert not model.objects.get().image
+    assert not files(media)
+
+
+def test_a_save_that_fails_once_the_image_is_stored_leaves_it_owed(in_memory, media):
+    upload = save_image(in_memory(data=b"no image"), SmallInPlace.objects.create(), "image")
+
+    save_image_task.apply(args=[str(upload.pk), "default"])
+
+    assert "cannot identify" in Upload.objects.get().error
+    assert not SmallInPlace.objects.get().image
+    assert not files(media)
+
+
+def test_a_save_that_saves_nothing_is_an_error_that_says_so(in_memory, media):
+    upload = save_image(in_memory(), Frozen.objects.create(), "image")
+
+    save_image_task.apply(args=[str(upload.pk), "default"])
+
+    assert "Frozen.save() did not come" in Upload.objects.get().error
+    assert not files(media)
+
+
+def test_what_a_field_has_stored_before_it_fails_is_removed(in_memory, media):
+    upload = save_image(in_memory(), Unlucky.objects.create(), "image")
+
+    save_image_task.apply(args=[str(upload.pk), "default"])
+
+    assert "no room" in Upload.objects.get().error
+    assert not files(media)
+
+
+def test_a_copy_that_save_makes_of_the_instance_does_not_get_its_image(both_ways):
+    def case(way):
+        way.save(Versioned, {"title": "Dune"}, {"image": way.upload()})
+
+    plain, ours, _ = both_ways(case, Versioned)
+
+    def images(stored):
+        return sorted((row["is_copy"], row["image"]) for row in stored.columns)
+
+    assert images(ours) == images(plain) == [(False, "versioned/dune.jpg"), (True, "")]
+    assert ours.files == plain.files
+
+
+a_worker = pytest.mark.parametrize(
+    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
+)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(settings.DATABASE == "sqlite", reason="SQLite has one lock for all")
+@a_worker
+@pytest.mark.parametrize("model", [SmallBeforeSave, SmallBySignal, Grey])
+def test_a_form_does_not_wait_for_a_worker_that_is_storing(model, worker, witness, in_memory):
+    form_class = modelform_factory(model, AsyncImageModelForm, fields=["title", "image"])
+    instance = model.objects.create(title="Old")
+    witness.order("hold")
+    form_class({"title": "New"}, {"image": in_memory()}, instance=instance).save()
+    wait_until(lambda: witness.notes("storing"), "the image is being stored")
+
+    form_class({"title": "Newer"}, instance=model.objects.get()).save()
+
+    assert not witness.notes("stored")
+    witness.withdraw("hold")
+    wait_until_nothing_is_owed()
+    assert model.objects.get().title == "Newer"
+    assert model.objects.get().image
+
+
+@pytest.mark.django_db(transaction=True)
+@a_worker
+@pytest.mark.parametrize(("model", "note"), [(Grey, "own-field"), (SmallBeforeSave, "own-save")])
+def test_the_work_is_done_by_a_worker_only(model, note, worker, witness, in_memory):
+    form_class = modelform_factory(model, AsyncImageModelForm, fields=["image"])
+
+    form_class({}, {"image": in_memory()}).save()
+    wait_until_nothing_is_owed()
+
+    [(process, group)] = witness.notes(note)
+    assert process != os.getpid()
+    assert group == worker.group

@@ -1,0 +1,132 @@
+"""django-storages: the image goes to S3, on a server here, and the request says nothing to it."""
+
+import os
+
+import pytest
+from django.core.management import call_command
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.worker import wait_until_nothing_is_owed
+
+from . import libraries
+
+libraries.need("django-storages", "moto")
+
+import boto3  # noqa: E402
+from moto.server import ThreadedMotoServer  # noqa: E402
+
+from .models.s3 import BUCKET, Remote  # noqa: E402
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server for S3 that keeps all in memory; returns its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server, settings):
+    """The bucket, empty."""
+    (settings.DATA / "s3").write_text(server)
+    client = boto3.resource(
+        "s3",
+        endpoint_url=server,
+        aws_access_key_id="nobody",
+        aws_secret_access_key="nothing",
+        region_name="us-east-1",
+    )
+    bucket = client.Bucket(BUCKET)
+    bucket.create()
+    yield bucket
+    bucket.objects.delete()
+    client.meta.client.close()
+
+
+def contents(bucket):
+    return {item.key: item.get()["Body"].read() for item in bucket.objects.all()}
+
+
+def form_for(data, files, instance=None):
+    form_class = modelform_factory(Remote, AsyncImageModelForm, fields=["title", "image"])
+    return form_class(data, files, instance=instance)
+
+
+def test_the_bucket_has_what_it_would_have_from_a_plain_form(bucket, both_ways):
+    found = []
+
+    def case(way):
+        remote = way.save(Remote, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
+        way.save(Remote, {"title": "New"}, {"image": way.upload("new.jpg", 80, 20, 2)}, remote)
+        found.append(contents(bucket))
+        bucket.objects.delete()
+
+    plain, ours, owed = both_ways(case, Remote)
+
+    assert ours == plain
+    assert found[0] == found[1]
+    assert set(found[1]) == {"remote/old.jpg", "remote/new.jpg"}
+    assert owed == 2
+
+
+def test_two_images_of_one_name_are_two_objects(bucket, in_memory):
+    data = [pictures.jpeg(), pictures.jpeg()]
+    for one in data:
+        form_for({"title": "Dune"}, {"image": in_memory(data=one)}).save()
+
+    save_pending_uploads()
+
+    assert sorted(contents(bucket).values()) == sorted(data)
+    assert [pictures.stored(remote.image) for remote in Remote.objects.order_by("pk")] == data
+
+
+def test_a_form_is_saved_while_the_server_is_away(settings, in_memory):
+    (settings.DATA / "s3").write_text("http://127.0.0.1:9")
+
+    remote = form_for({"title": "Dune"}, {"image": in_memory()}).save()
+
+    assert Upload.objects.for_instance(remote).count() == 1
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_what_the_server_refuses_can_be_tried_again(bucket, settings, in_memory):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    data = pictures.jpeg()
+    remote = form_for({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+    upload = Upload.objects.get()
+    bucket.delete()
+    save_image_task.apply(args=[str(upload.pk), "default"])
+    assert "NoSuchBucket" in Upload.objects.failed().get().error
+
+    bucket.create()
+    call_command("async_uploads", "retry", "--all")
+    save_pending_uploads()
+
+    remote.refresh_from_db()
+    assert pictures.stored(remote.image) == data
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
+)
+def test_the_object_is_put_by_a_worker_only(worker, witness, bucket, in_memory):
+    data = pictures.jpeg()
+
+    form_for({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+    wait_until_nothing_is_owed()
+
+    assert contents(bucket) == {"remote/dune.jpg": data}
+    [(process, group)] = witness.notes("django-storages")
+    assert process != os.getpid()
+    assert group == worker.group
