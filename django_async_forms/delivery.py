@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from datetime import timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from celery import current_app
 from django.utils import timezone
@@ -23,6 +25,10 @@ _TIMEOUTS = {
     "redis": ("socket_connect_timeout", "socket_timeout"),
     "amqp": ("read_timeout", "write_timeout"),
 }
+
+#: What each Celery app sends by, and the time-out that it was made with: to read it from the app's
+#: settings takes a third of the time of a message. It holds no socket, those are in kombu's pool.
+_connections: WeakKeyDictionary[Any, tuple[float, Any]] = WeakKeyDictionary()
 
 #: When this process asks a broker again that did not answer, on the monotonic clock.
 _silent_until = 0.0
@@ -58,10 +64,7 @@ def publish(upload: Upload) -> None:
         task.apply_async(arguments)
         return
     timeout = conf().PUBLISH_TIMEOUT
-    connection = current_app.connection_for_write(connect_timeout=timeout)
-    options = _TIMEOUTS.get(connection.transport.driver_type, ())
-    connection.transport_options.update(dict.fromkeys(options, timeout))
-    with producers[connection].acquire(block=True, timeout=timeout) as producer:
+    with producers[_connection(timeout)].acquire(block=True, timeout=timeout) as producer:
         task.apply_async(
             arguments,
             producer=producer,
@@ -74,6 +77,17 @@ def publish(upload: Upload) -> None:
             origin="-",
             reply_to="-",
         )
+
+
+def _connection(timeout: float) -> Any:
+    app = current_app._get_current_object()
+    made_for, connection = _connections.get(app, (None, None))
+    if made_for != timeout:
+        connection = app.connection_for_write(connect_timeout=timeout)
+        options = _TIMEOUTS.get(connection.transport.driver_type, ())
+        connection.transport_options.update(dict.fromkeys(options, timeout))
+        _connections[app] = timeout, connection
+    return connection
 
 
 def mark_sent(upload: Upload) -> None:

@@ -1,0 +1,208 @@
+"""The SQL statements that a save and a task take: each is here, so none comes unnoticed."""
+
+import re
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from django_async_forms import chunks, delivery
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import recover_uploads, save_image_task
+from tests.project.models import OnlyImages, Photo
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TABLES = {
+    "project_photo": "photo",
+    "project_onlyimages": "photo",
+    "django_async_forms_upload": "upload",
+    "django_async_forms_storedchunk": "chunk",
+}
+#: SQLite has no row locks, its transactions hold all from their first statement.
+LOCK = ["SELECT photo FOR UPDATE"] if connection.vendor != "sqlite" else []
+#: A name that is free, and the one row that a small image takes.
+STAGE_IN_DATABASE = ["SELECT chunk", "SAVEPOINT", "INSERT chunk", "RELEASE"]
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch):
+    """The uploads that were sent, to no broker."""
+    sent = []
+    monkeypatch.setattr(delivery, "publish", sent.append)
+    return sent
+
+
+class _Noting:
+    """A cursor of the rows of ``DatabaseStorage``, which Django's log does not see."""
+
+    def __init__(self, cursor, log):
+        self._cursor = cursor
+        self._log = log
+
+    def execute(self, sql, *args, **kwargs):
+        self._log.append({"sql": sql})
+        return self._cursor.execute(sql, *args, **kwargs)
+
+    def fetchone(self):
+        return self._cursor.fetchone()
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """Notes what is sent to the database: ``with statements() as noted``."""
+    open_cursor = chunks._cursor
+
+    @contextmanager
+    def noting_cursor(connection):
+        with open_cursor(connection) as cursor:
+            yield _Noting(cursor, connection.queries_log)
+
+    monkeypatch.setattr(chunks, "_cursor", noting_cursor)
+
+    @contextmanager
+    def capture():
+        noted = []
+        with CaptureQueriesContext(connection) as context:
+            yield noted
+        noted += [_in_short(query["sql"]) for query in context.captured_queries]
+
+    return capture
+
+
+def _in_short(sql):
+    """Return the verb and the table of a statement: "INSERT photo"."""
+    verb = sql.split(maxsplit=1)[0].upper()
+    names = re.findall("|".join(TABLES), sql)
+    lock = " FOR UPDATE" if sql.endswith("FOR UPDATE") else ""
+    return f"{verb} {TABLES[names[0]]}{lock}" if names else verb
+
+
+class PhotoForm(AsyncImageModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+class TwoImagesForm(AsyncImageModelForm):
+    class Meta:
+        model = OnlyImages
+        fields = ["front", "back"]
+
+
+def a_valid(form):
+    assert form.is_valid(), form.errors
+    return form
+
+
+def stage(staging):
+    return STAGE_IN_DATABASE if staging == "database" else []
+
+
+def test_creating_with_one_image(statements, staging, in_memory):
+    form = a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()}))
+
+    with statements() as noted:
+        form.save()
+
+    assert noted == ["BEGIN", "INSERT photo", "INSERT upload", *stage(staging), "COMMIT"]
+
+
+def test_creating_with_two_images(statements, staging, in_memory):
+    form = a_valid(TwoImagesForm({}, {"front": in_memory(), "back": in_memory()}))
+
+    with statements() as noted:
+        form.save()
+
+    one_image = ["INSERT upload", *stage(staging)]
+    assert noted == ["BEGIN", "INSERT photo", *one_image, *one_image, "COMMIT"]
+
+
+def test_updating_with_one_image(statements, staging, in_memory):
+    photo = Photo.objects.create(title="Dune", image="dune.jpg")
+    form = a_valid(PhotoForm({"title": "Sea"}, {"image": in_memory()}, instance=photo))
+
+    with statements() as noted:
+        form.save()
+
+    # The last of them looks for an older upload that this one supersedes.
+    one_image = ["INSERT upload", *stage(staging), "SELECT upload"]
+    assert noted == ["BEGIN", *LOCK, "UPDATE photo", *one_image, "COMMIT"]
+
+
+def test_updating_with_two_images(statements, staging, in_memory):
+    photo = OnlyImages.objects.create(front="front.jpg", back="back.jpg")
+    form = a_valid(TwoImagesForm({}, {"front": in_memory(), "back": in_memory()}, instance=photo))
+
+    with statements() as noted:
+        form.save()
+
+    one_image = ["INSERT upload", *stage(staging), "SELECT upload"]
+    # In a row of nothing but images all columns are deferred. Django does not leave all of them out
+    # then: it loads each, under the lock, and writes what is there.
+    save = ["SELECT photo", "SELECT photo", "UPDATE photo"]
+    assert noted == ["BEGIN", *LOCK, *save, *one_image, *one_image, "COMMIT"]
+
+
+def test_saving_without_a_new_image_takes_what_plain_django_takes(statements):
+    photo = Photo.objects.create(title="Dune", image="dune.jpg")
+    form = a_valid(PhotoForm({"title": "Sea"}, instance=photo))
+
+    with statements() as noted:
+        form.save()
+
+    assert noted == ["BEGIN", *LOCK, "UPDATE photo", "COMMIT"]
+
+
+def test_a_task(statements, staging, in_memory):
+    a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
+    upload = Upload.objects.get()
+
+    with statements() as noted:
+        save_image_task.apply((str(upload.pk), "default"), throw=True)
+
+    in_database = staging == "database"
+    assert noted == [
+        "UPDATE upload",  # One more attempt.
+        "SELECT upload",
+        "SELECT photo",
+        *(["SELECT chunk", "SELECT chunk"] if in_database else []),  # Its size, and its only row.
+        "BEGIN",
+        *LOCK,
+        "DELETE upload",
+        *(["DELETE chunk"] if in_database else []),
+        "UPDATE photo",
+        "COMMIT",
+    ]
+    assert not Upload.objects.exists()
+
+
+def test_a_task_that_comes_twice(statements, in_memory):
+    a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
+    upload = Upload.objects.get()
+    save_image_task.apply((str(upload.pk), "default"), throw=True)
+
+    with statements() as noted:
+        save_image_task.apply((str(upload.pk), "default"), throw=True)
+
+    assert noted == ["UPDATE upload"]
+
+
+@pytest.mark.parametrize("owed", [1, 3])
+def test_a_recovery_with_nothing_due_takes_the_same_however_much_is_owed(
+    statements, owed, in_memory
+):
+    for _ in range(owed):
+        a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
+
+    with statements() as noted:
+        recover_uploads("default")
+
+    # The failed past their time, the pending that are due, the failed without an instance.
+    assert [statement for statement in noted if statement not in ("BEGIN", "COMMIT")] == [
+        "SELECT upload",
+        "SELECT upload",
+        "SELECT upload",
+    ]
