@@ -1,0 +1,1 @@
+"""How fast the package is, beside its alternatives: ``tests/benchmarks/run``."""

@@ -1,0 +1,119 @@
+"""What an upload, a task, a recovery and a look at 100 uploads cost while many others are owed."""
+
+import logging
+import uuid
+from datetime import timedelta
+
+from django.db import connections
+from django.utils import timezone
+
+from django_async_forms.models import Upload
+from django_async_forms.recovery import recover
+from django_async_forms.tasks import save_image_task
+
+from . import images
+from .project.models import Photo
+from .rounds import interleave, stopwatch
+from .worker_speed import save, valid_form
+
+#: Makes so many rows with numbers; each database says it in its own way.
+_NUMBERS = {
+    "postgresql": "SELECT n FROM generate_series(1, {rows}) AS n",
+    "sqlite": "WITH RECURSIVE numbers(n) AS"
+    " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {rows}) SELECT n FROM numbers",
+}
+_KEY = {
+    "postgresql": "md5({rows} || '-' || n)::uuid",
+    "sqlite": "lower(hex(randomblob(16)))",
+}
+
+
+def measure(results, places, rows, rounds, progress):
+    """Make a database for each number of rows, and measure them side by side."""
+    logging.getLogger("django_async_forms").setLevel(logging.ERROR)
+    data = images.image(100_000)
+    for database in places.databases:
+        cases, recoveries = {}, {}
+        for owed in rows:
+            alias = f"{database}_{owed}"
+            progress(f"growth {database} {owed:,} rows")
+            places.make_database(alias)
+            sent = results.setdefault(("sent", database, f"recovery, {owed} owed"), [])
+            _owe(alias, database, owed)
+            for name, case in (("upload", _upload), ("task", _task), ("status", _status)):
+                cases[f"{name}, {owed} owed"] = _at(places, alias, case, data)
+            recoveries[f"recovery, {owed} owed"] = _at(places, alias, _recovery, sent)
+        interleave(results, ("growth", database), cases, rounds, progress)
+        interleave(results, ("growth", database), recoveries, max(2, rounds // 3), progress, 0)
+
+
+def _at(places, alias, case, argument):
+    def run():
+        # What the disk takes for the bytes does not grow with the rows.
+        with places.use(alias, staging="files, no fsync"):
+            seconds = case(alias, argument)
+        places.empty_queues()
+        return seconds
+
+    return run
+
+
+def _owe(alias, vendor, rows):
+    """Insert uploads, and the instances that they are owed to, in bulk: all of them due."""
+    now = timezone.now()
+    adapt = connections[alias].ops.adapt_datetimefield_value
+    numbers = _NUMBERS[vendor].format(rows=rows)
+    file = '{"class": "TemporaryUploadedFile", "name": "photo.jpg", "size": 5000000}'
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Photo._meta.db_table} (title, image)"
+            f" SELECT 'Photo ' || n, '' FROM ({numbers}) AS numbered"
+        )
+        cursor.execute(
+            f"INSERT INTO {Upload._meta.db_table} (id, model, object_pk, field_name, name, file,"
+            " staged, state, attempts, error, created_at, sent_at, due_at)"
+            f" SELECT {_KEY[vendor].format(rows=rows)}, 'project.photo', CAST(n AS text), 'image',"
+            f" 'photo.jpg', %s, '{alias}/aa/' || n, 'pending', 1, '', %s, %s, %s"
+            f" FROM ({numbers}) AS numbered",
+            [file, *[adapt(now)] * 2, adapt(now - timedelta(hours=1))],
+        )
+        cursor.execute("ANALYZE")
+
+
+def _upload(alias, data):
+    """The whole of ``form.save()`` with a small image: a large one is another measure."""
+    uploaded = images.on_disk(data)
+    form = valid_form(uploaded)
+    with stopwatch() as watch:
+        photo = form.save()
+    uploaded.close()
+    Upload.objects.for_instance(photo).discard()
+    return watch.seconds
+
+
+def _task(alias, data):
+    upload = Upload.objects.for_instance(save(data)).get()
+    with stopwatch() as watch:
+        save_image_task.apply((str(upload.pk), alias), throw=True)
+    assert not Upload.objects.filter(pk=upload.pk).exists()
+    return watch.seconds
+
+
+def _status(alias, data):
+    """What a page with 100 placeholders asks: which of these are still owed?"""
+    keys = list(Upload.objects.values_list("pk", flat=True)[:99])
+    with stopwatch() as watch:
+        found = list(Upload.objects.filter(pk__in=[*keys, uuid.uuid4()]))
+    assert len(found) == len(keys)
+    return watch.seconds
+
+
+def _recovery(alias, sent):
+    """A run that finds everything due, sends a batch of it again, and notes that."""
+    with stopwatch() as watch:
+        recovered = recover(alias)
+    sent.append(recovered.sent)
+    Upload.objects.filter(due_at__gt=timezone.now()).update(
+        due_at=timezone.now() - timedelta(hours=1)
+    )
+    return watch.seconds

@@ -1,0 +1,216 @@
+"""
+The hand-off: ``form.save()`` with an image, to commit and send, above the same form without one.
+
+Beside it what Django does by itself, what the seed of the project did, and the least that each
+medium takes for the same bytes.
+"""
+
+import os
+import pickle
+import uuid
+from contextlib import suppress
+
+from celery import current_app
+from django.conf import settings
+from django.db import connections, transaction
+from redis import Redis
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+
+from . import images
+from .project import models
+from .project.urls import form_class
+from .rounds import interleave, stopwatch, subtract
+
+SIZES = [100_000, images.MB, 5 * images.MB, 20 * images.MB, 200 * images.MB]
+#: Above it there are no values in one piece: nobody sends them so.
+LARGEST_IN_ONE = 20 * images.MB
+
+
+def measure(results, places, sizes, rounds, progress):
+    """Measure all of it for each size, on each database."""
+    for size in sizes:
+        few = max(3, rounds // 3) if size > LARGEST_IN_ONE else rounds
+        for database in places.databases:
+            prefix = ("hand-off", images.label(size), database)
+            kind = "PNG" if size == images.MB else "JPEG"
+            bench = _Bench(places, database, images.image(size, kind))
+            cases = bench.staged()
+            if size <= LARGEST_IN_ONE:
+                cases |= bench.in_one()
+            if size <= LARGEST_IN_ONE and database == places.databases[-1]:
+                cases |= bench.elsewhere()
+            interleave(results, prefix, cases, few, progress)
+            for case in cases:
+                if case not in ("no image", "Redis SET"):
+                    subtract(results, prefix, case, "no image")
+
+
+class _Bench:
+    """The cases for one image on one database. Each returns its seconds and leaves nothing."""
+
+    def __init__(self, places, database, data):
+        self.places = places
+        self.database = database
+        self.data = data
+
+    def staged(self):
+        cases = {
+            "no image": lambda: self._save(None),
+            "files, on disk": lambda: self._save(images.on_disk(self.data), staging="files"),
+            "files, no fsync": lambda: self._save(
+                images.on_disk(self.data), staging="files, no fsync"
+            ),
+            "rename, fsync and insert": self._rename,
+        }
+        if len(self.data) <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+            cases["files, from memory"] = lambda: self._save(self._posted(), staging="files")
+        if len(self.data) <= LARGEST_IN_ONE:
+            cases["database"] = lambda: self._save(self._posted())
+            if "rabbitmq" in self.places.brokers:
+                cases["files, RabbitMQ"] = lambda: self._save(
+                    images.on_disk(self.data), staging="files", broker="rabbitmq"
+                )
+        return cases
+
+    def in_one(self):
+        return {"one binary INSERT": self._insert}
+
+    def elsewhere(self):
+        cases = {
+            "plain, local disk": lambda: self._plain(models.Photo),
+            "plain, 50 ms away": lambda: self._plain(models.Distant50),
+            "plain, 200 ms away": lambda: self._plain(models.Distant200),
+        }
+        if settings.S3_URL:
+            cases["plain, S3 on loopback"] = lambda: self._plain(models.InObjectStore)
+        if "redis" in self.places.brokers:
+            cases |= {
+                "pickle in the message": lambda: self._in_message("pickle"),
+                "JSON in the message": lambda: self._in_message("json"),
+                "Redis SET": self._redis_set,
+            }
+        return cases
+
+    def _posted(self):
+        return images.posted(self.data)
+
+    def _form(self, uploaded, model=models.Photo, base=AsyncImageModelForm):
+        form = form_class(model, base)({"title": "Dune"}, {"image": uploaded} if uploaded else None)
+        assert form.is_valid(), form.errors
+        return form
+
+    def _save(self, uploaded, **where):
+        with self.places.use(self.database, **where):
+            form = self._form(uploaded)
+            with stopwatch() as watch:
+                form.save()
+            self._clean_up(uploaded)
+        return watch.seconds
+
+    def _plain(self, model):
+        with self.places.use(self.database):
+            uploaded = self._posted()
+            form = self._form(uploaded, model, base=form_class(model).__bases__[0])
+            with stopwatch() as watch:
+                photo = form.save()
+            photo.image.delete(save=False)
+            photo.delete()
+            self._clean_up(uploaded)
+        return watch.seconds
+
+    def _rename(self):
+        """The least: the file in its place, on the disk, and a row that says so."""
+        with self.places.use(self.database):
+            form = self._form(None)
+            uploaded = images.on_disk(self.data)
+            folder = settings.DATA / "raw"
+            folder.mkdir(exist_ok=True)
+            with stopwatch() as watch, transaction.atomic(using=self.database):
+                photo = form.save()
+                path = folder / uuid.uuid4().hex
+                os.rename(uploaded.temporary_file_path(), path)
+                _fsync(path)
+                _fsync(folder)
+                _insert_row(self.database, photo)
+            self._clean_up(uploaded)
+            path.unlink()
+        return watch.seconds
+
+    def _insert(self):
+        """What a database takes at least: the bytes as one binary parameter of one INSERT."""
+        with self.places.use(self.database):
+            form = self._form(None)
+            connection = connections[self.database]
+            connection.ensure_connection()
+            with stopwatch() as watch, transaction.atomic(using=self.database):
+                form.save()
+                _insert_bytes(connection, self.data)
+            self._clean_up(None)
+        return watch.seconds
+
+    def _in_message(self, serializer):
+        """The seed's way: the bytes and what is known of them, as arguments of the task."""
+        with self.places.use(self.database):
+            current_app.conf.accept_content = ["json", "pickle"]
+            uploaded = self._posted()
+            form = self._form(None)
+            with stopwatch() as watch:
+                photo = form.save()
+                content = uploaded.read()
+                if serializer == "pickle":
+                    content = pickle.dumps((type(uploaded).__name__, uploaded.name, content))
+                current_app.send_task("seed", (photo.pk, "image", content), serializer=serializer)
+            self._clean_up(uploaded)
+        return watch.seconds
+
+    def _redis_set(self):
+        broker = self.places.brokers["redis"]
+        with Redis.from_url(broker.url) as redis:
+            redis.ping()
+            with stopwatch() as watch:
+                redis.set(f"{broker.queue}:raw", self.data)
+            redis.delete(f"{broker.queue}:raw")
+        return watch.seconds
+
+    def _clean_up(self, uploaded):
+        if uploaded is not None:
+            with suppress(FileNotFoundError):  # The raw rename has moved it away.
+                uploaded.close()
+        self.places.empty(self.database)
+
+
+def _fsync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _insert_row(database, photo):
+    """Insert what a hand-off inserts, in one statement."""
+    columns = [field.column for field in Upload._meta.concrete_fields]
+    upload = Upload(model="project.photo", object_pk=photo.pk, field_name="image", name="photo.jpg")
+    upload.file = {"class": "TemporaryUploadedFile", "name": "photo.jpg", "size": 1}
+    upload.due_at = upload.created_at
+    connection = connections[database]
+    values = [
+        field.get_db_prep_save(getattr(upload, field.attname), connection)
+        for field in Upload._meta.concrete_fields
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {Upload._meta.db_table} ({', '.join(columns)})"
+            f" VALUES ({', '.join(['%s'] * len(columns))})",
+            values,
+        )
+
+
+def _insert_bytes(connection, data):
+    statement = f"INSERT INTO {models.Blob._meta.db_table} (data) VALUES "
+    if connection.vendor == "postgresql":
+        from psycopg import Cursor
+
+        Cursor(connection.connection).execute(f"{statement} (%b)", (data,))
+    else:
+        connection.connection.execute(f"{statement} (?)", (data,))

@@ -1,0 +1,204 @@
+"""Where a run works: its folder, databases and queues, from their making to their removal."""
+
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+from redis import Redis
+
+from tests import services
+
+
+class Places:
+    """All that a run makes outside of its own memory. Make it before Django is set up."""
+
+    def __init__(self):
+        self.name = f"async_forms_bench_{uuid.uuid4().hex[:8]}"
+        self.data = Path(tempfile.mkdtemp(prefix=f"{self.name}_"))
+        for folder in ("temporary", "media"):
+            (self.data / folder).mkdir()
+        self.databases = ["sqlite"]
+        if _has_postgresql():
+            self.databases.append("postgresql")
+        self.brokers = {
+            name: services.Broker(name, services.BROKERS[name], f"{self.name}_{name}")
+            for name in ("redis", "rabbitmq")
+            if services.why_not(name) is None
+        }
+        if not self.brokers:
+            raise SystemExit("There is neither Redis nor RabbitMQ on this machine.")
+        self.broker = next(iter(self.brokers.values()))
+        #: What every process is told besides.
+        self.chosen = {}
+        self._made = []
+        self._apps = {}
+
+    def enter(self):
+        """Have this process, and all that it starts, work here."""
+        os.environ.update(self.environment())
+
+    def environment(self, **chosen):
+        """Return what the settings read; ``chosen`` are database, staging and s3."""
+        return {
+            "DJANGO_SETTINGS_MODULE": "tests.benchmarks.project.settings",
+            "BENCHMARK_DATA": str(self.data),
+            "BENCHMARK_PREFIX": self.name,
+            "BENCHMARK_BROKER": self.broker.url,
+            "BENCHMARK_BROKER_OPTIONS": json.dumps(self.broker.options),
+            "BENCHMARK_QUEUE": self.broker.queue,
+            **{f"BENCHMARK_{k.upper()}": v for k, v in {**self.chosen, **chosen}.items()},
+        }
+
+    @property
+    def owed(self):
+        """The numbers of rows that there is a database for."""
+        from django.conf import settings
+
+        return settings.OWED
+
+    def make_database(self, alias):
+        """Make one, with its tables."""
+        from django.core.management import call_command
+        from django.db import connections
+
+        if connections[alias].vendor == "postgresql":
+            _on_server(alias, f'CREATE DATABASE "{connections[alias].settings_dict["NAME"]}"')
+        self._made.append(alias)
+        # The project has no migrations of its own: it lives as long as a run.
+        call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
+
+    def remove(self):
+        """Remove all of it."""
+        from django.db import connections
+
+        for alias in self._made:
+            connections[alias].close()
+            if connections[alias].vendor == "postgresql":
+                name = connections[alias].settings_dict["NAME"]
+                _on_server(alias, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        for broker in self.brokers.values():
+            broker.remove()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    @contextmanager
+    def use(self, database=None, staging=None, broker=None):
+        """Have this process work with another database, staging storage or broker."""
+        from django.core.files.storage import default_storage
+        from django.test import override_settings
+
+        from django_async_forms.storage import staging_storage
+
+        from .project.routers import Router
+        from .project.settings import storages_with
+
+        before = Router.alias
+        Router.alias = database or before
+        with (
+            override_settings(STORAGES=storages_with(staging or "database")),
+            self._sending_to(broker),
+        ):
+            # Both are made when they are first asked for, which is no part of a measurement.
+            default_storage.exists("")
+            staging_storage(Router.alias).exists("any")
+            yield
+        Router.alias = before
+
+    @contextmanager
+    def _sending_to(self, name):
+        from celery import Celery, current_app
+
+        if name is None or name == self.broker.name:
+            yield
+            return
+        previous = current_app._get_current_object()
+        if name not in self._apps:
+            broker = self.brokers[name]
+            self._apps[name] = Celery("tests.benchmarks.project")
+            self._apps[name].conf.update(
+                broker_url=broker.url,
+                broker_transport_options=broker.options,
+                task_default_queue=broker.queue,
+            )
+        self._apps[name].set_current()
+        self._apps[name].set_default()
+        try:
+            yield
+        finally:
+            previous.set_current()
+            previous.set_default()
+
+    def empty(self, database):
+        """Remove all rows, messages and files, and leave what holds them, as in a place in use."""
+        from django.conf import settings
+        from django.db import connections
+
+        from django_async_forms.models import StoredChunk, Upload
+
+        from .project import models
+
+        self.empty_queues()
+        tables = [
+            StoredChunk,
+            Upload,
+            models.Photo,
+            models.Distant50,
+            models.Distant200,
+            models.Blob,
+        ]
+        names = [f'"{model._meta.db_table}"' for model in tables]
+        with connections[database].cursor() as cursor:
+            if connections[database].vendor == "postgresql":
+                # Rows that are only deleted would be in the way of those that come after them.
+                cursor.execute(f"TRUNCATE {', '.join(names)}")
+            else:
+                for name in names:
+                    cursor.execute(f"DELETE FROM {name}")
+        for folder in ("staging", "media"):
+            for path in (settings.DATA / folder).rglob("*"):
+                if path.is_file():
+                    path.unlink()
+
+    def is_drained(self):
+        """Tell whether the broker has no message left, be it waiting or at work."""
+        if self.broker.name != "redis":
+            with self.broker.connection() as connection:
+                return not connection.default_channel.queue_declare(
+                    self.broker.queue, passive=True
+                )[1]
+        with Redis.from_url(self.broker.url) as redis:
+            prefix = f"{self.broker.queue}:"
+            return not redis.llen(prefix + self.broker.queue) and not redis.hlen(f"{prefix}unacked")
+
+    def empty_queues(self):
+        """Drop the messages that nobody is to work on."""
+        for broker in self.brokers.values():
+            with broker.connection() as connection:
+                try:
+                    connection.default_channel.queue_purge(broker.queue)
+                except connection.channel_errors:
+                    continue  # Nothing was sent there yet.
+
+
+def _has_postgresql():
+    host = os.environ.get("PGHOST", "127.0.0.1")
+    return host.startswith("/") or services.is_listening(host, os.environ.get("PGPORT", 5432))
+
+
+def _on_server(alias, statement):
+    import psycopg
+    from django.db import connections
+
+    settings = connections[alias].settings_dict
+    with psycopg.connect(
+        host=settings["HOST"],
+        port=settings["PORT"] or None,
+        user=settings["USER"],
+        password=settings["PASSWORD"] or None,
+        dbname="postgres",
+        autocommit=True,
+    ) as connection:
+        connection.execute(statement)

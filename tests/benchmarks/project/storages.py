@@ -1,0 +1,44 @@
+"""Final storages to compare with: one as far away as an object store is, and an object store."""
+
+import time
+
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage
+
+#: Bytes in a second, which is a good connection.
+BANDWIDTH = 100_000_000
+BUCKET = "photos"
+
+
+class DistantStorage(FileSystemStorage):
+    """
+    A folder whose answers are late by ``latency`` seconds.
+
+    To save is one request, as with django-storages' S3 at its defaults, which do not ask for
+    ``exists()`` first.
+    """
+
+    def __init__(self, latency):
+        super().__init__(location=settings.MEDIA_ROOT / "distant")
+        self.latency = latency
+
+    def _save(self, name, content):
+        time.sleep(self.latency + content.size / BANDWIDTH)
+        return super()._save(name, content)
+
+
+def distant_50():
+    return DistantStorage(0.05)
+
+
+def distant_200():
+    return DistantStorage(0.2)
+
+
+def object_store():
+    """Return an S3 storage at the address of this run, or a folder if it has none."""
+    if not settings.S3_URL:
+        return FileSystemStorage()
+    from storages.backends.s3 import S3Storage
+
+    return S3Storage(bucket_name=BUCKET, endpoint_url=settings.S3_URL, region_name="us-east-1")

@@ -1,0 +1,36 @@
+"""One address for each way to answer a form."""
+
+from django.forms import ModelForm, modelform_factory
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import path
+
+from django_async_forms.forms import AsyncImageModelForm
+
+from .models import Distant50, Distant200, Photo
+
+
+def form_class(model, form=ModelForm):
+    return modelform_factory(model, form, fields=["title", "image"])
+
+
+def post(form_class, save=True):
+    """Return a view that redirects after a valid form, as any does."""
+
+    def view(request):
+        form = form_class(request.POST, request.FILES)
+        if not form.is_valid():
+            return HttpResponse(form.errors.as_text(), status=400)
+        if save:
+            form.save()
+        return HttpResponseRedirect("/")
+
+    return view
+
+
+urlpatterns = [
+    path("async/", post(form_class(Photo, AsyncImageModelForm))),
+    path("validated/", post(form_class(Photo), save=False)),
+    path("plain/", post(form_class(Photo))),
+    path("distant-50/", post(form_class(Distant50))),
+    path("distant-200/", post(form_class(Distant200))),
+]

@@ -1,0 +1,79 @@
+"""Measuring side by side: all cases in each round, in another order each time."""
+
+import random
+import statistics
+import time
+from contextlib import contextmanager
+
+
+class Results(dict):
+    """What was measured, by what: a list of values, one for each round. Times are in seconds."""
+
+    def median(self, *what):
+        """Return the median, or None if it was not measured."""
+        values = self.get(what)
+        return statistics.median(values) if values else None
+
+    def ratio(self, above, below):
+        """Return how many times one median is another, or None."""
+        top, bottom = self.median(*above), self.median(*below)
+        return None if top is None or not bottom else top / bottom
+
+    def spread(self, *what):
+        """Return the first and third quartile."""
+        values = self[what]
+        if len(values) < 2:
+            return values[0], values[0]
+        first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+        return first, third
+
+    def note(self, *what, value):
+        self.setdefault(what, []).append(value)
+
+
+def interleave(results, prefix, cases, rounds, progress, warm_up=1):
+    """
+    Run all ``cases`` (name: function that returns what it measured) in each of ``rounds``.
+
+    Whatever else happens on the machine meanwhile happens to all of them.
+    """
+    dice = random.Random(0)
+    names = list(cases)
+    for name in names:  # In the order in which they are shown.
+        results.setdefault((*prefix, name), [])
+    for number in range(-warm_up, rounds):
+        dice.shuffle(names)
+        for name in names:
+            progress(f"{' '.join(prefix)} {name}")
+            value = cases[name]()
+            if number >= 0:
+                results.note(*prefix, name, value=value)
+
+
+def subtract(results, prefix, case, base, name=None):
+    """Note by how much ``case`` was above ``base``, round by round."""
+    pairs = zip(results[(*prefix, case)], results[(*prefix, base)], strict=True)
+    results[("difference", *prefix, name or case)] = [value - less for value, less in pairs]
+
+
+class Stopwatch:
+    """How long the block took: ``with stopwatch() as watch``, then ``watch.seconds``."""
+
+    seconds = 0.0
+
+
+@contextmanager
+def stopwatch():
+    watch = Stopwatch()
+    start = time.perf_counter()
+    yield watch
+    watch.seconds = time.perf_counter() - start
+
+
+def wait_until(condition, what, pause=0.002, deadline=120):
+    """Wait until ``condition()`` is true."""
+    latest = time.monotonic() + deadline
+    while not condition():
+        if time.monotonic() > latest:
+            raise TimeoutError(f"Not within {deadline} s: {what}")
+        time.sleep(pause)

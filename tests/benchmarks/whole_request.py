@@ -1,0 +1,57 @@
+"""The whole request through gunicorn, from POST to redirect, for one client and for 16."""
+
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from . import images
+from .processes import Web, multipart
+from .rounds import stopwatch
+
+CLIENTS = [1, 16]
+#: What is asked in which order does not matter: (name, server, path, with the image).
+CASES = [
+    ("files", "files", "/async/", True),
+    ("files, no fsync", "files, no fsync", "/async/", True),
+    ("database", "database", "/async/", True),
+    ("no image", "files", "/async/", False),
+    ("parse and validate only", "files", "/validated/", True),
+    ("plain, local disk", "files", "/plain/", True),
+    ("plain, 200 ms away", "files", "/distant-200/", True),
+]
+
+
+def measure(results, places, size, rounds, progress):
+    """Measure each case in turn, on each database; a round is one request of each client."""
+    with_image, without = multipart(images.image(size)), multipart(None)
+    for database in places.databases:
+        with ExitStack() as stack:
+            servers = {
+                staging: stack.enter_context(Web(places, database=database, staging=staging))
+                for staging in ("files", "files, no fsync", "database")
+            }
+            for clients in CLIENTS:
+                prefix = ("request", images.label(size), database, f"{clients} clients")
+                with ThreadPoolExecutor(clients) as pool:
+                    for number in range(-2, rounds if clients == 1 else max(3, rounds // 3)):
+                        for name, server, path, has_image in CASES:
+                            progress(f"{' '.join(prefix)} {name}")
+                            form = with_image if has_image else without
+                            post = [(servers[server], path, form)] * clients
+                            for seconds in pool.map(_time, post):
+                                if number >= 0:
+                                    results.note(*prefix, name, value=seconds)
+                places.empty(database)
+
+
+def percentiles(values):
+    """Return p50, p95 and p99; of few values, the last are the largest."""
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return cuts[49], cuts[94], cuts[98]
+
+
+def _time(post):
+    server, path, (content_type, body) = post
+    with stopwatch() as watch:
+        server.post(path, content_type, body)
+    return watch.seconds

@@ -1,0 +1,105 @@
+"""The worker: how many uploads it saves in a second, and how soon it has saved the only one."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+
+from . import images
+from .processes import Worker
+from .project.models import Photo
+from .project.tasks import nothing
+from .project.urls import form_class
+from .rounds import interleave, stopwatch, wait_until
+
+STAGING = ["files", "database"]
+
+
+def measure(results, places, sizes, uploads, rounds, progress):
+    """Measure side by side: one process of a worker, and beside it a loop in one process."""
+    for database in places.databases:
+        for staging in STAGING:
+            with (
+                places.use(database, staging=staging),
+                Worker(places, database=database, staging=staging) as worker,
+            ):
+                for size in sizes:
+                    prefix = ("worker", images.label(size), database, staging)
+                    cases = _cases(places, worker, database, images.image(size), uploads)
+                    interleave(results, prefix, cases, rounds, progress)
+
+
+def _cases(places, worker, database, data, uploads):
+    def emptied(case, *arguments):
+        def run():
+            value = case(*arguments)
+            places.empty(database)
+            return value
+
+        return run
+
+    return {
+        "uploads/s": emptied(_drain, worker, data, uploads),
+        "bare loop/s": emptied(_bare_loop, data, uploads),
+        "empty tasks/s": emptied(_empty_tasks, places, worker, 200),
+        "commit to attached": emptied(_idle, data),
+    }
+
+
+def valid_form(uploaded):
+    """Return a form with an image, as it is before its view saves it."""
+    form = form_class(Photo, AsyncImageModelForm)({"title": "Dune"}, {"image": uploaded})
+    assert form.is_valid(), form.errors
+    return form
+
+
+def save(data):
+    """Save a form with an image, as the request does, and return the instance."""
+    uploaded = images.on_disk(data)
+    photo = valid_form(uploaded).save()
+    uploaded.close()
+    return photo
+
+
+def _drain(worker, data, uploads):
+    with worker.paused():
+        for _ in range(uploads):
+            save(data)
+    with stopwatch() as watch:
+        wait_until(lambda: not Upload.objects.exists(), "all images are attached", pause=0.02)
+    return uploads / watch.seconds
+
+
+def _bare_loop(data, uploads):
+    """The final storage's ``save()`` with the same files, read from where they lie."""
+    with tempfile.TemporaryDirectory(dir=default_storage.location) as folder:
+        paths = [Path(folder) / f"{number}.jpeg" for number in range(uploads)]
+        for path in paths:
+            path.write_bytes(data)
+        with stopwatch() as watch:
+            for path in paths:
+                with path.open("rb") as file:
+                    default_storage.save(f"photos/{path.name}", File(file))
+    return uploads / watch.seconds
+
+
+def _empty_tasks(places, worker, tasks):
+    """What Celery takes for a message and a task that does nothing."""
+    with worker.paused():
+        for _ in range(tasks):
+            nothing.apply_async(("00000000-0000-0000-0000-000000000000", "default"))
+    with stopwatch() as watch:
+        wait_until(places.is_drained, "all tasks are done", pause=0.02)
+    return tasks / watch.seconds
+
+
+def _idle(data):
+    save(data)
+    committed = time.perf_counter()
+    wait_until(lambda: not Upload.objects.exists(), "the image is attached", pause=0.0005)
+    return time.perf_counter() - committed
