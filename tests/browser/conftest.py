@@ -27,7 +27,8 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# No longer than its module: Playwright's loop runs in this thread, where others start their own.
+@pytest.fixture(scope="module")
 def chromium():
     if CHROMIUM is None:
         services.miss("there is no chromium on PATH")

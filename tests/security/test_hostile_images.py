@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from PIL import Image
+from PIL import Image, ImageFile
 
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
@@ -118,6 +118,12 @@ IMAGES = {
     "a bomb that is all promise": ("a.bmp", "image/bmp", lambda: bitmap_of(100_000), False),
     "a bomb in a comment": ("a.png", "image/png", text_bomb, False),
 }
+
+
+@pytest.fixture(autouse=True)
+def pillow_as_it_comes(monkeypatch):
+    """Some libraries have Pillow be more lenient, in the whole process and for good."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
 
 
 @pytest.mark.parametrize(("name", "content_type", "make", "fits"), IMAGES.values(), ids=IMAGES)
