@@ -16,17 +16,24 @@ def media(settings, tmp_path):
     return settings.MEDIA_ROOT
 
 
+@pytest.fixture
+def location(settings, tmp_path):
+    """The folder of a StagingFileSystemStorage, which the settings name."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "async_forms": {
+            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "staging"},
+        },
+    }
+    return tmp_path / "staging"
+
+
 @pytest.fixture(params=["database", "files"])
-def staging(request, settings, tmp_path):
+def staging(request):
     """Run the test once with each staging storage; the value is its name."""
     if request.param == "files":
-        settings.STORAGES = {
-            **settings.STORAGES,
-            "async_forms": {
-                "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-                "OPTIONS": {"location": tmp_path / "staging"},
-            },
-        }
+        request.getfixturevalue("location")
     return request.param
 
 

@@ -75,19 +75,6 @@ def mailbox(broker):
 
 
 @pytest.fixture
-def location(settings, tmp_path):
-    """The folder of the staging storage, which the settings name."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "staging"},
-        },
-    }
-    return tmp_path / "staging"
-
-
-@pytest.fixture
 def recover(django_capture_on_commit_callbacks):
     """Run the task in this process, and what it leaves for the time after its commit."""
 

@@ -28,19 +28,6 @@ class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
 
 
 @pytest.fixture
-def location(settings, tmp_path):
-    """The folder of the staging storage, which the settings name."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "staging"},
-        },
-    }
-    return tmp_path / "staging"
-
-
-@pytest.fixture
 def photo():
     return Photo.objects.create(title="Dune")
 

@@ -99,19 +99,6 @@ def photo():
 
 
 @pytest.fixture
-def location(settings, tmp_path):
-    """The folder of a staging storage in files, which the settings name."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "staging"},
-        },
-    }
-    return tmp_path / "staging"
-
-
-@pytest.fixture
 def picture():
     """The bytes of one small JPEG, the same for all that is compared."""
     return pictures.jpeg(seed=0)
