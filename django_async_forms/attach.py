@@ -19,7 +19,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from .conf import conf
-from .detach import own_save
+from .detach import has_own_save
 from .fields import file_fields, image_columns, lock_instance
 from .models import Upload
 from .signals import image_failed, image_saved
@@ -137,7 +137,7 @@ class _Attempt:
         upload, instance, name = self.upload, self.instance, self.field.attname
         pre_save.connect(_store_and_lock, sender=type(instance), dispatch_uid=_ATTEMPT)
         with _rebuilt(upload, instance) as uploaded, self._transaction:
-            if self._has_own_save():
+            if has_own_save(type(instance)):
                 # It may do more after Django's, which is undone if that fails.
                 self._begin()
             setattr(instance, name, uploaded)
@@ -160,7 +160,7 @@ class _Attempt:
         self._is_stored = True
         logger.info("Upload %s: stored.", upload.pk)
         besides = {} if update_fields is None else self._set_besides(update_fields)
-        if not self._has_own_save():
+        if not has_own_save(type(instance)):
             self._begin()
         # The instance first, then the upload: the order in which every path locks.
         lock_instance([self.field], instance, using)
@@ -177,9 +177,6 @@ class _Attempt:
             rows = type(instance)._base_manager.using(using)
             rows.filter(pk=instance.pk).update(**besides)
         upload.remove_staged()
-
-    def _has_own_save(self) -> bool:
-        return own_save(type(self.instance)) is not Model.save
 
     def _begin(self) -> None:
         self._transaction.enter_context(transaction.atomic(using=self.upload.using))
@@ -225,7 +222,7 @@ def _rebuilt(upload: Upload, instance: Model) -> Iterator[File[Any]]:
     content = None
     # A save() of the model's own may well change the image in its place, as many do to shrink it.
     # Through a link that would reach the staged bytes, so such a model gets a copy.
-    if isinstance(storage, StagingFileSystemStorage) and own_save(type(instance)) is Model.save:
+    if isinstance(storage, StagingFileSystemStorage) and not has_own_save(type(instance)):
         content = storage.lend(upload.staged)
     try:
         with (

@@ -187,10 +187,9 @@ class Detachment:
         return not getattr(now, "_committed", True) or str(now or "") != str(held or "")
 
 
-def own_save(model: type[Model]) -> Callable[..., None]:
-    """Return the ``save`` that a model has in its source."""
-    save: Callable[..., None] = getattr(model.save, "_own_save", model.save)
-    return save
+def has_own_save(model: type[Model]) -> bool:
+    """Tell whether a model has a ``save()`` in its source, other than Django's."""
+    return getattr(model.save, "_own_save", model.save) is not Model.save
 
 
 def _detach_on_save(model: type[Model]) -> None:
@@ -201,7 +200,7 @@ def _detach_on_save(model: type[Model]) -> None:
     worked on the image in the request, and Django has settled which fields it writes.
     """
     save = model.save
-    if own_save(model) is not save:
+    if hasattr(save, "_own_save"):
         return
 
     @wraps(save)
