@@ -55,6 +55,7 @@ PUBLIC_NAMES = [
     "tasks.recover_uploads",
     "tasks.save_image_task",
     "test.save_pending_uploads",
+    "uploadhandler.FlushingFileUploadHandler",
     "uploads.deconstruct",
     "uploads.reconstruct",
     "uploads.save_image",
