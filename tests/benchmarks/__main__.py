@@ -83,6 +83,7 @@ def _measure(results, places, options):
                 10,
                 2 if quick else 5,
                 progress,
+                quick,
             ),
         ),
         "memory": (

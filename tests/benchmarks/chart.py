@@ -12,6 +12,7 @@ from .images import MB, label
 LINES = [
     ("files, no fsync", "files, without fsync", "#1b7f3b", "-", 2.2),
     ("files, on disk", "files", "#55b36b", "-", 2.2),
+    ("files, on disk as they arrive", "files, written as they arrive", "#9acb3c", "-", 2.2),
     ("database", "database", "#1f5fa8", "-", 2.2),
     ("one binary INSERT", "one binary INSERT", "#1f5fa8", ":", 1.2),
     ("rename, fsync and insert", "rename + fsync + insert", "#55b36b", ":", 1.2),

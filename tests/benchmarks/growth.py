@@ -1,14 +1,16 @@
-"""What an upload, a task, a recovery and a look at 100 uploads cost while many others are owed."""
+"""What an upload, a task, a recovery and a look at 100 images cost while many others are owed."""
 
+import json
 import logging
-import uuid
 from datetime import timedelta
 
 from django.db import connections
+from django.test import RequestFactory
 from django.utils import timezone
 
 from django_async_forms.models import Upload
 from django_async_forms.recovery import recover
+from django_async_forms.status import Target, image_status, make_token
 from django_async_forms.tasks import save_image_task
 
 from . import images
@@ -100,11 +102,17 @@ def _task(alias, data):
 
 
 def _status(alias, data):
-    """What a page with 100 placeholders asks: which of these are still owed?"""
-    keys = list(Upload.objects.values_list("pk", flat=True)[:99])
+    """What a page with 100 placeholders asks, of which one is not owed any more."""
+    photo = Photo.objects.create(title="Saved")
+    owed = Photo.objects.filter(pk__lt=photo.pk)[:99]
+    field = Photo._meta.get_field("image")
+    tokens = [make_token(Target.of(photo, field)) for photo in [*owed, photo]]
+    request = RequestFactory().post("/", {"tokens": tokens}, content_type="application/json")
     with stopwatch() as watch:
-        found = list(Upload.objects.filter(pk__in=[*keys, uuid.uuid4()]))
-    assert len(found) == len(keys)
+        response = image_status(request)
+    states = [image["state"] for image in json.loads(response.content)["images"].values()]
+    assert (states.count("pending"), states.count("saved")) == (99, 1)
+    photo.delete()
     return watch.seconds
 
 

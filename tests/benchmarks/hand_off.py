@@ -24,6 +24,8 @@ from .project.urls import form_class
 from .rounds import interleave, stopwatch, subtract
 
 SIZES = [100_000, images.MB, 5 * images.MB, 20 * images.MB, 200 * images.MB]
+#: The others are JPEGs, and the largest a TIFF.
+PNGS = [images.MB, 20 * images.MB]
 #: Above it there are no values in one piece: nobody sends them so.
 LARGEST_IN_ONE = 20 * images.MB
 
@@ -34,13 +36,11 @@ def measure(results, places, sizes, rounds, progress):
         few = max(3, rounds // 3) if size > LARGEST_IN_ONE else rounds
         for database in places.databases:
             prefix = ("hand-off", images.label(size), database)
-            kind = "PNG" if size == images.MB else "JPEG"
+            kind = "PNG" if size in PNGS else "JPEG"
             bench = _Bench(places, database, images.image(size, kind))
             cases = bench.staged()
             if size <= LARGEST_IN_ONE:
-                cases |= bench.in_one()
-            if size <= LARGEST_IN_ONE and database == places.databases[-1]:
-                cases |= bench.elsewhere()
+                cases |= bench.in_one() | bench.elsewhere()
             interleave(results, prefix, cases, few, progress)
             for case in cases:
                 if case not in ("no image", "Redis SET"):
@@ -62,7 +62,13 @@ class _Bench:
             "files, no fsync": lambda: self._save(
                 images.on_disk(self.data), staging="files, no fsync"
             ),
-            "rename, fsync and insert": self._rename,
+            "files, on disk as they arrive": lambda: self._save(
+                images.arriving(self.data), staging="files"
+            ),
+            "rename, fsync and insert": lambda: self._rename(images.on_disk(self.data)),
+            "rename, fsync and insert, as they arrive": lambda: self._rename(
+                images.arriving(self.data)
+            ),
         }
         if len(self.data) <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
             cases["files, from memory"] = lambda: self._save(self._posted(), staging="files")
@@ -120,11 +126,10 @@ class _Bench:
             self._clean_up(uploaded)
         return watch.seconds
 
-    def _rename(self):
+    def _rename(self, uploaded):
         """The least: the file in its place, on the disk, and a row that says so."""
         with self.places.use(self.database):
             form = self._form(None)
-            uploaded = images.on_disk(self.data)
             folder = settings.DATA / "raw"
             folder.mkdir(exist_ok=True)
             with stopwatch() as watch, transaction.atomic(using=self.database):

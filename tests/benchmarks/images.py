@@ -2,13 +2,18 @@
 
 import io
 import random
+import time
 from functools import cache
 
 from django.conf import settings
 from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
 from PIL import Image
 
+from django_async_forms.uploadhandler import FlushingFileUploadHandler
+
 MB = 1_000_000
+#: Bytes in a second.
+GIGABIT = 125 * MB
 _TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff"}
 
 
@@ -53,6 +58,18 @@ def on_disk(data, name="photo.jpeg", content_type="image/jpeg"):
     uploaded.flush()
     uploaded.seek(0)
     return uploaded
+
+
+def arriving(data, name="photo.jpeg", content_type="image/jpeg"):
+    """Return what ``FlushingFileUploadHandler`` makes of an upload that comes at 1 Gbit/s."""
+    handler = FlushingFileUploadHandler()
+    handler.new_file("image", name, content_type, len(data), None, {})
+    begun = time.perf_counter()
+    for start in range(0, len(data), handler.chunk_size):
+        while time.perf_counter() - begun < start / GIGABIT:
+            time.sleep(0.0002)
+        handler.receive_data_chunk(data[start : start + handler.chunk_size], start)
+    return handler.file_complete(len(data))
 
 
 def label(size):

@@ -41,15 +41,16 @@ class Places:
         """Have this process, and all that it starts, work here."""
         os.environ.update(self.environment())
 
-    def environment(self, **chosen):
-        """Return what the settings read; ``chosen`` are database, staging and s3."""
+    def environment(self, broker=None, **chosen):
+        """Return what the settings read; ``chosen`` are database, staging, handler and s3."""
+        broker = self.brokers[broker] if broker else self.broker
         return {
             "DJANGO_SETTINGS_MODULE": "tests.benchmarks.project.settings",
             "BENCHMARK_DATA": str(self.data),
             "BENCHMARK_PREFIX": self.name,
-            "BENCHMARK_BROKER": self.broker.url,
-            "BENCHMARK_BROKER_OPTIONS": json.dumps(self.broker.options),
-            "BENCHMARK_QUEUE": self.broker.queue,
+            "BENCHMARK_BROKER": broker.url,
+            "BENCHMARK_BROKER_OPTIONS": json.dumps(broker.options),
+            "BENCHMARK_QUEUE": broker.queue,
             **{f"BENCHMARK_{k.upper()}": v for k, v in {**self.chosen, **chosen}.items()},
         }
 
@@ -162,16 +163,16 @@ class Places:
                 if path.is_file():
                     path.unlink()
 
-    def is_drained(self):
-        """Tell whether the broker has no message left, be it waiting or at work."""
-        if self.broker.name != "redis":
-            with self.broker.connection() as connection:
-                return not connection.default_channel.queue_declare(
-                    self.broker.queue, passive=True
-                )[1]
-        with Redis.from_url(self.broker.url) as redis:
-            prefix = f"{self.broker.queue}:"
-            return not redis.llen(prefix + self.broker.queue) and not redis.hlen(f"{prefix}unacked")
+    def is_drained(self, name):
+        """Tell whether a broker has no message left, be it waiting or at work."""
+        broker = self.brokers[name]
+        if name == "redis":
+            with Redis.from_url(broker.url) as redis:
+                prefix = f"{broker.queue}:"
+                return not redis.llen(prefix + broker.queue) and not redis.hlen(f"{prefix}unacked")
+        with broker.connection() as connection:
+            # It tells of those that wait. Of those at work, a worker with one process has four.
+            return not connection.default_channel.queue_declare(broker.queue, passive=True)[1]
 
     def empty_queues(self):
         """Drop the messages that nobody is to work on."""

@@ -9,13 +9,23 @@ from .processes import Web, multipart
 from .rounds import stopwatch
 
 CLIENTS = [1, 16]
+SERVERS = {
+    "files": {"staging": "files"},
+    "files, arriving": {"staging": "files", "handler": "flushing"},
+    "files, no fsync": {"staging": "files, no fsync"},
+    "files, RabbitMQ": {"staging": "files", "broker": "rabbitmq"},
+    "database": {"staging": "database"},
+}
 #: What is asked in which order does not matter: (name, server, path, with the image).
 CASES = [
     ("files", "files", "/async/", True),
+    ("files as they arrive", "files, arriving", "/async/", True),
+    ("files, RabbitMQ", "files, RabbitMQ", "/async/", True),
     ("files, no fsync", "files, no fsync", "/async/", True),
     ("database", "database", "/async/", True),
     ("no image", "files", "/async/", False),
     ("parse and validate only", "files", "/validated/", True),
+    ("parse and validate only, as they arrive", "files, arriving", "/validated/", True),
     ("plain, local disk", "files", "/plain/", True),
     ("plain, 200 ms away", "files", "/distant-200/", True),
 ]
@@ -27,14 +37,16 @@ def measure(results, places, size, rounds, progress):
     for database in places.databases:
         with ExitStack() as stack:
             servers = {
-                staging: stack.enter_context(Web(places, database=database, staging=staging))
-                for staging in ("files", "files, no fsync", "database")
+                name: stack.enter_context(Web(places, database=database, **chosen))
+                for name, chosen in SERVERS.items()
+                if chosen.get("broker", places.broker.name) in places.brokers
             }
+            cases = [case for case in CASES if case[1] in servers]
             for clients in CLIENTS:
                 prefix = ("request", images.label(size), database, f"{clients} clients")
                 with ThreadPoolExecutor(clients) as pool:
                     for number in range(-2, rounds if clients == 1 else max(3, rounds // 3)):
-                        for name, server, path, has_image in CASES:
+                        for name, server, path, has_image in cases:
                             progress(f"{' '.join(prefix)} {name}")
                             form = with_image if has_image else without
                             post = [(servers[server], path, form)] * clients

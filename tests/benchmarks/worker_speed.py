@@ -1,7 +1,9 @@
 """The worker: how many uploads it saves in a second, and how soon it has saved the only one."""
 
+import os
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 from django.core.files.base import File
@@ -20,21 +22,30 @@ from .rounds import interleave, stopwatch, wait_until
 STAGING = ["files", "database"]
 
 
-def measure(results, places, sizes, uploads, rounds, progress):
-    """Measure side by side: one process of a worker, and beside it a loop in one process."""
-    for database in places.databases:
-        for staging in STAGING:
-            with (
-                places.use(database, staging=staging),
-                Worker(places, database=database, staging=staging) as worker,
-            ):
-                for size in sizes:
-                    prefix = ("worker", images.label(size), database, staging)
-                    cases = _cases(places, worker, database, images.image(size), uploads)
-                    interleave(results, prefix, cases, rounds, progress)
+def measure(results, places, sizes, uploads, rounds, progress, quick):
+    """
+    Measure side by side: a worker, and beside it a loop in one process.
+
+    The worker has one process, on each broker; and as many as there are cores, as it has if nobody
+    says otherwise.
+    """
+    ways = [(broker, 1) for broker in places.brokers] + [(places.broker.name, os.cpu_count())]
+    if quick:
+        ways = ways[:1]
+    for database, staging, (broker, processes) in product(places.databases, STAGING, ways):
+        chosen = {"staging": staging, "broker": broker}
+        with (
+            places.use(database, **chosen),
+            Worker(places, processes, database=database, **chosen) as worker,
+        ):
+            for size in sizes:
+                way = f"{broker}, {processes} processes" if processes > 1 else broker
+                prefix = ("worker", images.label(size), database, staging, way)
+                cases = _cases(places, worker, database, broker, images.image(size), uploads)
+                interleave(results, prefix, cases, rounds, progress)
 
 
-def _cases(places, worker, database, data, uploads):
+def _cases(places, worker, database, broker, data, uploads):
     def emptied(case, *arguments):
         def run():
             value = case(*arguments)
@@ -46,7 +57,7 @@ def _cases(places, worker, database, data, uploads):
     return {
         "uploads/s": emptied(_drain, worker, data, uploads),
         "bare loop/s": emptied(_bare_loop, data, uploads),
-        "empty tasks/s": emptied(_empty_tasks, places, worker, 200),
+        "empty tasks/s": emptied(_empty_tasks, places, broker, worker, 200),
         "commit to attached": emptied(_idle, data),
     }
 
@@ -76,7 +87,7 @@ def _drain(worker, data, uploads):
 
 
 def _bare_loop(data, uploads):
-    """The final storage's ``save()`` with the same files, read from where they lie."""
+    """The final storage's ``save()`` with the same files, read from chosen they lie."""
     with tempfile.TemporaryDirectory(dir=default_storage.location) as folder:
         paths = [Path(folder) / f"{number}.jpeg" for number in range(uploads)]
         for path in paths:
@@ -88,13 +99,13 @@ def _bare_loop(data, uploads):
     return uploads / watch.seconds
 
 
-def _empty_tasks(places, worker, tasks):
+def _empty_tasks(places, broker, worker, tasks):
     """What Celery takes for a message and a task that does nothing."""
     with worker.paused():
         for _ in range(tasks):
             nothing.apply_async(("00000000-0000-0000-0000-000000000000", "default"))
     with stopwatch() as watch:
-        wait_until(places.is_drained, "all tasks are done", pause=0.02)
+        wait_until(lambda: places.is_drained(broker), "all tasks are done", pause=0.02)
     return tasks / watch.seconds
 
 

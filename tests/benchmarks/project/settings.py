@@ -58,6 +58,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MEDIA_ROOT = DATA / "media"
 FILE_UPLOAD_TEMP_DIR = DATA / "temporary"
+if os.environ.get("BENCHMARK_HANDLER") == "flushing":
+    FILE_UPLOAD_HANDLERS = [
+        "django.core.files.uploadhandler.MemoryFileUploadHandler",
+        "django_async_forms.uploadhandler.FlushingFileUploadHandler",
+    ]
 
 
 def storages_with(staging):
