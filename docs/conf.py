@@ -31,9 +31,17 @@ author = "the developers of django-async-forms"
 copyright = author
 version = release = django_async_forms.__version__
 
-extensions = ["sphinx.ext.autodoc", "settings_table"]
+extensions = ["sphinx.ext.autodoc", "sphinxcontrib.svgbob", "settings_table"]
 exclude_patterns = ["_build", "example"]
 nitpicky = True
+
+# sphinx-build -b spelling needs a library and a dictionary of the operating system's, so it asks for
+# them: DOCS_SPELLING=1. Without it the pages are built with what pip brings.
+if os.environ.get("DOCS_SPELLING"):
+    extensions.append("sphinxcontrib.spelling")
+    spelling_lang = "en_GB"
+    spelling_word_list_filename = "spelling.txt"
+    spelling_warning = True
 
 # Links into the documentation of Django, Celery and Python need the network, so a build asks for
 # them: DOCS_INTERSPHINX=1. Without it their names are plain text.
@@ -59,7 +67,8 @@ toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_title = f"django-async-forms {version}"
-html_static_path = []
+html_static_path = ["_static"]
+html_css_files = ["diagrams.css"]
 html_copy_source = False
 html_show_copyright = False
 pygments_style = "default"
