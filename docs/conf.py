@@ -35,8 +35,8 @@ extensions = ["sphinx.ext.autodoc", "sphinxcontrib.svgbob", "settings_table"]
 exclude_patterns = ["_build", "example"]
 nitpicky = True
 
-# sphinx-build -b spelling needs a library and a dictionary of the operating system's, so it asks for
-# them: DOCS_SPELLING=1. Without it the pages are built with what pip brings.
+# sphinx-build -b spelling needs a library and a dictionary of the operating system's, so it asks
+# for them: DOCS_SPELLING=1. Without it the pages are built with what pip brings.
 if os.environ.get("DOCS_SPELLING"):
     extensions.append("sphinxcontrib.spelling")
     spelling_lang = "en_GB"

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.compatibility import libraries
+from tests.recipes.apps import APPS as RECIPES
 
 #: What a run leaves behind: databases in files, media, staged files, a broker's folder. The workers
 #: that a run starts get it from their environment, so the run removes it.
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "django_async_forms",
     "tests.project.apps.ProjectConfig",
     *libraries.apps(),
+    *RECIPES,
 ]
 
 MIDDLEWARE = [
@@ -116,6 +118,9 @@ if os.environ.get("TEST_STAGING") == "files":
         "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
         "OPTIONS": {"location": DATA / "staging"},
     }
+
+# What Django 6.1 asks for; before it, tests have this one anyway.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"

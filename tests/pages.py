@@ -1,0 +1,68 @@
+"""The documentation as text: its pages, and the blocks of code in them, which tests execute."""
+
+import re
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from django.template import engines
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").rglob("*.rst"))]
+
+_BLOCK = re.compile(
+    r"^(?P<indent> *)\.\. code-block:: ?(?P<language>.*)\n"
+    r"(?P<options>(?:(?P=indent)   :\w+:.*\n)*)"
+    r"(?P<code>(?:\n|(?P=indent)   .*\n)+)",
+    re.M,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code, and the place that it is at."""
+
+    page: str
+    line: int
+    language: str
+    code: str
+
+    def __str__(self):
+        return f"{self.page}:{self.line}"
+
+    def execute(self, package="tests.recipes", **names):
+        """Execute the block as a module of a package that knows some names; return its names."""
+        namespace = {"__name__": f"{package}.page", "__package__": package, **names}
+        # With as many lines before it as in the page, so that a traceback names the line.
+        code = "\n" * (self.line - 1) + self.code
+        exec(compile(code, ROOT / self.page, "exec"), namespace)
+        return SimpleNamespace(**namespace)
+
+    def render(self, request=None, **context):
+        """Render the block, which is a template; return what it makes."""
+        return engines["django"].from_string(self.code).render(context, request)
+
+
+def blocks(page=None):
+    """Return the blocks of one page, named from the root of the repository, or of all."""
+    found = []
+    for path in PAGES if page is None else [ROOT / page]:
+        text = path.read_text(encoding="utf-8")
+        for match in _BLOCK.finditer(text):
+            blank = len(match["code"]) - len(match["code"].lstrip("\n"))
+            found.append(
+                Block(
+                    str(path.relative_to(ROOT)),
+                    text.count("\n", 0, match.start("code")) + blank + 1,
+                    match["language"],
+                    textwrap.dedent(match["code"]).strip("\n") + "\n",
+                )
+            )
+    return found
+
+
+def block(page, containing):
+    """Return the one block of a page that contains a text."""
+    [found] = [one for one in blocks(page) if containing in one.code]
+    return found

@@ -1,0 +1,56 @@
+"""An app for the models that pages speak of, and one for each block that defines models."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from django.apps import AppConfig
+
+from tests.compatibility import libraries
+from tests.pages import block
+
+
+class RecipesConfig(AppConfig):
+    name = "tests.recipes"
+
+
+class BlockConfig(AppConfig):
+    """An app whose models are those that a block defines: each block has its own ``Photo``."""
+
+    page = None
+
+    def import_models(self):
+        super().import_models()
+        if self.page is None:  # Like a module, it is executed once and then kept.
+            type(self).page = block(*self.block).execute(package=self.name)
+        self.models_module = self.page
+
+
+def _blocks():
+    yield "shrunk_later", "docs/howto/fields.rst", "self.image.path"
+    yield "shrunk_before", "docs/howto/fields.rst", "_committed"
+    yield "picture_only", "docs/howto/metadata.rst", "PictureOnlyField"
+    yield "name_of_its_own", "docs/howto/s3.rst", "name_of_its_own"
+    for library, containing in [
+        ("django-imagekit", "ProcessedImageField"),
+        ("django-stdimage", "StdImageField"),
+        ("django-pictures", "PictureField"),
+        ("easy-thumbnails", "ThumbnailerImageField"),
+        ("django-versatileimagefield", "VersatileImageField"),
+    ]:
+        if libraries.is_there(library):
+            label = library.replace("-", "_") + "_page"
+            yield label, "docs/howto/thumbnails.rst", containing
+
+
+def _add(label, *of_page):
+    """Make the app of a block; return what INSTALLED_APPS calls it."""
+    module = ModuleType(f"{__package__}.{label}")
+    module.__path__ = [str(Path(__file__).parent / label)]  # Where nothing more is.
+    sys.modules[module.__name__] = module
+    globals()[label] = type(label, (BlockConfig,), {"name": module.__name__, "block": of_page})
+    return f"{__name__}.{label}"
+
+
+#: What the recipes add to INSTALLED_APPS.
+APPS = [f"{__name__}.RecipesConfig", *(_add(*each) for each in _blocks())]

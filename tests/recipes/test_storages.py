@@ -1,0 +1,208 @@
+"""Storages, final and staging, as their pages say to set them up and to write them."""
+
+import os
+import sys
+import time
+from types import ModuleType
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import transaction
+from django.utils import timezone
+
+from django_async_forms.models import Upload
+from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage, staging_storage
+from django_async_forms.test import save_pending_uploads
+from tests import pictures, services
+from tests.compatibility import libraries
+from tests.pages import block
+from tests.recipes.models import Photo
+from tests.worker import staged_files
+
+pytestmark = pytest.mark.django_db
+
+STAGING = "docs/howto/staging.rst"
+CUSTOM = "docs/howto/custom_staging.rst"
+S3 = "docs/howto/s3.rst"
+
+
+@pytest.mark.parametrize(
+    ("containing", "storage_class"),
+    [("StagingFileSystemStorage", StagingFileSystemStorage), ("DatabaseStorage", DatabaseStorage)],
+)
+def test_the_staging_storages_of_the_package(containing, storage_class, settings):
+    page = block(STAGING, containing).execute(STORAGES={**settings.STORAGES})
+    settings.STORAGES = page.STORAGES
+
+    assert isinstance(staging_storage("default"), storage_class)
+
+
+# A storage of one's own
+
+
+@pytest.fixture
+def redis_staging(settings, monkeypatch):
+    """The storage of the page, with names of the test's own in Redis; returns its module."""
+    services.need_broker("redis")
+    page = block(CUSTOM, "RedisStagingStorage(Storage)").execute()
+    names = {"RedisStagingStorage": page.RedisStagingStorage}
+    for name in ("mysite", "mysite.staging"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    vars(sys.modules["mysite.staging"]).update(names)
+    storages = block(CUSTOM, "mysite.staging.").execute(STORAGES={**settings.STORAGES}).STORAGES
+    prefix = f"staging_{os.getpid()}_{time.monotonic_ns()}"
+    storages["async_forms"]["OPTIONS"] = {"url": services.BROKERS["redis"], "prefix": prefix}
+    settings.STORAGES = storages
+    yield page
+    redis = page.Redis.from_url(services.BROKERS["redis"])
+    for key in redis.scan_iter(f"{prefix}:*"):
+        redis.delete(key)
+    redis.close()
+    staging_storage("default")._redis.close()
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_uploads_wait_in_redis(pieces, redis_staging, on_disk, save_form):
+    data = pictures.jpeg(260 * pieces, 1000)
+    assert len(data) > redis_staging.PIECE * (pieces - 1)
+    photo = save_form(Photo, image=on_disk(data=data), title="Dune")
+    assert len(staged_files()) == 1
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+    assert staged_files() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_upload_that_is_superseded_is_removed_from_redis(redis_staging, save_form):
+    photo = save_form(Photo, title="Dune")
+
+    save_form(Photo, photo, title="Dune")
+
+    assert staged_files() == [upload.staged for upload in Upload.objects.all()]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_what_a_rollback_leaves_in_redis_is_removed_by_the_recovery(
+    redis_staging, save_form, settings
+):
+    with transaction.atomic():
+        save_form(Photo, title="Dune")
+        transaction.set_rollback(True)
+    [left] = staged_files()
+
+    call_command("async_uploads", "recover")
+    assert staged_files() == [left]
+
+    settings.ASYNC_FORMS = {"KEEP_UNOWNED": 0.001}
+    call_command("async_uploads", "recover")
+    assert staged_files() == []
+
+
+def test_half_an_upload_in_redis_is_an_error(redis_staging, save_form):
+    save_form(Photo, title="Dune")
+    storage = staging_storage("default")
+    [name] = staged_files()
+    storage._redis.delete(storage._key(name))
+
+    with pytest.raises(FileNotFoundError):
+        save_pending_uploads()
+
+
+# S3
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A server for S3 that keeps all in memory; returns its address."""
+    libraries.need("django-storages", "moto")
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3, monkeypatch):
+    """Makes a bucket, and has what is configured for S3 talk to the server here."""
+    import boto3
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    resource = boto3.resource("s3", region_name="eu-west-1")
+
+    def make(name):
+        bucket = resource.Bucket(name)
+        bucket.create(CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        return bucket
+
+    yield make
+    for bucket in resource.buckets.all():
+        bucket.objects.delete()
+        bucket.delete()
+    resource.meta.client.close()
+
+
+def keys(bucket):
+    return sorted(item.key for item in bucket.objects.all())
+
+
+def test_images_are_stored_on_s3(bucket, settings, save_form, in_memory):
+    page = block(S3, '"file_overwrite": False').execute()
+    block(S3, "client_config").execute(STORAGES=page.STORAGES)
+    settings.STORAGES = page.STORAGES
+    photosite = bucket("photosite")
+    data = [pictures.jpeg(), pictures.jpeg()]
+    for one in data:
+        save_form(Photo, image=in_memory("dune.jpg", one), title="Dune")
+    assert keys(photosite) == []
+
+    save_pending_uploads()
+
+    photos = Photo.objects.order_by("pk")
+    assert [pictures.stored(photo.image) for photo in photos] == data
+    assert keys(photosite) == sorted(photo.image.name for photo in photos)
+    assert "Expires=" in photos[0].image.url
+    assert photosite.Object(photos[0].image.name).get()["CacheControl"] == "private, max-age=3600"
+
+
+def test_each_image_has_a_name_of_its_own(save_form, in_memory):
+    model = apps.get_model("name_of_its_own.Photo")
+    photo = save_form(model, image=in_memory("Dune at my house.JPG"), title="Dune")
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert len(photo.image.name) == len("photos/") + 32 + len(".jpg")
+    assert photo.image.name.endswith(".jpg")
+    assert "house" not in photo.image.name
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_uploads_wait_on_s3(bucket, settings, save_form, on_disk):
+    page = block(S3, "max_memory_size").execute(STORAGES={**settings.STORAGES})
+    settings.STORAGES = page.STORAGES
+    staging = bucket("photosite-staging")
+    settings.ASYNC_FORMS = {"KEEP_UNOWNED": 0.001}
+    with transaction.atomic():
+        save_form(Photo, title="Rolled back")
+        transaction.set_rollback(True)
+    data = pictures.jpeg(1200, 1000)
+    photo = save_form(Photo, image=on_disk(data=data), title="Dune")
+    assert len(keys(staging)) == 2
+
+    # S3 tells the time of an object in whole seconds.
+    Upload.objects.update(due_at=timezone.now())
+    call_command("async_uploads", "recover")
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+    assert keys(staging) == []
