@@ -56,6 +56,7 @@ if os.environ.get("DOCS_INTERSPHINX"):
         "celery": ("https://docs.celeryq.dev/en/stable/", None),
     }
 nitpick_ignore_regex = [
+    (r"setting", r".*"),
     (r"py:.*", r"(django|celery|crispy_forms|kombu|uuid|os|typing|collections|datetime)\..*"),
     (r"py:.*", r"(Any|Model|Sequence|File|FileField|Storage|QuerySet|_\w+|UUID|PathLike)"),
 ]
@@ -72,3 +73,8 @@ html_css_files = ["diagrams.css"]
 html_copy_source = False
 html_show_copyright = False
 pygments_style = "default"
+
+
+def setup(app):
+    """Know the role ``:setting:`` of the documentation of Django."""
+    app.add_crossref_type("setting", "setting")
