@@ -8,6 +8,9 @@ nothing on the page goes unnoticed.
 import re
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 
 #: What is to be done, or seen, on a page of the site.
 _SAVE = r"^Open (\S+), give the title \*(.+)\* and the image ``(.+)``, and save\.$"

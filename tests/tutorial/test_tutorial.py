@@ -1,13 +1,11 @@
 """Does what docs/tutorial.rst says, in its order, and sees whether it comes out as it says."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.tutorial.page import sections
+from tests.tutorial.page import ROOT, sections
 from tests.tutorial.walk import Walk
 
-SECTIONS = sections(Path(__file__).parents[2] / "docs" / "tutorial.rst")
+SECTIONS = sections(ROOT / "docs" / "tutorial.rst")
 
 
 @pytest.fixture(scope="module")
