@@ -40,6 +40,8 @@ class Terminal:
                 stderr=subprocess.STDOUT,
                 pass_fds=[other_end],
                 start_new_session=True,
+                # Tests that run in the background ignore it, which no shell can undo.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                 text=True,
             )
         os.close(other_end)
