@@ -28,6 +28,12 @@ class Commands:
     terminal: str
     text: str
 
+    def parts(self):
+        """Yield what is typed, or nothing if no more is typed, with what is printed after it."""
+        lines = ["", *re.split(r"^(\$ .+|\^C)$", self.text, flags=re.MULTILINE)]
+        for typed, printed in zip(lines[::2], lines[1::2], strict=True):
+            yield typed.removeprefix("$ "), printed.strip("\n")
+
 
 @dataclass(frozen=True)
 class File:

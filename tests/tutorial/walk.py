@@ -26,7 +26,7 @@ class Walk:
         self._folder = folder
         self._visitor = visitor
         self._terminals = {}
-        self._broker = services.Broker("redis", services.BROKERS["redis"])
+        self._broker = None
         self._port = _free_port()
 
     def up_to(self, wanted):
@@ -36,6 +36,7 @@ class Walk:
         for section in self._sections:
             if section.needs:
                 services.need_broker(section.needs)
+                self._broker = services.Broker(section.needs, services.BROKERS[section.needs])
             try:
                 for step in section.steps:
                     self._do(step)
@@ -48,12 +49,13 @@ class Walk:
     def close(self):
         for terminal in self._terminals.values():
             terminal.close()
-        self._broker.remove()
+        if self._broker:
+            self._broker.remove()
 
     def _do(self, step):
         match step:
             case Commands():
-                self._type(self.terminal(step.terminal), step.text.splitlines())
+                self._type(self._terminal(step.terminal), step)
             case File():
                 self._write(step)
             case Save():
@@ -63,26 +65,21 @@ class Walk:
             case Reload():
                 self._visitor.reload()
 
-    def terminal(self, name):
+    def _terminal(self, name):
         """Return the terminal of that name, opened if it is not yet."""
         if name not in self._terminals:
             log = self._folder / f"{name}.log"
             self._terminals[name] = Terminal(self._folder, _environment(), log)
         return self._terminals[name]
 
-    def _type(self, terminal, lines):
-        expected = []
-        for line in [*lines, "$ "]:
-            if not line.startswith(("$ ", "^C")):
-                expected.append(self._here(line))
-                continue
-            if expected:
-                terminal.expect(expected)
-                expected = []
-            if line == "^C":
+    def _type(self, terminal, commands):
+        for typed, printed in commands.parts():
+            if typed == "^C":
                 terminal.press_ctrl_c()
-            elif line != "$ ":
-                terminal.type(self._command(line.removeprefix("$ ")))
+            elif typed:
+                terminal.type(self._command(typed))
+            if printed:
+                terminal.expect(self._here(printed).splitlines())
 
     def _command(self, command):
         """Return what to type for a command. The package and all else is installed already."""
@@ -95,7 +92,9 @@ class Walk:
             'pip install "django-async-forms[redis]"': "python -c 'import redis'",
             "python manage.py runserver": f"python manage.py runserver {self._port}",
         }
-        return instead.get(command, command)
+        command = instead.get(command, command)
+        assert not command.startswith("pip "), f"Nothing is downloaded here: {command}"
+        return command
 
     def _here(self, text):
         """Return a text with the port that is free, where it has the usual one."""
