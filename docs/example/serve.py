@@ -16,13 +16,16 @@ from services import HERE, STOP_SIGNALS, Failed, running
 
 
 def prepare():
-    """Make the tables, and somebody who may enter the admin."""
+    """Make the folders and the tables, and somebody who may enter the admin."""
     import django
 
     django.setup()
+    from django.conf import settings
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
 
+    for folder in (settings.FILE_UPLOAD_TEMP_DIR, settings.DATA / "broker" / "control"):
+        folder.mkdir(parents=True, exist_ok=True)
     call_command("migrate", verbosity=0)
     users = get_user_model().objects
     if not users.filter(username="admin").exists():

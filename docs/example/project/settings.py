@@ -102,6 +102,3 @@ CELERY_BEAT_SCHEDULE = {
     "recover uploads": {"task": "django_async_forms.recover_uploads", "schedule": 10},
 }
 ASYNC_FORMS = {"RESEND_AFTER": 10}
-
-for folder in (FILE_UPLOAD_TEMP_DIR, DATA / "broker" / "control"):
-    folder.mkdir(parents=True, exist_ok=True)
