@@ -66,14 +66,17 @@ class Process:
 
         return wait_until(is_so, what)
 
+    def commands(self):
+        """Return the id of the command's own process, in a list, which is empty if it has ended."""
+        return _children(self.group)
+
     def children(self):
         """Return the ids of the processes that the command has started."""
-        command = _children(self.group)
-        return [child for parent in command for child in _children(parent)]
+        return [child for parent in self.commands() for child in _children(parent)]
 
     def ask_to_stop(self):
         """Have it end what it is at and stop, as an operator would."""
-        for command in _children(self.group):
+        for command in self.commands():
             with suppress(ProcessLookupError):
                 os.kill(command, signal.SIGTERM)
 

@@ -8,14 +8,16 @@ from contextlib import suppress
 class Proxy:
     """Passes bytes on to a port of this machine, or refuses connections, cuts them, or hangs."""
 
-    def __init__(self, target):
+    def __init__(self, target, host="127.0.0.1"):
         self.target = target
+        self.host = host
         self.connections = 0
         self._streams = set()
         self._loop = asyncio.new_event_loop()
         self._flows = asyncio.Event()
         self._flows.set()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self._server = None
         self.port = 0
         self.accept()
@@ -45,12 +47,14 @@ class Proxy:
         self._do(self._refuse())
         self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
 
     def _do(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     async def _accept(self):
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._connect, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _refuse(self):

@@ -1,0 +1,1 @@
+"""What the example needs besides, to run on several hosts."""

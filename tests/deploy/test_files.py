@@ -1,0 +1,171 @@
+"""The files of the deployment agree with each other, with the settings, and with the page."""
+
+import ast
+import re
+import secrets
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from .files import (
+    DEPLOY,
+    ROLES,
+    ROOT,
+    command,
+    compose,
+    environment,
+    manifests,
+    megabytes,
+    options,
+    pod,
+    unit,
+)
+
+#: Variables that a library reads by itself: Django, and boto3.
+READ_BY_LIBRARIES = {
+    "DJANGO_SETTINGS_MODULE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL_S3",
+}
+WORKERS = ["images", "tasks"]
+#: What somebody would put in the place of the template's.
+KEY = secrets.token_urlsafe(50)
+
+
+@pytest.fixture(scope="module")
+def settings_of_the_site():
+    """What Django's settings are on a host, as far as they are written in Python's literals."""
+    code = (
+        "from django.conf import settings;"
+        "print({name: getattr(settings, name) for name in dir(settings) if name.startswith("
+        "('ASYNC_FORMS', 'CELERY_'))})"
+    )
+    return ast.literal_eval(run("-c", code))
+
+
+def run(*arguments):
+    """Run Python as a host would, and return what it prints."""
+    variables = {"SECRET_KEY": KEY, "PYTHONPATH": str(DEPLOY), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT / "docs" / "example",
+        env={**environment(), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_environment_has_what_the_settings_read_and_nothing_else():
+    read = set()
+    for path in (DEPLOY / "production").glob("*.py"):
+        read |= set(re.findall(r'os\.environ(?:\.get\(|\[)"(\w+)"', path.read_text()))
+
+    assert set(environment("web")) == read | READ_BY_LIBRARIES
+
+
+@pytest.mark.parametrize("role", [*ROLES, "migrate"])
+def test_a_process_has_the_same_environment_everywhere(role):
+    [container] = pod(role)["containers"]
+    besides = compose()[role].get("environment", {})
+
+    assert compose()[role]["env_file"] == "photos.env"
+    assert container["envFrom"] == [{"secretRef": {"name": "photos"}}]
+    assert {item["name"]: item["value"] for item in container.get("env", [])} == besides
+    if role != "migrate":
+        assert unit(role)["EnvironmentFile"] == "/etc/photos.env"
+        variables = unit(role).get("Environment", "").split()
+        assert dict(variable.split("=") for variable in variables) == besides
+
+
+@pytest.mark.parametrize("role", [*ROLES, "migrate"])
+def test_a_process_is_started_by_one_command_everywhere(role):
+    [container] = pod(role)["containers"]
+    assert container["command"] == command(role)
+    if role != "migrate":
+        program, *arguments = shlex.split(unit(role)["ExecStart"].replace("%%", "%"))
+        assert [program.rpartition("/")[2], *arguments] == command(role)
+
+
+def test_each_role_is_in_each_file():
+    assert set(compose()) == {*ROLES, "migrate"}
+    assert set(manifests("Deployment")) == set(ROLES)
+    assert {path.stem for path in (DEPLOY / "systemd").iterdir()} == {
+        f"photos-{role}" for role in ROLES
+    }
+
+
+def test_there_is_one_beat_in_an_upgrade_too():
+    beat = manifests("Deployment")["beat"]["spec"]
+
+    assert (beat["replicas"], beat["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_each_queue_has_a_worker(settings_of_the_site):
+    routes = settings_of_the_site["CELERY_TASK_ROUTES"]
+    assert routes["django_async_forms.save_image"]["queue"] == options("images")["-Q"]
+    # By no route: the queue that Celery calls celery.
+    assert "django_async_forms.recover_uploads" not in routes
+    assert options("tasks")["-Q"] == "celery"
+
+
+def test_an_attempt_is_over_before_its_image_is_sent_again(settings_of_the_site):
+    [limits] = settings_of_the_site["CELERY_TASK_ANNOTATIONS"].values()
+    resend_after = settings_of_the_site["ASYNC_FORMS"].get("RESEND_AFTER", 120)
+
+    assert limits["soft_time_limit"] < limits["time_limit"] < resend_after
+
+
+@pytest.mark.parametrize("role", WORKERS)
+def test_a_worker_that_is_stopped_has_the_time_for_an_attempt(settings_of_the_site, role):
+    [limits] = settings_of_the_site["CELERY_TASK_ANNOTATIONS"].values()
+    times = {
+        int(compose()[role]["stop_grace_period"].removesuffix("s")),
+        int(unit(role)["TimeoutStopSec"]),
+        pod(role)["terminationGracePeriodSeconds"],
+    }
+
+    assert min(times) > limits["time_limit"]
+    assert unit(role)["KillMode"] == "mixed"
+
+
+def test_a_form_with_two_of_the_largest_images_gets_through(settings_of_the_site):
+    nginx = re.search(r"client_max_body_size (\w+);", (DEPLOY / "nginx.conf").read_text())[1]
+    [ingress] = manifests("Ingress").values()
+    annotation = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
+    largest = 2 * settings_of_the_site["ASYNC_FORMS"]["MAX_BYTES"] / 1024**2
+
+    assert largest < megabytes(nginx) == megabytes(annotation)
+
+
+def test_there_is_room_for_the_requests_that_arrive_at_once():
+    folder = environment("web")["FILE_UPLOAD_TEMP_DIR"]
+    web = options("web")
+    nginx = re.search(r"client_max_body_size (\w+);", (DEPLOY / "nginx.conf").read_text())[1]
+    needed = int(web["--workers"]) * int(web["--threads"]) * megabytes(nginx)
+
+    [mount] = [m for m in pod("web")["containers"][0]["volumeMounts"] if m["mountPath"] == folder]
+    [volume] = [v for v in pod("web")["volumes"] if v["name"] == mount["name"]]
+    assert megabytes(volume["emptyDir"]["sizeLimit"]) > needed
+    [size] = [t.split("size=")[1] for t in compose()["web"]["tmpfs"] if t.startswith(f"{folder}:")]
+    assert megabytes(size) > needed
+    assert f"/var/cache/{unit('web')['CacheDirectory']}" == folder
+
+
+def test_the_image_has_what_the_processes_need():
+    sources = re.findall(r"^COPY (.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.M)
+
+    assert all((ROOT / source).exists() for line in sources for source in line.split())
+
+
+def test_django_has_nothing_to_say_against_it():
+    pytest.importorskip("psycopg")
+    assert run("manage.py", "check", "--deploy", "--fail-level", "WARNING") == (
+        "System check identified no issues (1 silenced).\n"
+    )

@@ -1,0 +1,75 @@
+"""What becomes of an attempt that runs into one of Celery's time limits."""
+
+import pytest
+from celery import current_app
+from django import forms
+from django.utils import timezone
+
+from django_async_forms import delivery
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import recover_uploads
+from tests import pictures
+from tests.project.models import Photo
+from tests.worker import wait_until, wait_until_nothing_is_owed
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "other"]),
+    pytest.mark.parametrize(
+        ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
+    ),
+]
+
+
+@pytest.fixture
+def hold(witness, monkeypatch, in_memory):
+    """Post an image that the storage does not come to an end with, with a limit for its task."""
+
+    def post(data, **limit):
+        def publish(upload):
+            arguments = [str(upload.pk), upload.using]
+            current_app.send_task("django_async_forms.save_image", arguments, **limit)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(delivery, "publish", publish)
+            witness.order("hold")
+            form_class = forms.modelform_factory(
+                Photo, AsyncImageModelForm, fields=["title", "image"]
+            )
+            return form_class({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+
+    return post
+
+
+def test_at_the_soft_limit_an_attempt_has_failed_and_the_next_comes_after_a_pause(
+    worker, witness, hold
+):
+    data = pictures.jpeg()
+    photo = hold(data, soft_time_limit=1)
+    upload = Upload.objects.get()
+    wait_until(lambda: f"{upload.pk}: attempt 1 failed" in worker.text(), "the attempt is ended")
+    assert "SoftTimeLimitExceeded" in Upload.objects.pending().get().error
+
+    witness.withdraw("hold")
+    wait_until_nothing_is_owed()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+
+
+def test_at_the_hard_limit_the_process_is_killed_and_recovery_has_the_image_saved(
+    worker, witness, hold
+):
+    data = pictures.jpeg()
+    photo = hold(data, time_limit=1)
+    before = worker.text().count("Hard time limit")
+    wait_until(lambda: worker.text().count("Hard time limit") > before, "the process is killed")
+    witness.withdraw("hold")
+    assert Upload.objects.pending().get().attempts == 1
+
+    Upload.objects.update(due_at=timezone.now())
+    recover_uploads()
+    wait_until_nothing_is_owed()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data

@@ -1,0 +1,93 @@
+"""Old and new versions of the site and its workers side by side: nothing is lost between them."""
+
+import pytest
+from celery import current_app
+from django import forms
+from django.utils import timezone
+
+from django_async_forms import delivery
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import recover_uploads
+from tests import pictures
+from tests.project.models import Photo
+from tests.worker import wait_until, wait_until_nothing_is_owed
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "other"]),
+    pytest.mark.parametrize(
+        ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
+    ),
+]
+
+
+@pytest.fixture
+def sent_as(monkeypatch):
+    """Have this process send other messages than its version does."""
+
+    def send_as(message):
+        monkeypatch.setattr(delivery, "publish", message)
+        return monkeypatch.undo
+
+    return send_as
+
+
+def post(data, in_memory):
+    form_class = forms.modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
+    return form_class({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+
+
+def with_one_argument_more(upload):
+    arguments = [str(upload.pk), upload.using]
+    current_app.send_task("django_async_forms.save_image", arguments, {"width": 640})
+
+
+def for_a_task_of_another_name(upload):
+    current_app.send_task("django_async_forms.save_image_and_width", [str(upload.pk), 640])
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [(with_one_argument_more, "TypeError"), (for_a_task_of_another_name, "unregistered task")],
+    ids=["argument", "name"],
+)
+def test_a_message_that_a_worker_does_not_understand_costs_no_attempt_and_is_recovered(
+    worker, sent_as, in_memory, message, complaint
+):
+    data = pictures.jpeg()
+    before = worker.text().count(complaint)
+    end = sent_as(message)
+    photo = post(data, in_memory)
+    wait_until(lambda: worker.text().count(complaint) > before, "the worker complains")
+    end()
+    upload = Upload.objects.pending().get()
+    assert upload.attempts == 0
+
+    Upload.objects.update(due_at=timezone.now())
+    recover_uploads()
+    wait_until_nothing_is_owed()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["by name", "in order"])
+def test_the_arguments_of_this_version_are_understood_however_they_are_sent(
+    worker, sent_as, in_memory, named
+):
+    """What versions from now on can rely on, whatever they add."""
+
+    def message(upload):
+        arguments = {"upload_id": str(upload.pk), "using": upload.using}
+        if named:
+            current_app.send_task("django_async_forms.save_image", kwargs=arguments)
+        else:
+            current_app.send_task("django_async_forms.save_image", list(arguments.values()))
+
+    data = pictures.jpeg()
+    sent_as(message)
+    photo = post(data, in_memory)
+    wait_until_nothing_is_owed()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data

@@ -1,0 +1,96 @@
+"""What the deployment's site tells those who watch it, and the alerts on that."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.http import HttpResponse
+from django.utils import timezone
+
+from django_async_forms.models import Upload
+from django_async_forms.uploads import save_image
+from tests.project.models import Photo
+
+from .files import DEPLOY
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ask(production, rf):
+    """Ask the site for a path; returns its answer."""
+    from production.watch import watch
+
+    site = watch(lambda request: HttpResponse("the site itself"))
+    return lambda path, **headers: site(rf.get(path, headers=headers)).text
+
+
+@pytest.fixture
+def metrics(ask):
+    """Ask for the metrics, as Prometheus does; returns each value by its name."""
+
+    def read():
+        lines = [line.split() for line in ask("/metrics").splitlines()]
+        return {line[0]: float(line[1]) for line in lines if line[0] != "#"}
+
+    return read
+
+
+@pytest.fixture
+def owe(in_memory):
+    """Have an image owed for so many minutes; what else is said is set on its row."""
+
+    def make(minutes=0, **columns):
+        upload = save_image(in_memory(), Photo.objects.create(title="Dune"))
+        created_at = timezone.now() - timedelta(minutes=minutes)
+        Upload.objects.filter(pk=upload.pk).update(created_at=created_at, **columns)
+
+    return make
+
+
+def test_nothing_is_owed(metrics):
+    assert set(metrics().values()) == {0}
+
+
+def test_what_is_pending_and_for_how_long(metrics, owe):
+    owe(minutes=20)
+    owe(minutes=5)
+    owe(minutes=60, state=Upload.State.FAILED)
+
+    told = metrics()
+
+    assert told["async_forms_pending"] == 2
+    assert told["async_forms_failed"] == 1
+    assert told["async_forms_oldest_pending_seconds"] == pytest.approx(1200, abs=30)
+
+
+def test_what_was_tried_more_than_once(metrics, owe):
+    owe(attempts=1)
+    owe(attempts=2)
+
+    assert metrics()["async_forms_retried"] == 1
+
+
+def test_what_recovery_should_have_looked_at(metrics, owe):
+    owe(due_at=timezone.now() - timedelta(minutes=1))
+    owe(due_at=timezone.now() - timedelta(minutes=4))
+
+    assert metrics()["async_forms_overdue"] == 1
+
+
+def test_the_site_says_that_it_answers_and_does_not_ask_the_database(
+    ask, django_assert_num_queries
+):
+    with django_assert_num_queries(0):
+        assert ask("/health") == "ok\n"
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics"])
+def test_who_comes_through_the_proxy_is_told_nothing(ask, path):
+    assert ask(path, **{"X-Forwarded-Proto": "https"}) == "the site itself"
+
+
+def test_there_is_an_alert_for_each_number_and_no_other(metrics):
+    alerts = (DEPLOY / "alerts.yaml").read_text()
+
+    assert set(re.findall(r"async_forms_\w+", alerts)) == set(metrics())
