@@ -196,6 +196,7 @@ def test_a_photograph_is_saved_by_a_host_that_shares_no_disk_with_the_site(hosts
     }
     page = browser.get(answer.headers["Location"]).text
     assert "photos/dune.jpg?" in page  # With a signature: the bucket is nobody else's to read.
+    assert browser.get("/static/photos/site.css").status_code == 200
     assert browser.get("/metrics").status_code == 404  # The proxy passes on what anybody asks.
 
     disks = [hosts.writable_disks(process) for process in processes.values()]

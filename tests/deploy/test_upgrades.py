@@ -71,6 +71,36 @@ def test_a_message_that_a_worker_does_not_understand_costs_no_attempt_and_is_rec
     assert pictures.stored(photo.image) == data
 
 
+@pytest.mark.parametrize(
+    "newer",
+    [
+        {"model": "project.newer"},
+        {"field_name": "newer"},
+        {"file": {"class": "NewerUploadedFile", "name": "dune.jpg", "size": 1}},
+    ],
+    ids=["model", "field", "class"],
+)
+def test_a_row_that_a_worker_does_not_know_waits_for_one_that_does(
+    worker, sent_as, in_memory, newer
+):
+    data = pictures.jpeg()
+    end = sent_as(lambda upload: None)
+    photo = post(data, in_memory)
+    end()
+    upload = Upload.objects.get()
+    ours = {name: getattr(upload, name) for name in newer}
+    Upload.objects.update(**newer)
+
+    delivery.publish(upload)
+    wait_until(lambda: f"{upload.pk}: attempt 1 failed" in worker.text(), "an attempt fails")
+    assert "newer" in Upload.objects.pending().get().error.lower()
+    Upload.objects.update(**ours)
+    wait_until_nothing_is_owed()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["by name", "in order"])
 def test_the_arguments_of_this_version_are_understood_however_they_are_sent(
     worker, sent_as, in_memory, named

@@ -90,6 +90,17 @@ def test_who_comes_through_the_proxy_is_told_nothing(ask, path):
     assert ask(path, **{"X-Forwarded-Proto": "https"}) == "the site itself"
 
 
+def test_each_log_record_to_look_for_is_in_the_reference_with_its_level():
+    page = (DEPLOY / "watch.rst").read_text()
+    reference = (DEPLOY.parent / "reference.rst").read_text()
+
+    records = re.findall(r"\* - (ERROR|WARNING|INFO) ``(.+?)``", page)
+
+    assert records
+    for level, record in records:
+        assert re.search(rf"\* - {level}\n     - ``.*{re.escape(record)}", reference), record
+
+
 def test_there_is_an_alert_for_each_number_and_no_other(metrics):
     alerts = (DEPLOY / "alerts.yaml").read_text()
 

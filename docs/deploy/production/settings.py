@@ -65,7 +65,7 @@ CELERY_TASK_ROUTES = {"django_async_forms.save_image": {"queue": "images"}}
 CELERY_TASK_ANNOTATIONS = {
     "django_async_forms.save_image": {"soft_time_limit": 60, "time_limit": 90},
 }
-# Take one message more than is worked at, and leave the others to workers that are idle.
+# Take no image that is not worked at now, and leave it to a worker that is idle.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_DB_REUSE_MAX = 1000
 CELERY_BEAT_SCHEDULE = {
