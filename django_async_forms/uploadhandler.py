@@ -32,8 +32,8 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
 
     ``StagingFileSystemStorage`` waits until the disk has every byte of a file. With Django's own
     handler it begins with them only then, with this one it has most by then: so the wait does not
-    grow with the file (docs/performance.rst). Where the system cannot be told to begin, on any but
-    Linux, this is Django's handler.
+    grow with the file, as ``docs/performance.rst`` shows. Where the system cannot be told to begin,
+    on any but Linux, this is Django's handler.
     """
 
     file: Any
