@@ -53,6 +53,18 @@ def test_chunks_of_odd_sizes_are_put_together(storage):
     assert content_of(storage, name) == b"a" + b"bc" * CHUNK_SIZE + b"d" * 5
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="No other database compresses.")
+def test_postgresql_takes_no_time_to_compress_a_file(storage):
+    data = bytes(CHUNK_SIZE)
+
+    storage.save("file.bin", ContentFile(data))
+
+    # What it keeps of them is as long as they are, and four bytes that say so.
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_column_size(data) FROM {StoredChunk._meta.db_table}")
+        assert cursor.fetchone()[0] >= len(data)
+
+
 def test_text_is_stored_as_utf8(storage):
     name = storage.save("text.txt", ContentFile("Dünen"))
 
