@@ -35,9 +35,13 @@ def check_shell(block):
 
 
 def check_console(block):
-    """Commands begin with a dollar sign; what they print, or are given, is text."""
+    """
+    Commands begin with a dollar sign; what they print, or are given, is text.
+
+    A block that begins with dots, or ^C, goes on with what an earlier one has started.
+    """
     commands = re.findall(r"^\$ (.+(?:\\\n.+)*)$", block.code, re.M)
-    assert commands
+    assert commands or block.code.startswith(("...\n", "^C\n"))
     for command in commands:
         if "[--" not in command:  # The synopses of the reference.
             check_shell(Block(block.page, block.line, "shell", command))
