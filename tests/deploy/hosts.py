@@ -35,10 +35,16 @@ while read -r _ place type _; do
         *) mount -o remount,ro,bind "$place" ;;
     esac
 done </proc/mounts
+exec 9<"{ROOT}"
 for place in /tmp /var/tmp /var/cache /dev/shm; do mount -t tmpfs none "$place"; done
+# The repository may be in one of these, and is there all the same.
+if [ ! -e "{PROJECT}" ]; then
+    mkdir -p "{ROOT}"
+    mount --no-canonicalize --bind /proc/self/fd/9 "{ROOT}"
+fi
 if [ -n "${{FILE_UPLOAD_TEMP_DIR:-}}" ]; then mkdir -m 1777 "$FILE_UPLOAD_TEMP_DIR"; fi
-cd {PROJECT}
-exec "$@"
+cd "{PROJECT}"
+exec "$@" 9<&-
 """
 
 
@@ -144,13 +150,14 @@ class Folders(Hosts):
     def _command(self, role, words):
         for name in PLACES[: 2 if role == "web" else 1]:
             self._place(role, name).mkdir(parents=True)
-        words = [
-            word.replace("0.0.0.0:8000", f"127.0.0.1:{self._port}").replace(
+        program, *arguments = words
+        arguments = [
+            argument.replace("0.0.0.0:8000", f"127.0.0.1:{self._port}").replace(
                 "/tmp/", f"{self._place(role, '/tmp')}/"
             )
-            for word in words
+            for argument in arguments
         ]
-        return ["sh", "-c", f'cd {PROJECT} && exec "$@"', "sh", *words]
+        return ["sh", "-c", f'cd "{PROJECT}" && exec "$@"', "sh", program, *arguments]
 
     def _variables(self, role):
         variables = {

@@ -150,8 +150,14 @@ class Browser:
 
 def files(hosts, process):
     """Return the names of the files that a process has left on its host."""
-    paths = [path for name in PLACES for path in hosts.place(process, name).rglob("*")]
-    return {path.name for path in paths if path.is_file()}
+    places = [hosts.place(process, name) for name in PLACES]
+    return {
+        path.name
+        for place in places
+        for path in place.rglob("*")
+        # The repository is another disk, if it is in one of these places.
+        if path.is_file() and path.stat().st_dev == place.stat().st_dev
+    }
 
 
 def files_of_the_project():
