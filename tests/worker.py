@@ -255,8 +255,21 @@ def worker(_long_running, broker_name, staging, asking_anew, witness, settings, 
         _long_running[key] = workers
     workers = _long_running[key]
     before = workers.log.stat().st_size
+
+    def logged():
+        with workers.log.open(errors="replace") as log:
+            log.seek(before)
+            return log.read()
+
     with sending_to_broker(workers.broker):
         yield workers.worker
-    with workers.log.open(errors="replace") as log:
-        log.seek(before)
-        print(log.read())  # Shown when the test has failed.
+    print(logged())  # Shown when the test has failed.
+    # What a task does after its commit would be in a deadlock with the emptying of the tables.
+    wait_until(lambda: _has_ended_what_it_began(logged()), "the worker has ended its tasks")
+
+
+def _has_ended_what_it_began(text):
+    """Tell from the log of a worker, which has a retry in it when that begins."""
+    began = re.findall(r"Task \S+\[\S+\] received$", text, re.MULTILINE)
+    ended = re.findall(r"Task \S+\[\S+\] (?:succeeded|retry|raised|ignored|rejected)", text)
+    return len(began) <= len(ended) + len(re.findall("Task handler raised error", text))
