@@ -44,8 +44,23 @@ def delete_chunks(using: str, model: type[StoredChunk], name: str) -> None:
         cursor.execute(f"DELETE FROM {_table(connection, model)} WHERE name = %s", (name,))
 
 
-class ChunkReader(io.RawIOBase):
-    """The bytes of one file, a row at a time."""
+class ChunkReader(io.BufferedReader):
+    """The bytes of one file. It keeps one row in memory, and fetches each row once in passing."""
+
+    def __init__(self, using: str, model: type[StoredChunk], name: str, size: int) -> None:
+        super().__init__(_Rows(using, model, name, size))
+        self._size = size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read ``size`` bytes, or up to the end."""
+        if size is None or size < 0:
+            # Without a size, BufferedReader joins pieces, which takes twice the memory.
+            size = max(self._size - self.tell(), 0)
+        return super().read(size)
+
+
+class _Rows(io.RawIOBase):
+    """The rows of one file, below the buffer of a ``ChunkReader``."""
 
     def __init__(self, using: str, model: type[StoredChunk], name: str, size: int) -> None:
         self._using = using
@@ -53,6 +68,8 @@ class ChunkReader(io.RawIOBase):
         self._name = name
         self._size = size
         self._position = 0
+        #: The row that was fetched last, and the position of its first byte.
+        self._first, self._data = 0, b""
 
     def readable(self) -> bool:
         return True
@@ -73,14 +90,21 @@ class ChunkReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self._position >= self._size:
             return 0
-        first, data = self._row()
-        skipped = self._position - first
-        piece = memoryview(data).cast("B")[skipped : skipped + len(buffer)]
+        if not self._first <= self._position < self._first + len(self._data):
+            self._fetch()
+        skipped = self._position - self._first
+        piece = memoryview(self._data).cast("B")[skipped : skipped + len(buffer)]
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
 
-    def _row(self) -> tuple[int, bytes]:
+    def close(self) -> None:
+        self._data = b""
+        super().close()
+
+    def _fetch(self) -> None:
+        """Fetch the row that holds the current position."""
+        self._data = b""  # Two rows are never in memory at once.
         connection = connections[self._using]
         options = {"binary": True} if _speaks_psycopg3(connection) else {}
         with _cursor(connection) as cursor:
@@ -93,7 +117,7 @@ class ChunkReader(io.RawIOBase):
             row: tuple[int, bytes] | None = cursor.fetchone()
         if row is None or row[0] + len(row[1]) <= self._position:
             raise FileNotFoundError(f"DatabaseStorage lost {self._name!r} while it was read.")
-        return row
+        self._first, self._data = row
 
 
 @contextmanager

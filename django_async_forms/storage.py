@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 from contextlib import suppress
@@ -17,7 +16,7 @@ from django.db import router
 from django.db.models.functions import Length
 from django.utils.deconstruct import deconstructible
 
-from .chunks import CHUNK_SIZE, ChunkReader, delete_chunks, write_chunks
+from .chunks import ChunkReader, delete_chunks, write_chunks
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -86,9 +85,8 @@ class DatabaseStorage(Storage):
             )
         return DatabaseFile(self, name)
 
-    def _reader(self, name: str) -> io.BufferedReader:
-        raw = ChunkReader(self._alias(), self._model, name, self.size(name))
-        return io.BufferedReader(raw, CHUNK_SIZE)
+    def _reader(self, name: str) -> ChunkReader:
+        return ChunkReader(self._alias(), self._model, name, self.size(name))
 
     def _save(self, name: str, content: File[Any]) -> str:
         write_chunks(self._alias(), self._model, name, content)

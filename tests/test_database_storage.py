@@ -12,6 +12,7 @@ from django.db.models.signals import post_delete
 from django.utils import timezone
 from PIL import Image
 
+from django_async_forms import chunks
 from django_async_forms.chunks import CHUNK_SIZE
 from django_async_forms.models import StoredChunk
 from django_async_forms.storage import DatabaseStorage
@@ -96,6 +97,103 @@ def test_a_file_gives_its_lines_and_its_chunks(storage):
     with storage.open(name) as file:
         assert list(file) == [b"one\n", b"two\n", b"three"]
         assert b"".join(file.chunks(4)) == b"one\ntwo\nthree"
+
+
+class _Noting:
+    """A cursor of ``chunks`` that notes which row each SELECT is for."""
+
+    def __init__(self, cursor, noted):
+        self._cursor = cursor
+        self._noted = noted
+
+    def execute(self, sql, params, **kwargs):
+        if sql.startswith("SELECT"):
+            self._noted.append(params[1] // CHUNK_SIZE)
+        return self._cursor.execute(sql, params, **kwargs)
+
+    def fetchone(self):
+        return self._cursor.fetchone()
+
+
+@pytest.fixture
+def rows_read(monkeypatch):
+    """The rows that were fetched, by their number in the file, one for each statement."""
+    noted = []
+    open_cursor = chunks._cursor
+
+    @contextmanager
+    def noting_cursor(connection):
+        with open_cursor(connection) as cursor:
+            yield _Noting(cursor, noted)
+
+    monkeypatch.setattr(chunks, "_cursor", noting_cursor)
+    return noted
+
+
+def read_all(file):
+    return file.read()
+
+
+def read_all_after_a_piece(file):
+    return file.read(CHUNK_SIZE + 5) + file.read()
+
+
+def read_all_after_a_seek(file):
+    file.seek(0, io.SEEK_END)
+    assert file.read() == b""
+    file.seek(0)
+    return file.read(-1)
+
+
+def read_pieces(size):
+    return lambda file: b"".join(iter(lambda: file.read(size), b""))
+
+
+def read_into_a_buffer(file):
+    buffer = bytearray(file.size)
+    return bytes(buffer[: file.readinto(buffer)])
+
+
+def read_lines(file):
+    return b"".join(iter(file.readline, b""))
+
+
+READING = {
+    "read()": read_all,
+    "read(n) and read()": read_all_after_a_piece,
+    "seek() and read()": read_all_after_a_seek,
+    "read(1,000)": read_pieces(1_000),
+    "read(100,000)": read_pieces(100_000),
+    "read(300,000)": read_pieces(300_000),
+    "readinto()": read_into_a_buffer,
+    "readline()": read_lines,
+    "readlines()": lambda file: b"".join(file.readlines()),
+    "iteration": lambda file: b"".join(file),
+    "chunks()": lambda file: b"".join(file.chunks()),
+    "chunks(100,000)": lambda file: b"".join(file.chunks(100_000)),
+}
+
+
+@pytest.mark.parametrize("way", READING)
+def test_each_row_of_a_file_is_fetched_once_however_it_is_read(storage, rows_read, way):
+    data = pictures.noise(9 * CHUNK_SIZE + 100)
+    name = storage.save("file.bin", ContentFile(data))
+
+    with storage.open(name) as file:
+        assert READING[way](file) == data
+
+    assert rows_read == list(range(10))
+
+
+def test_a_piece_of_a_file_takes_the_rows_that_it_is_in(storage, rows_read):
+    data = pictures.noise(5 * CHUNK_SIZE)
+    name = storage.save("file.bin", ContentFile(data))
+
+    with storage.open(name) as file:
+        file.seek(3 * CHUNK_SIZE - 5)
+        assert file.read(10) == data[3 * CHUNK_SIZE - 5 : 3 * CHUNK_SIZE + 5]
+
+    assert rows_read == [2, 3]
 
 
 def test_pillow_reads_an_image_straight_from_it(storage):
@@ -345,6 +443,16 @@ def test_a_large_file_is_not_in_memory_with_debug_either(storage, large):
             assert peak() < LARGE / 4
     finally:
         connection.force_debug_cursor = False
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_reading_a_file_as_a_whole_takes_little_more_memory_than_the_file(storage, large, first):
+    name = storage.save("large.bin", large)
+
+    with storage.open(name) as file, measured_memory() as peak:
+        file.read(first)
+        assert len(file.read()) == LARGE - first
+        assert peak() < LARGE + 3 * CHUNK_SIZE
 
 
 def test_a_large_file_is_not_read_to_be_deleted(storage, large):
