@@ -14,14 +14,12 @@ from django.utils import timezone
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from .models import StoredChunk
-
 #: Bytes in a row. Far below max_allowed_packet (16 MiB by default on MariaDB), large enough that
 #: the cost of a row does not count.
 CHUNK_SIZE = 256 * 1024
 
 
-def write_chunks(using: str, model: type[StoredChunk], name: str, content: File[Any]) -> None:
+def write_chunks(using: str, table: str, name: str, content: File[Any]) -> None:
     """Insert the rows of a file that is not there yet."""
     connection = connections[using]
     saved_at = connection.ops.adapt_datetimefield_value(timezone.now())
@@ -29,7 +27,7 @@ def write_chunks(using: str, model: type[StoredChunk], name: str, content: File[
     if _speaks_psycopg3(connection):
         binary = "%b"
     statement = (
-        f"INSERT INTO {_table(connection, model)} (name, position, data, saved_at)"
+        f"INSERT INTO {connection.ops.quote_name(table)} (name, position, data, saved_at)"
         f" VALUES (%s, %s, {binary}, %s)"
     )
     with transaction.atomic(using=using), _cursor(connection) as cursor:
@@ -37,18 +35,18 @@ def write_chunks(using: str, model: type[StoredChunk], name: str, content: File[
             cursor.execute(statement, (name, position, data, saved_at))
 
 
-def delete_chunks(using: str, model: type[StoredChunk], name: str) -> None:
+def delete_chunks(using: str, table: str, name: str) -> None:
     """Delete the rows of a file, without loading them for anybody's signals."""
     connection = connections[using]
     with _cursor(connection) as cursor:
-        cursor.execute(f"DELETE FROM {_table(connection, model)} WHERE name = %s", (name,))
+        cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)} WHERE name = %s", (name,))
 
 
 class ChunkReader(io.BufferedReader):
     """The bytes of one file. It keeps one row in memory, and fetches each row once in passing."""
 
-    def __init__(self, using: str, model: type[StoredChunk], name: str, size: int) -> None:
-        super().__init__(_Rows(using, model, name, size))
+    def __init__(self, using: str, table: str, name: str, size: int) -> None:
+        super().__init__(_Rows(using, table, name, size))
         self._size = size
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -62,9 +60,9 @@ class ChunkReader(io.BufferedReader):
 class _Rows(io.RawIOBase):
     """The rows of one file, below the buffer of a ``ChunkReader``."""
 
-    def __init__(self, using: str, model: type[StoredChunk], name: str, size: int) -> None:
+    def __init__(self, using: str, table: str, name: str, size: int) -> None:
         self._using = using
-        self._model = model
+        self._table = table
         self._name = name
         self._size = size
         self._position = 0
@@ -109,7 +107,7 @@ class _Rows(io.RawIOBase):
         options = {"binary": True} if _speaks_psycopg3(connection) else {}
         with _cursor(connection) as cursor:
             cursor.execute(
-                f"SELECT position, data FROM {_table(connection, self._model)}"
+                f"SELECT position, data FROM {connection.ops.quote_name(self._table)}"
                 " WHERE name = %s AND position <= %s ORDER BY position DESC LIMIT 1",
                 (self._name, self._position),
                 **options,
@@ -145,10 +143,6 @@ def _speaks_psycopg3(connection: BaseDatabaseWrapper) -> bool:
     from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
     return bool(is_psycopg3)
-
-
-def _table(connection: BaseDatabaseWrapper, model: type[StoredChunk]) -> str:
-    return connection.ops.quote_name(model._meta.db_table)
 
 
 def _pieces(content: File[Any]) -> Iterator[tuple[int, bytes]]:

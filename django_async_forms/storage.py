@@ -19,9 +19,7 @@ from django.utils.deconstruct import deconstructible
 from .chunks import ChunkReader, delete_chunks, write_chunks
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
-
-    from .models import StoredChunk
+    from django.db.models import Model, QuerySet
 
     _File = File[bytes]
 else:
@@ -67,15 +65,18 @@ class DatabaseStorage(Storage):
         return self if self.using else DatabaseStorage(using)
 
     @property
-    def _model(self) -> type[StoredChunk]:
-        # A model field may name this storage, so this module is imported before the models are.
-        model: type[StoredChunk] = apps.get_model("django_async_forms", "StoredChunk")
-        return model
+    def _model(self) -> type[Model]:
+        # By name: a model field may use this storage, so this module is imported before the models.
+        return apps.get_model("django_async_forms", "StoredChunk")
+
+    @property
+    def _table(self) -> str:
+        return self._model._meta.db_table
 
     def _alias(self) -> str:
         return self.using or router.db_for_write(self._model)
 
-    def _chunks(self, name: str) -> QuerySet[StoredChunk]:
+    def _chunks(self, name: str) -> QuerySet[Model]:
         return self._model._base_manager.using(self._alias()).filter(name=name)
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
@@ -86,16 +87,16 @@ class DatabaseStorage(Storage):
         return DatabaseFile(self, name)
 
     def _reader(self, name: str) -> ChunkReader:
-        return ChunkReader(self._alias(), self._model, name, self.size(name))
+        return ChunkReader(self._alias(), self._table, name, self.size(name))
 
     def _save(self, name: str, content: File[Any]) -> str:
-        write_chunks(self._alias(), self._model, name, content)
+        write_chunks(self._alias(), self._table, name, content)
         return name
 
     def delete(self, name: str) -> None:
         if not name:
             raise ValueError("The name must be given to delete().")
-        delete_chunks(self._alias(), self._model, name)
+        delete_chunks(self._alias(), self._table, name)
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         longest = self._model._meta.get_field("name").max_length or 0

@@ -1,8 +1,10 @@
 """``DatabaseStorage``: a Django storage like any other, with its files in rows."""
 
+import ast
 import io
 import tracemalloc
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
@@ -469,3 +471,14 @@ def test_a_large_file_is_not_read_to_be_deleted(storage, large):
     finally:
         post_delete.disconnect(audit)
     assert not storage.exists(name)
+
+
+@pytest.mark.parametrize(
+    ("module", "below"), [("chunks", set()), ("storage", {"chunks"})], ids=["chunks", "storage"]
+)
+def test_its_modules_do_not_import_the_models_that_import_them(module, below):
+    source = Path(chunks.__file__).with_name(f"{module}.py").read_text()
+
+    # Those for type hints too.
+    imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    assert {node.module for node in imports if node.level} == below
