@@ -148,12 +148,18 @@ def _speaks_psycopg3(connection: BaseDatabaseWrapper) -> bool:
 def _pieces(content: File[Any]) -> Iterator[tuple[int, bytes]]:
     """Yield (position, data) for the rows of ``content``; an empty file has one empty row."""
     position = 0
-    for chunk in content.chunks(CHUNK_SIZE):
-        data = chunk.encode() if isinstance(chunk, str) else chunk
-        # An InMemoryUploadedFile is one chunk, whatever its size.
-        for start in range(0, len(data), CHUNK_SIZE):
-            piece = bytes(data[start : start + CHUNK_SIZE])
-            yield position, piece
-            position += len(piece)
-    if position == 0:
-        yield 0, b""
+    row = bytearray()
+    # chunks() gets no size, which not every content takes. So its chunks are of any length: 64 KiB
+    # from a file on the disk, all at once from an InMemoryUploadedFile.
+    for chunk in content.chunks():
+        data = memoryview(chunk.encode() if isinstance(chunk, str) else chunk)
+        while data:
+            taken = data[: CHUNK_SIZE - len(row)]
+            row += taken
+            data = data[len(taken) :]
+            if len(row) == CHUNK_SIZE:
+                yield position, bytes(row)
+                position += len(row)
+                row.clear()
+    if row or position == 0:
+        yield position, bytes(row)

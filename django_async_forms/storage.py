@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
+import posixpath
 import secrets
 from contextlib import suppress
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from django.db import router
+from django.db import IntegrityError, router
 from django.db.models.functions import Length
 from django.utils.deconstruct import deconstructible
 
@@ -21,7 +24,7 @@ from .chunks import ChunkReader, delete_chunks, write_chunks
 if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
 
-    _File = File[bytes]
+    _File = File[Any]
 else:
     _File = File
 
@@ -76,31 +79,53 @@ class DatabaseStorage(Storage):
     def _alias(self) -> str:
         return self.using or router.db_for_write(self._model)
 
+    def _key(self, name: str) -> str:
+        """Return the name that a file has in its rows. Raises as ``FileSystemStorage.path()``."""
+        key = posixpath.normpath(str(name))  # It may be a Path.
+        if key == ".." or key.startswith(("/", "../")):
+            raise SuspiciousFileOperation(f"The name {str(name)!r} leads out of DatabaseStorage.")
+        return key
+
     def _chunks(self, name: str) -> QuerySet[Model]:
-        return self._model._base_manager.using(self._alias()).filter(name=name)
+        rows = self._model._base_manager.using(self._alias())
+        return rows.filter(name=self._key(name))
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
-        if mode not in ("r", "rb"):
+        return DatabaseFile(self, name, mode)
+
+    def _reader(self, name: str, mode: str) -> ChunkReader | io.TextIOWrapper:
+        if mode not in ("rb", "r", "rt"):
             raise ValueError(
                 f"DatabaseStorage opens files for reading only, not with mode {mode!r}."
             )
-        return DatabaseFile(self, name)
-
-    def _reader(self, name: str) -> ChunkReader:
-        return ChunkReader(self._alias(), self._table, name, self.size(name))
+        reader = ChunkReader(self._alias(), self._table, self._key(name), self.size(name))
+        return reader if mode == "rb" else io.TextIOWrapper(reader, encoding="utf-8")
 
     def _save(self, name: str, content: File[Any]) -> str:
-        write_chunks(self._alias(), self._table, name, content)
+        name = self._key(name)
+        try:
+            write_chunks(self._alias(), self._table, name, content)
+        except IntegrityError:
+            # Another save took the name meanwhile, and a transaction that reads a snapshot does not
+            # see that. So the name changes without asking again whether it is free.
+            file = PurePosixPath(name)
+            extension = "".join(file.suffixes)
+            root = file.name.removesuffix(extension)
+            alternative = file.with_name(self.get_alternative_name(root, extension))
+            name = self.get_available_name(str(alternative))
+            content.seek(0)  # Raises if the content is a stream, which cannot be read again.
+            write_chunks(self._alias(), self._table, name, content)
         return name
 
     def delete(self, name: str) -> None:
         if not name:
             raise ValueError("The name must be given to delete().")
-        delete_chunks(self._alias(), self._table, name)
+        delete_chunks(self._alias(), self._table, self._key(name))
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        longest = self._model._meta.get_field("name").max_length or 0
-        return super().get_available_name(name, min(max_length or longest, longest))
+        column: Any = self._model._meta.get_field("name")
+        longest = min(max_length or column.max_length, column.max_length)
+        return super().get_available_name(name, longest)
 
     def exists(self, name: str) -> bool:
         return self._chunks(name).filter(position=0).exists()
@@ -114,7 +139,8 @@ class DatabaseStorage(Storage):
         return sum(last)
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        prefix = f"{path.strip('/')}/" if path.strip("/") not in ("", ".") else ""
+        folder = self._key(path)
+        prefix = "" if folder == "." else f"{folder}/"
         names = (
             self._model._base_manager.using(self._alias())
             .filter(position=0, name__startswith=prefix)
@@ -133,29 +159,32 @@ class DatabaseStorage(Storage):
         return sorted(directories), sorted(files)
 
     def get_created_time(self, name: str) -> datetime:
-        saved_at = self._chunks(name).filter(position=0).values_list("saved_at", flat=True).first()
+        first = self._chunks(name).filter(position=0)
+        saved_at: datetime | None = first.values_list("saved_at", flat=True).first()
         if saved_at is None:
             raise _not_found(name)
         return saved_at
 
-    # A file is written once and never changed.
-    get_modified_time = get_created_time
+    # A file is written once and never changed, and nobody notes who reads it.
+    get_modified_time = get_accessed_time = get_created_time
 
 
 def _not_found(name: str) -> FileNotFoundError:
-    return FileNotFoundError(f"DatabaseStorage has no file {name!r}.")
+    return FileNotFoundError(f"DatabaseStorage has no file {str(name)!r}.")
 
 
 class DatabaseFile(_File):
-    """A file of a ``DatabaseStorage``, open for reading; closed, it can be opened again."""
+    """A file of a ``DatabaseStorage``, open for reading. Once closed, it can be opened again."""
 
-    def __init__(self, storage: DatabaseStorage, name: str) -> None:
-        super().__init__(storage._reader(name), name)
+    def __init__(self, storage: DatabaseStorage, name: str, mode: str) -> None:
+        super().__init__(storage._reader(name, mode), name)
+        self.mode = mode
         self._storage = storage
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> DatabaseFile:
         if self.closed:
-            self.file = self._storage._reader(str(self.name))
+            self.mode = mode or self.mode
+            self.file = self._storage._reader(str(self.name), self.mode)
         self.seek(0)
         return self
 
@@ -242,14 +271,19 @@ class StagingFileSystemStorage(FileSystemStorage):
         # One by one: os.makedirs() has the mode for the last folder only.
         for folder in reversed(missing):
             os.makedirs(folder, mode=0o700, exist_ok=True)
-        if not self._link(content, path):
-            self._copy(content, path)
+        while True:
+            try:
+                if not self._link(content, path):
+                    self._copy(content, path)
+                break
+            except FileExistsError:  # Another save took the name meanwhile.
+                path = self.path(self.get_available_name(name))
         if self.fsync:
             _fsync(path)
             _fsync(directory)
             for folder in missing:
                 _fsync(os.path.dirname(folder))
-        return name
+        return os.path.relpath(path, self.location)
 
     def _link(self, content: File[Any], path: str) -> bool:
         """Link a temporary file to ``path``; it stays where it was, so its owner can close it."""

@@ -2,13 +2,18 @@
 
 import ast
 import io
+import os
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
+from django.core.files.storage import FileSystemStorage
+from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
 from django.db import connection, transaction
 from django.db.models.signals import post_delete
 from django.utils import timezone
@@ -17,7 +22,7 @@ from PIL import Image
 from django_async_forms import chunks
 from django_async_forms.chunks import CHUNK_SIZE
 from django_async_forms.models import StoredChunk
-from django_async_forms.storage import DatabaseStorage
+from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
 from tests import pictures
 from tests.project.models import Measured
 
@@ -482,3 +487,281 @@ def test_its_modules_do_not_import_the_models_that_import_them(module, below):
     # Those for type hints too.
     imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
     assert {node.module for node in imports if node.level} == below
+
+
+# Both staging storages do what Django's own tests ask of a storage, and what FileSystemStorage does
+
+
+@pytest.fixture(params=["DatabaseStorage", "StagingFileSystemStorage", "FileSystemStorage"])
+def each(request, tmp_path):
+    """Each of the staging storages, and the one of Django's that they are compared with."""
+    if request.param == "DatabaseStorage":
+        return DatabaseStorage()
+    if request.param == "StagingFileSystemStorage":
+        return StagingFileSystemStorage(tmp_path / "files")
+    return FileSystemStorage(tmp_path / "files")
+
+
+def test_a_file_may_be_named_by_a_path(each):
+    path = Path("a/file.bin")
+
+    assert each.save(path, ContentFile(b"data")) == "a/file.bin"
+
+    assert each.exists(path)
+    assert each.size(path) == 4
+    assert each.get_modified_time(path) == each.get_modified_time("a/file.bin")
+    assert content_of(each, path) == b"data"
+    assert each.listdir(Path("a")) == ([], ["file.bin"])
+    each.delete(path)
+    assert not each.exists("a/file.bin")
+
+
+def test_a_name_is_the_shortest_that_means_the_same(each):
+    assert each.save("a//b/./file.bin", ContentFile(b"data")) == "a/b/file.bin"
+    assert each.exists("a/b//file.bin")
+    assert each.exists("a/./b/file.bin")
+    assert content_of(each, "a/c/../b/file.bin") == b"data"
+
+
+@pytest.mark.parametrize("name", ["..", "../file.bin", "a/../../file.bin", "/etc/passwd"])
+def test_no_call_takes_a_name_that_leaves_the_storage(each, name):
+    for call in (each.open, each.exists, each.size, each.delete, each.listdir):
+        with pytest.raises(SuspiciousFileOperation):
+            call(name)
+    for get_time in (each.get_accessed_time, each.get_created_time, each.get_modified_time):
+        with pytest.raises(SuspiciousFileOperation):
+            get_time(name)
+    with pytest.raises(SuspiciousFileOperation):
+        each.save(name, ContentFile(b"data"))
+
+
+@pytest.mark.parametrize("mode", ["r", "rt"])
+def test_a_file_opened_as_text_gives_text(each, mode):
+    name = each.save("text.txt", ContentFile("Dünen\r\nund Meer\n" * 9))
+
+    with each.open(name, mode) as file:
+        assert file.read() == "Dünen\nund Meer\n" * 9
+        file.seek(0)
+        assert file.readline() == "Dünen\n"
+        assert list(file) == ["Dünen\n", "und Meer\n"] * 9
+        assert "".join(file.chunks(5)) == "Dünen\nund Meer\n" * 9
+
+
+def test_a_file_keeps_its_mode_when_it_is_opened_again(storage):
+    name = storage.save("text.txt", ContentFile("Dünen"))
+    file = storage.open(name, "r")
+    file.close()
+
+    with file.open() as again:
+        assert again.read() == "Dünen"
+    with file.open("rb") as again:
+        assert again.read() == "Dünen".encode()
+    with pytest.raises(ValueError, match="'wb'"):
+        file.open("wb")
+
+
+@pytest.mark.parametrize("mode", ["w", "ab", "r+b", "x"])
+def test_it_opens_no_file_for_writing_in_any_mode(storage, mode):
+    name = storage.save("file.bin", ContentFile(b"data"))
+
+    with pytest.raises(ValueError, match="for reading only"):
+        storage.open(name, mode)
+
+
+def test_a_file_can_be_closed_twice_and_is_not_read_then(each):
+    name = each.save("file.bin", ContentFile(b"data"))
+    file = each.open(name)
+
+    file.close()
+    file.close()
+
+    assert file.closed
+    with pytest.raises(ValueError, match="closed"):
+        file.read()
+
+
+def test_a_file_knows_its_size(each):
+    name = each.save("file.bin", ContentFile(b"data"))
+
+    with each.open(name) as file:
+        assert (file.size, len(file), file.multiple_chunks()) == (4, 4, False)
+
+
+class WithoutASize(ContentFile):
+    """A content whose ``chunks()`` takes no argument, as in Django's own tests."""
+
+    def chunks(self):
+        return super().chunks()
+
+
+@pytest.mark.parametrize(
+    "make_content",
+    [
+        WithoutASize,
+        io.BytesIO,
+        lambda data: io.BufferedReader(io.BytesIO(data)),
+        lambda data: InMemoryUploadedFile(io.BytesIO(data), "image", "a", None, len(data), None),
+    ],
+    ids=["chunks() without a size", "BytesIO", "read() only", "InMemoryUploadedFile"],
+)
+def test_whatever_django_takes_for_a_content_is_saved(each, make_content):
+    data = pictures.noise(2 * CHUNK_SIZE + 5)
+
+    name = each.save("file.bin", make_content(data))
+
+    assert content_of(each, name) == data
+    assert each.size(name) == len(data)
+
+
+@pytest.mark.parametrize(
+    "make_content", [ContentFile, io.StringIO, lambda text: WithoutASize(text)]
+)
+def test_text_is_taken_for_a_content(each, make_content):
+    name = each.save("text.txt", make_content("Dünen"))
+
+    assert content_of(each, name) == "Dünen".encode()
+
+
+def test_a_content_in_small_pieces_takes_rows_of_the_full_size(storage):
+    class InPieces(ContentFile):
+        def chunks(self):
+            return super().chunks(1000)
+
+    name = storage.save("file.bin", InPieces(pictures.noise(2 * CHUNK_SIZE + 5)))
+
+    rows = StoredChunk.objects.filter(name=name).order_by("position")
+    assert [len(row.data) for row in rows] == [CHUNK_SIZE, CHUNK_SIZE, 5]
+
+
+def test_a_content_is_not_closed_by_being_saved(each):
+    with TemporaryUploadedFile("test", "text/plain", 1, "utf8") as on_disk:
+        on_disk.write(b"1")
+        on_disk.seek(0)
+        each.save("path/to/test.file", on_disk)
+        assert not on_disk.closed
+        assert not on_disk.file.closed
+        if not os.path.exists(on_disk.temporary_file_path()):  # FileSystemStorage has moved it.
+            on_disk.file.close_called = True
+    with InMemoryUploadedFile(io.StringIO("1"), "", "test", "text/plain", 1, "utf8") as in_memory:
+        each.save("path/to/test.file", in_memory)
+        assert not in_memory.closed
+        assert not in_memory.file.closed
+
+
+def test_a_content_gives_its_name_where_there_is_no_other(each):
+    assert each.save(None, ContentFile(b"data", name="file.bin")) == "file.bin"
+
+
+def test_a_content_that_cannot_be_read_leaves_nothing(each):
+    class Broken(ContentFile):
+        def chunks(self):
+            yield b"half"
+            raise OSError("cannot be read")
+
+    with pytest.raises(OSError, match="cannot be read"):
+        each.save("file.bin", Broken(b""))
+
+    assert _is_djangos(each) or not each.exists("file.bin")
+
+
+def _is_djangos(storage):
+    return type(storage) is FileSystemStorage
+
+
+def test_all_times_of_a_file_are_those_of_its_saving(each):
+    before = timezone.now()
+    name = each.save("file.bin", ContentFile(b"data"))
+
+    for get_time in (each.get_accessed_time, each.get_created_time, each.get_modified_time):
+        assert abs(get_time(name) - before).total_seconds() < 60
+        with pytest.raises(FileNotFoundError):
+            get_time("missing")
+
+
+def test_a_name_that_is_given_is_required_to_delete(each):
+    for nothing in ("", None):
+        with pytest.raises(ValueError, match="must be given"):
+            each.delete(nothing)
+    each.delete("missing")
+
+
+def test_names_are_kept_short_for_each(each):
+    names = [each.save(f"a/{'x' * 50}.tar.gz", ContentFile(b"data"), max_length=40) for _ in "abc"]
+
+    assert len(set(names)) == 3
+    assert {len(name) <= 40 and name.endswith(".tar.gz") for name in names} == {True}
+    with pytest.raises(SuspiciousFileOperation, match="max_length"):
+        each.save("a/file.bin", ContentFile(b"data"), max_length=5)
+
+
+@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
+@pytest.mark.django_db(transaction=True)
+def test_two_files_that_are_saved_under_one_name_at_once_are_two_files(
+    each, kind, request, monkeypatch
+):
+    if _is_djangos(each):
+        pytest.skip("FileSystemStorage moves the second file over the first at times.")
+    make = request.getfixturevalue(kind)
+    contents = {data: make(data=data) for data in (pictures.jpeg(), pictures.jpeg())}
+    both_have_found_it_free = Barrier(2)
+    get_available_name = each.get_available_name
+
+    def wait(name, *args, **kwargs):
+        free = get_available_name(name, *args, **kwargs)
+        if free == "a/file.tar.gz":
+            both_have_found_it_free.wait(timeout=20)
+        return free
+
+    monkeypatch.setattr(each, "get_available_name", wait)
+
+    def save(data):
+        try:
+            return data, each.save("a/file.tar.gz", contents[data])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        saved = dict(threads.map(save, contents))
+
+    first, second = sorted(saved.values(), key=len)
+    assert first == "a/file.tar.gz"
+    assert second.startswith("a/file_")
+    assert second.endswith(".tar.gz")
+    for data, name in saved.items():
+        assert content_of(each, name) == data
+
+
+class Blind(DatabaseStorage):
+    """A storage in a transaction that does not see a name that another one has taken meanwhile."""
+
+    def exists(self, name):
+        return False
+
+
+@pytest.mark.parametrize("savepoint", [True, False])
+def test_a_name_that_is_taken_meanwhile_leaves_the_open_transaction_usable(storage, savepoint):
+    storage.save("file.bin", ContentFile(b"first"))
+    data = pictures.noise(CHUNK_SIZE + 5)
+
+    with transaction.atomic(savepoint=savepoint):
+        name = Blind().save("file.bin", ContentFile(data))
+        Measured.objects.create(title="Dune")
+
+    assert name != "file.bin"
+    assert Measured.objects.exists()
+    assert content_of(storage, "file.bin") == b"first"
+    assert content_of(storage, name) == data
+
+
+def test_a_stream_whose_name_is_taken_meanwhile_is_not_saved_in_part(storage):
+    class Stream(io.BytesIO):
+        def seek(self, *args):
+            raise io.UnsupportedOperation("not seekable")
+
+    storage.save("file.bin", ContentFile(b"first"))
+
+    with pytest.raises(io.UnsupportedOperation):
+        Blind().save("file.bin", File(Stream(bytes(2 * CHUNK_SIZE)), "file.bin"))
+
+    assert storage.listdir("") == ([], ["file.bin"])
+    assert content_of(storage, "file.bin") == b"first"
