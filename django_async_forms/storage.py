@@ -259,6 +259,9 @@ class StagingFileSystemStorage(FileSystemStorage):
         os.utime(link)
         return LentFile(link, path)
 
+    def _open(self, name: str, mode: str = "rb") -> File[Any]:
+        return File(open(self.path(name), mode, opener=_open_private))
+
     def _save(self, name: str, content: File[Any]) -> str:
         path = self.path(name)
         directory = os.path.dirname(path)
@@ -286,20 +289,29 @@ class StagingFileSystemStorage(FileSystemStorage):
         return os.path.relpath(path, self.location)
 
     def _link(self, content: File[Any], path: str) -> bool:
-        """Link a temporary file to ``path``; it stays where it was, so its owner can close it."""
+        """Link a temporary file to ``path``. It stays where it was, so its owner can close it."""
         if not hasattr(content, "temporary_file_path"):
             return False
         try:
-            os.link(content.temporary_file_path(), path)
+            # Of a symbolic link, os.link() would link the link.
+            os.link(os.path.realpath(content.temporary_file_path()), path)
         except FileExistsError:
             raise
         except OSError:
             return False  # Another file system, or one without links: copy.
-        os.chmod(path, 0o600)
+        try:
+            os.chmod(path, 0o600)
+            # As new: else recovery may take an old file for abandoned before its row is committed.
+            os.utime(path)
+        except OSError:
+            # Another user's file, which cannot be made private. Or recovery was faster.
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+            return False
         return True
 
     def _copy(self, content: File[Any], path: str) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = _open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             with open(descriptor, "wb") as file:
                 for chunk in content.chunks():
@@ -307,6 +319,10 @@ class StagingFileSystemStorage(FileSystemStorage):
         except BaseException:
             os.unlink(path)
             raise
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _fsync(path: str) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from django import forms
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 
+from django_async_forms import recovery
 from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.models import Upload
 from django_async_forms.storage import StagingFileSystemStorage, staging_storage
@@ -182,6 +184,106 @@ def test_a_copy_that_fails_leaves_nothing_behind(location):
         staging_storage("default").save("name", Broken(b""))
 
     assert staged_files(location) == []
+
+
+DAY = 24 * 60 * 60
+
+
+@pytest.fixture
+def old(on_disk):
+    """A temporary file that was last written two days ago, as a resumed upload or an archive's."""
+    uploaded = on_disk()
+    two_days_ago = time.time() - 2 * DAY
+    os.utime(uploaded.temporary_file_path(), (two_days_ago, two_days_ago))
+    return uploaded
+
+
+@pytest.fixture(params=["linked", "copied"])
+def staged_as(request, monkeypatch):
+    """Run the test with a disk that has hard links, and with one that has none."""
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if request.param == "copied":
+        monkeypatch.setattr(os, "link", refuse)
+    return request.param
+
+
+def test_a_staged_file_is_as_new_however_old_its_temporary_file_is(location, old, staged_as):
+    staged = staging_storage("default").save("default/ab/name", old)
+
+    assert (location / staged).stat().st_mtime > time.time() - 60
+
+
+def test_recovery_keeps_an_old_file_whose_transaction_has_not_committed(
+    location, photo, old, staged_as
+):
+    upload = save_image(old, photo)
+    Upload.objects.all().delete()  # Recovery does not see the row yet.
+
+    recovery.recover("default")
+
+    assert [path.name for path in staged_files(location)] == [upload.pk.hex]
+
+
+def test_what_is_copied_is_not_changed(location, old, monkeypatch):
+    """A file on another disk stays as it is: it is not shared."""
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = Path(old.temporary_file_path())
+    path.chmod(0o640)
+
+    staging_storage("default").save("name", old)
+
+    assert mode(path) == 0o640
+    assert path.stat().st_mtime < time.time() - DAY
+
+
+@pytest.mark.parametrize("function", ["chmod", "utime"])
+def test_a_temporary_file_that_cannot_be_made_private_is_copied(
+    location, old, monkeypatch, function
+):
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, function, refuse)
+
+    name = staging_storage("default").save("name", old)
+
+    inode = Path(old.temporary_file_path()).stat().st_ino
+    (staged,) = staged_files(location)
+    assert staged == location / name
+    assert staged.stat().st_ino != inode
+    assert mode(staged) == 0o600
+    assert staged.stat().st_mtime > time.time() - 60
+
+
+def test_a_temporary_file_behind_a_symbolic_link_is_staged_itself(location, on_disk, tmp_path):
+    uploaded = on_disk(data=b"data")
+    link = tmp_path / "link"
+    link.symlink_to(uploaded.temporary_file_path())
+    uploaded.temporary_file_path = lambda: str(link)
+
+    name = staging_storage("default").save("name", uploaded)
+    uploaded.close()
+
+    assert not (location / name).is_symlink()
+    assert (location / name).read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("open_mode", ["w", "wb", "ab", "x", "a+"])
+def test_a_file_that_is_opened_for_writing_is_private_too(location, umask, open_mode):
+    storage = staging_storage("default")
+    storage.save("other", ContentFile(b"data"))
+
+    with storage.open("name", open_mode) as file:
+        file.write(b"data" if "b" in open_mode else "data")
+
+    assert mode(location / "name") == 0o600
 
 
 def test_it_can_be_told_to_leave_syncing_to_the_operating_system(tmp_path):
