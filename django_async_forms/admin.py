@@ -115,11 +115,11 @@ class UploadAdmin(_ModelAdmin):
     ordering = ["-created_at"]
 
     @admin.action(
-        permissions=["retry"], description=_("Retry the failed among the selected uploads")
+        permissions=["retry"], description=_("Retry selected failed uploads")
     )
     def retry_uploads(self, request: HttpRequest, queryset: UploadQuerySet) -> None:
         count = recovery.retry(queryset)
-        text = ngettext("%d upload is tried again.", "%d uploads are tried again.", count) % count
+        text = ngettext("%d upload will be retried.", "%d uploads will be retried.", count) % count
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Upload) -> None:

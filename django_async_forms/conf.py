@@ -29,8 +29,8 @@ class AsyncFormsSettings:
     RESEND_AFTER: float = 120
     #: How long a failed upload is kept for an operator to retry.
     KEEP_FAILED: float = 30 * 24 * 3600
-    #: How old a staged file that no upload owns must be before it is removed.
-    KEEP_UNOWNED: float = 24 * 3600
+    #: How old an abandoned staged file, which no upload owns, must be before it is removed.
+    KEEP_ABANDONED: float = 24 * 3600
     #: How many uploads, and how many staged files, one run of ``recover_uploads`` looks at.
     RECOVER_BATCH: int = 1000
     #: How long a page may ask what has become of an image, after it was made.
@@ -43,12 +43,13 @@ class AsyncFormsSettings:
     #: The formats that a form takes, by Pillow's names, such as ``["JPEG", "PNG", "WEBP"]``. All
     #: that Pillow reads if left out.
     FORMATS: Sequence[str] | None = None
-    #: How many uploads may be owed in one database before forms take no more. No limit if left out.
-    MAX_OWED: int | None = None
+    #: How many uploads, pending or failed, one database may hold before forms refuse more. Defaults
+    #: to no limit.
+    MAX_BACKLOG: int | None = None
 
 
 #: Numbers of things; the other numbers are seconds.
-_WHOLE = {"MAX_ATTEMPTS", "RECOVER_BATCH", "MAX_BYTES", "MAX_PIXELS", "MAX_OWED"}
+_WHOLE = {"MAX_ATTEMPTS", "RECOVER_BATCH", "MAX_BYTES", "MAX_PIXELS", "MAX_BACKLOG"}
 #: A hundred years in seconds: what comes after it cannot be added to a date for long.
 _LONGEST = 100 * 365 * 24 * 3600
 #: A pebibyte. An uploaded file beyond it is no reason for a limit.

@@ -14,7 +14,7 @@ from django.db.models.fields.files import FieldFile
 
 from .detach import Detachment
 from .fields import file_fields
-from .limits import check_limits, check_room
+from .limits import check_limits, check_backlog
 from .models import Upload
 from .uploads import discard_on_delete
 from .widgets import AsyncImageInput
@@ -66,11 +66,11 @@ class AsyncImageFormMixin(_Form):
         using = router.db_for_write(type(self.instance), instance=self.instance)
         for field in self.get_async_fields():
             form_field = self.fields[field.name]
-            form_field.validators += [check_limits, partial(check_room, using)]
+            form_field.validators += [check_limits, partial(check_backlog, using)]
             if isinstance(form_field.widget, AsyncImageInput):
-                form_field.widget.put_on(self, field.name)
+                form_field.widget.install(self, field.name)
             elif self.image_widget is not None and isinstance(field, ImageField):
-                self.image_widget.put_on(self, field.name)
+                self.image_widget.install(self, field.name)
         if not self.instance._state.adding:
             self._ask_for_nothing_that_is_owed()
 

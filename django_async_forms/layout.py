@@ -32,5 +32,5 @@ class AsyncImage(Field):  # type: ignore[misc]
 
     def render(self, form: BaseForm, context: Any, *args: Any, **kwargs: Any) -> str:
         for name in self.fields:
-            AsyncImageInput.put_on(form, name)
+            AsyncImageInput.install(form, name)
         return str(super().render(form, context, *args, **kwargs))

@@ -26,7 +26,7 @@ def check_limits(uploaded: File[Any]) -> None:
     image = getattr(uploaded, "image", None)  # Where Django's form field has opened one.
     if limits.MAX_BYTES is not None and uploaded.size > limits.MAX_BYTES:
         raise ValidationError(
-            _("This file has %(size)s. At most %(limit)s are allowed."),
+            _("This file is %(size)s; the limit is %(limit)s."),
             code="too_many_bytes",
             params={
                 "size": filesizeformat(uploaded.size),
@@ -39,8 +39,7 @@ def check_limits(uploaded: File[Any]) -> None:
     if limits.MAX_PIXELS is not None and width * height > limits.MAX_PIXELS:
         raise ValidationError(
             _(
-                "This image has %(width)d by %(height)d pixels. At most %(limit)s megapixels are "
-                "allowed."
+                "This image is %(width)d × %(height)d pixels; the limit is %(limit)s megapixels."
             ),
             code="too_many_pixels",
             params={
@@ -59,18 +58,18 @@ def check_limits(uploaded: File[Any]) -> None:
         )
 
 
-def check_room(using: str, uploaded: File[Any]) -> None:
+def check_backlog(using: str, uploaded: File[Any]) -> None:
     """
-    Refuse one more upload where ``MAX_OWED`` are owed in a database, whatever it is.
+    Refuse one more upload where a database already holds ``MAX_BACKLOG``, pending or failed.
 
     Raises ``ValidationError``.
     """
-    limit = conf().MAX_OWED
+    limit = conf().MAX_BACKLOG
     # The row after the last that may be there, which the database finds in an index.
     if limit is not None and Upload.objects.using(using).order_by("pk")[limit - 1 : limit].exists():
         raise ValidationError(
             _("Too many images are waiting to be saved. Please try again in a few minutes."),
-            code="too_many_owed",
+            code="too_many_pending",
         )
 
 

@@ -170,7 +170,7 @@ def _unowned(names: list[str], using: str) -> set[str]:
 
 
 def _remove_if_old(storage: Storage, name: str) -> bool:
-    oldest = timezone.now() - timedelta(seconds=conf().KEEP_UNOWNED)
+    oldest = timezone.now() - timedelta(seconds=conf().KEEP_ABANDONED)
     try:
         if storage.get_modified_time(name) > oldest:
             return False

@@ -33,7 +33,7 @@ from .models import Upload
 
 _SALT = "django_async_forms.status"
 #: How many images one request may ask for.
-MOST_TOKENS = 500
+MAX_TOKENS = 500
 #: Where an instance keeps what ``prefetch_uploads`` has found, by the name of the field.
 _FOUND = "_async_forms_uploads"
 
@@ -208,11 +208,11 @@ def image_status(request: HttpRequest) -> HttpResponse:
     """
     try:
         tokens = json.loads(request.body)["tokens"]
-        if not isinstance(tokens, list) or len(tokens) > MOST_TOKENS:
+        if not isinstance(tokens, list) or len(tokens) > MAX_TOKENS:
             raise ValueError
     except (ValueError, TypeError, KeyError, RecursionError):  # The last: brackets in brackets.
         return HttpResponseBadRequest(
-            f'Post {{"tokens": […]}} as JSON, with at most {MOST_TOKENS} tokens.'
+            f'Post {{"tokens": […]}} as JSON, with at most {MAX_TOKENS} tokens.'
         )
     targets = {token: read_token(token) for token in tokens if isinstance(token, str)}
     known = {token: target for token, target in targets.items() if target is not None}

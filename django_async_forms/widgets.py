@@ -30,7 +30,7 @@ class AsyncImageInput(forms.ClearableFileInput):
 
     template_name = "django_async_forms/widgets/image_input.html"
 
-    #: The instance and the field that the image is of, once a form has told.
+    #: The instance and the field of the image, set by the form.
     instance: Model | None = None
     field_name = ""
 
@@ -42,8 +42,8 @@ class AsyncImageInput(forms.ClearableFileInput):
         ]
 
     @classmethod
-    def put_on(cls, form: forms.BaseForm, name: str) -> None:
-        """Put this widget on a field of a form, unless it has one, and tell it its image."""
+    def install(cls, form: forms.BaseForm, name: str) -> None:
+        """Install this widget on a form field, unless it has one, and set its image."""
         field = form.fields[name]
         if not isinstance(field.widget, AsyncImageInput):
             widget = cls(field.widget.attrs)
@@ -74,7 +74,7 @@ class AsyncImageInput(forms.ClearableFileInput):
             is_clearable=not self.is_required
             and (context["widget"]["is_initial"] or self.is_owed()),
             max_bytes=most,
-            too_large=_("This file is too large. At most %(limit)s are allowed.")
+            too_large=_("This file is too large; the limit is %(limit)s.")
             % {"limit": filesizeformat(most or 0)},
             wrong_type=_("Files of this type are not allowed."),
         )

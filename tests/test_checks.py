@@ -85,8 +85,8 @@ def test_a_key_that_does_not_exist_is_found(settings):
         ("MAX_BYTES", 2**51),
         ("MAX_PIXELS", 0),
         ("MAX_PIXELS", True),
-        ("MAX_OWED", 0),
-        ("MAX_OWED", 2.5),
+        ("MAX_BACKLOG", 0),
+        ("MAX_BACKLOG", 2.5),
     ],
 )
 def test_a_value_that_cannot_be_used_is_found(settings, key, value):
@@ -116,7 +116,7 @@ def test_limits_that_are_left_open_are_left_alone(settings):
         "MAX_BYTES": None,
         "MAX_PIXELS": None,
         "FORMATS": None,
-        "MAX_OWED": None,
+        "MAX_BACKLOG": None,
     }
 
     assert found("E001") == []
@@ -128,7 +128,7 @@ def test_limits_that_can_be_used_are_left_alone(settings, formats):
         "MAX_BYTES": 5_000_000,
         "MAX_PIXELS": 1,
         "FORMATS": formats,
-        "MAX_OWED": 10_000,
+        "MAX_BACKLOG": 10_000,
     }
 
     assert found("E001") == []

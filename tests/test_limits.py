@@ -22,11 +22,11 @@ from tests.worker import staged_files
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 PhotoForm = modelform_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
-TOO_MANY_BYTES, TOO_MANY_PIXELS, FORMAT, TOO_MANY_OWED = (
+TOO_MANY_BYTES, TOO_MANY_PIXELS, FORMAT, TOO_MANY_PENDING = (
     "too_many_bytes",
     "too_many_pixels",
     "format",
-    "too_many_owed",
+    "too_many_pending",
 )
 
 
@@ -93,11 +93,11 @@ def test_the_error_says_how_large_it_is_and_how_large_it_may_be(limits):
     form = form_with(pictures.jpeg() + b"\0" * 3072)
 
     (message,) = form.errors["image"]
-    assert re.fullmatch(r"This file has \d\.\d\sKB\. At most 1\.0\sKB are allowed\.", message)
+    assert re.fullmatch(r"This file is \d\.\d\sKB; the limit is 1\.0\sKB\.", message)
 
 
 def test_without_limits_all_is_taken(limits, data):
-    limits(MAX_BYTES=None, MAX_PIXELS=None, FORMATS=None, MAX_OWED=None)
+    limits(MAX_BYTES=None, MAX_PIXELS=None, FORMATS=None, MAX_BACKLOG=None)
 
     assert codes(form_with(data)) == []
 
@@ -122,7 +122,7 @@ def test_the_error_says_how_many_pixels_there_are_and_may_be(limits):
     form = form_with(pictures.jpeg(2000, 1300))
 
     assert form.errors["image"] == [
-        "This image has 2000 by 1300 pixels. At most 2.5 megapixels are allowed."
+        "This image is 2000 × 1300 pixels; the limit is 2.5 megapixels."
     ]
 
 
@@ -182,17 +182,17 @@ def test_a_jpeg_with_a_second_image_in_it_is_a_jpeg(limits, data):
 
 def test_a_form_is_refused_when_as_many_are_owed_as_may_be(limits, data):
     owe(2)
-    limits(MAX_OWED=2)
+    limits(MAX_BACKLOG=2)
 
     form = form_with(data)
 
-    assert codes(form) == [TOO_MANY_OWED]
+    assert codes(form) == [TOO_MANY_PENDING]
     assert "try again in a few minutes" in form.errors["image"][0]
 
 
 def test_the_last_that_there_is_room_for_is_taken(limits, data):
     owe(2)
-    limits(MAX_OWED=3)
+    limits(MAX_BACKLOG=3)
 
     assert codes(form_with(data)) == []
 
@@ -200,14 +200,14 @@ def test_the_last_that_there_is_room_for_is_taken(limits, data):
 def test_what_has_failed_takes_room_too(limits, data):
     owe(1)
     Upload.objects.update(state="failed")
-    limits(MAX_OWED=1)
+    limits(MAX_BACKLOG=1)
 
-    assert codes(form_with(data)) == [TOO_MANY_OWED]
+    assert codes(form_with(data)) == [TOO_MANY_PENDING]
 
 
 def test_another_database_has_room_of_its_own(limits, data):
     owe(1)
-    limits(MAX_OWED=1)
+    limits(MAX_BACKLOG=1)
     form_class = modelform_factory(Elsewhere, form=AsyncImageModelForm, fields=["title", "image"])
 
     assert codes(form_with(data, form_class)) == []
@@ -215,7 +215,7 @@ def test_another_database_has_room_of_its_own(limits, data):
 
 def test_a_form_without_an_upload_needs_no_room(limits):
     owe(1)
-    limits(MAX_OWED=1)
+    limits(MAX_BACKLOG=1)
     photo = Photo.objects.create(title="Dune", image="dune.jpg")
 
     assert PhotoForm({"title": "Reef"}, {}, instance=photo).is_valid()
@@ -225,7 +225,7 @@ def test_looking_for_room_is_one_query_however_many_are_owed(
     limits, data, django_assert_num_queries
 ):
     owe(5)
-    limits(MAX_OWED=100)
+    limits(MAX_BACKLOG=100)
     form = form_with(data)
 
     with django_assert_num_queries(1):
@@ -246,7 +246,7 @@ LIMITS = [
     ("MAX_BYTES", 100, TOO_MANY_BYTES),
     ("MAX_PIXELS", 100, TOO_MANY_PIXELS),
     ("FORMATS", ["PNG"], FORMAT),
-    ("MAX_OWED", 1, TOO_MANY_OWED),
+    ("MAX_BACKLOG", 1, TOO_MANY_PENDING),
 ]
 each_limit = pytest.mark.parametrize(("key", "value", "code"), LIMITS)
 
@@ -337,7 +337,7 @@ def test_a_field_that_is_saved_in_the_request_is_not_limited(limits):
         Document, form=AsyncImageModelForm, fields=["title", "file", "scan"]
     )
     owe(1)
-    limits(MAX_BYTES=10, MAX_OWED=1)
+    limits(MAX_BYTES=10, MAX_BACKLOG=1)
 
     form = form_class({"title": "Deed"}, {"file": upload(b"x" * 1000, name="deed.txt")})
 
@@ -361,13 +361,13 @@ def test_a_plain_file_that_a_worker_saves_is_limited_in_bytes_and_number(limits)
     assert file_codes() == []
     limits(MAX_BYTES=99)
     assert file_codes() == [TOO_MANY_BYTES]
-    limits(MAX_OWED=1)
-    assert file_codes() == [TOO_MANY_OWED]
+    limits(MAX_BACKLOG=1)
+    assert file_codes() == [TOO_MANY_PENDING]
 
 
 def test_a_form_without_the_mixin_is_not_limited(limits, data):
     owe(1)
-    limits(MAX_BYTES=10, MAX_PIXELS=10, FORMATS=["PNG"], MAX_OWED=1)
+    limits(MAX_BYTES=10, MAX_PIXELS=10, FORMATS=["PNG"], MAX_BACKLOG=1)
     form_class = modelform_factory(Photo, fields=["title", "image"])
 
     assert form_with(data, form_class).is_valid()
@@ -428,7 +428,7 @@ def test_the_page_knows_the_largest_size(limits, settings):
     html = str(WithInput()["image"])
 
     assert 'data-max-bytes="5000000"' in html
-    assert "This file is too large. At most 4.8\xa0MB are allowed." in html
+    assert "This file is too large; the limit is 4.8\xa0MB." in html
 
 
 def test_the_page_knows_no_largest_size_where_there_is_none():

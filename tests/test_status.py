@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
 from django_async_forms.models import Upload
-from django_async_forms.status import MOST_TOKENS, Target, make_token
+from django_async_forms.status import MAX_TOKENS, Target, make_token
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
@@ -308,16 +308,16 @@ def test_rubbish_is_a_bad_request(body):
     response = post(body)
 
     assert response.status_code == 400
-    assert str(MOST_TOKENS) in response.content.decode()
+    assert str(MAX_TOKENS) in response.content.decode()
 
 
 def test_more_tokens_than_allowed_are_a_bad_request():
-    assert post(json.dumps({"tokens": ["a"] * MOST_TOKENS})).status_code == 200
-    assert post(json.dumps({"tokens": ["a"] * (MOST_TOKENS + 1)})).status_code == 400
+    assert post(json.dumps({"tokens": ["a"] * MAX_TOKENS})).status_code == 200
+    assert post(json.dumps({"tokens": ["a"] * (MAX_TOKENS + 1)})).status_code == 400
 
 
 def test_a_page_may_ask_for_500_images_at_once():
-    assert MOST_TOKENS == 500
+    assert MAX_TOKENS == 500
 
 
 def test_no_cache_keeps_the_answer(photo, owed):

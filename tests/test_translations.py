@@ -227,10 +227,10 @@ def test_a_form_refuses_in_the_language(db, settings, language, expected):
 @pytest.mark.parametrize(
     ("language", "expected"),
     [
-        ("de", "Diese Datei ist zu groß. Erlaubt sind höchstens 4,8\xa0MB."),
-        ("es", "Este archivo es demasiado grande. El tamaño máximo permitido es de 4,8\xa0MB."),
-        ("fr", "Ce fichier est trop volumineux. La taille maximale autorisée est de 4,8\xa0Mio."),
-        ("nl", "Dit bestand is te groot. Toegestaan is ten hoogste 4,8\xa0MB."),
+        ("de", "Diese Datei ist zu groß; erlaubt sind höchstens 4,8\xa0MB."),
+        ("es", "Este archivo es demasiado grande; el límite es de 4,8\xa0MB."),
+        ("fr", "Ce fichier est trop volumineux\xa0; la limite est de 4,8\xa0Mio."),
+        ("nl", "Dit bestand is te groot; toegestaan is ten hoogste 4,8\xa0MB."),
     ],
 )
 def test_a_file_input_speaks_the_language(db, settings, language, expected):
@@ -253,12 +253,12 @@ def test_a_file_input_speaks_the_language(db, settings, language, expected):
         ("de", 0, "0 Uploads werden erneut versucht."),
         ("de", 1, "1 Upload wird erneut versucht."),
         ("de", 2, "2 Uploads werden erneut versucht."),
-        ("es", 0, "Se reintentan 0 cargas."),
-        ("es", 1, "Se reintenta 1 carga."),
-        ("es", 2, "Se reintentan 2 cargas."),
-        ("fr", 0, "0 téléversement est relancé."),
-        ("fr", 1, "1 téléversement est relancé."),
-        ("fr", 2, "2 téléversements sont relancés."),
+        ("es", 0, "Se reintentarán 0 cargas."),
+        ("es", 1, "Se reintentará 1 carga."),
+        ("es", 2, "Se reintentarán 2 cargas."),
+        ("fr", 0, "0 téléversement sera relancé."),
+        ("fr", 1, "1 téléversement sera relancé."),
+        ("fr", 2, "2 téléversements seront relancés."),
         ("nl", 0, "0 uploads worden opnieuw geprobeerd."),
         ("nl", 1, "1 upload wordt opnieuw geprobeerd."),
         ("nl", 2, "2 uploads worden opnieuw geprobeerd."),
@@ -289,6 +289,6 @@ def test_the_admin_speaks_the_language(admin_client, photo, settings, language):
     html = admin_client.get(reverse("admin:django_async_forms_upload_changelist")).content.decode()
 
     catalogues = {entry.msgid: entry.msgstr for entry in catalogue(language)}
-    for text in ("Retry the failed among the selected uploads", "pending", "Asynchronous uploads"):
+    for text in ("Retry selected failed uploads", "pending", "Asynchronous uploads"):
         assert catalogues[text] in html
         assert f">{text}<" not in html

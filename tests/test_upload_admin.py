@@ -117,7 +117,7 @@ def test_the_list_asks_as_many_questions_for_many_rows_as_for_one(
 def test_a_failed_upload_can_be_retried(admin_client, failed, queue):
     page = do(admin_client, "retry_uploads", failed).content.decode()
 
-    assert "1 upload is tried again." in page
+    assert "1 upload will be retried." in page
     upload = Upload.objects.pending().get()
     assert upload.attempts == 0
     save_image_task.apply(args=[str(upload.pk), "default"])
@@ -140,7 +140,7 @@ def test_a_retried_upload_is_sent_on_commit(admin_client, failed, queue):
 def test_retrying_what_is_pending_changes_nothing(admin_client, pending):
     page = do(admin_client, "retry_uploads", pending).content.decode()
 
-    assert "0 uploads are tried again." in page
+    assert "0 uploads will be retried." in page
     assert Upload.objects.pending().get() == pending
 
 

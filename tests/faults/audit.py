@@ -104,7 +104,7 @@ def _check_left(findings):
 
     findings.rows_left += [f"{upload.pk} {upload.error}" for upload in Upload.objects.all()]
     # It is a day before recovery takes a file for one that nobody owns: this is the day after.
-    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "KEEP_UNOWNED": 0.001}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "KEEP_ABANDONED": 0.001}
     findings.unowned = remove_unowned("default", 10**9)
     findings.staged_left += _files(staging_storage("default"))
 

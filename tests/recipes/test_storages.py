@@ -97,7 +97,7 @@ def test_what_a_rollback_leaves_in_redis_is_removed_by_the_recovery(
     call_command("async_uploads", "recover")
     assert staged_files() == [left]
 
-    settings.ASYNC_FORMS = {"KEEP_UNOWNED": 0.001}
+    settings.ASYNC_FORMS = {"KEEP_ABANDONED": 0.001}
     call_command("async_uploads", "recover")
     assert staged_files() == []
 
@@ -190,7 +190,7 @@ def test_uploads_wait_on_s3(bucket, settings, save_form, on_disk):
     page = block(S3, "max_memory_size").execute(STORAGES={**settings.STORAGES})
     settings.STORAGES = page.STORAGES
     staging = bucket("photosite-staging")
-    settings.ASYNC_FORMS = {"KEEP_UNOWNED": 0.001}
+    settings.ASYNC_FORMS = {"KEEP_ABANDONED": 0.001}
     with transaction.atomic():
         save_form(Photo, title="Rolled back")
         transaction.set_rollback(True)

@@ -7,7 +7,7 @@
 const FIRST_PAUSE = 400;
 const LONGEST_PAUSE = 10_000;
 const GROWTH = 1.5;
-const MOST_TOKENS = 500;
+const MAX_TOKENS = 500;
 
 const pending = new Set();
 let pause = FIRST_PAUSE;
@@ -73,7 +73,7 @@ function schedule() {
 async function ask() {
   timer = null;
   asking = true;
-  const images = [...pending].slice(0, MOST_TOKENS);
+  const images = [...pending].slice(0, MAX_TOKENS);
   const answers = await answersFor(images);
   if (answers) {
     await Promise.all(images.map((image) => {
