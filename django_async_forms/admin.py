@@ -114,9 +114,7 @@ class UploadAdmin(_ModelAdmin):
     actions = ["retry_uploads"]
     ordering = ["-created_at"]
 
-    @admin.action(
-        permissions=["retry"], description=_("Retry selected failed uploads")
-    )
+    @admin.action(permissions=["retry"], description=_("Retry selected failed uploads"))
     def retry_uploads(self, request: HttpRequest, queryset: UploadQuerySet) -> None:
         count = recovery.retry(queryset)
         text = ngettext("%d upload will be retried.", "%d uploads will be retried.", count) % count

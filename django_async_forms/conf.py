@@ -37,8 +37,8 @@ class AsyncFormsSettings:
     STATUS_MAX_AGE: float = 3600
     #: The largest file that a form takes, in bytes. No limit if left out.
     MAX_BYTES: int | None = None
-    #: The largest image that a form takes, in pixels: its width times its height. No limit if left
-    #: out, other than Pillow's own.
+    #: The largest image that a form accepts, in pixels: width times height, added up over all of
+    #: its frames or pages. Defaults to Pillow's own limit, which holds for each frame.
     MAX_PIXELS: int | None = None
     #: The formats that a form takes, by Pillow's names, such as ``["JPEG", "PNG", "WEBP"]``. All
     #: that Pillow reads if left out.

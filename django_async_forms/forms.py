@@ -14,7 +14,7 @@ from django.db.models.fields.files import FieldFile
 
 from .detach import Detachment
 from .fields import file_fields
-from .limits import check_limits, check_backlog
+from .limits import check_backlog, check_limits
 from .models import Upload
 from .uploads import discard_on_delete
 from .widgets import AsyncImageInput
@@ -66,7 +66,7 @@ class AsyncImageFormMixin(_Form):
         using = router.db_for_write(type(self.instance), instance=self.instance)
         for field in self.get_async_fields():
             form_field = self.fields[field.name]
-            form_field.validators += [check_limits, partial(check_backlog, using)]
+            form_field.validators += [partial(check_limits, field), partial(check_backlog, using)]
             if isinstance(form_field.widget, AsyncImageInput):
                 form_field.widget.install(self, field.name)
             elif self.image_widget is not None and isinstance(field, ImageField):

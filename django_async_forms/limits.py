@@ -1,29 +1,33 @@
-"""What a form refuses: files that are larger than ``ASYNC_FORMS`` allows, or of another format."""
+"""The limits in ``ASYNC_FORMS``: what a form refuses by size, pixels, format and backlog."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.base import File
+from django.db.models import FileField, ImageField
 from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from PIL import Image
 
 from .conf import conf
+from .images import has_more_pixels, open_image
 from .models import Upload
 
 
-def check_limits(uploaded: File[Any]) -> None:
+def check_limits(field: FileField, uploaded: File[Any]) -> None:
     """
     Refuse a file over ``MAX_BYTES``, ``MAX_PIXELS``, or of a format that is not in ``FORMATS``.
 
-    Pixels and format are what Pillow has found in it, never what the client said. Raises
+    Pixels and format are those that Pillow finds in it, never what the client said. A file for a
+    plain ``FileField`` has neither, unless its form field takes it for an image. Raises
     ``ValidationError``.
     """
     limits = conf()
-    image = getattr(uploaded, "image", None)  # Where Django's form field has opened one.
     if limits.MAX_BYTES is not None and uploaded.size > limits.MAX_BYTES:
         raise ValidationError(
             _("This file is %(size)s; the limit is %(limit)s."),
@@ -33,28 +37,55 @@ def check_limits(uploaded: File[Any]) -> None:
                 "limit": filesizeformat(limits.MAX_BYTES),
             },
         )
-    if image is None:
+    if limits.MAX_PIXELS is None and limits.FORMATS is None:
         return
+    if not isinstance(field, ImageField) and not hasattr(uploaded, "image"):
+        return
+    try:
+        image = open_image(uploaded)
+    except Image.DecompressionBombError:
+        image = None
+        if limits.MAX_PIXELS is not None:
+            raise _too_many_pixels(limits.MAX_PIXELS) from None
+    if image is not None and limits.MAX_PIXELS is not None:
+        _check_pixels(uploaded, image, limits.MAX_PIXELS)
+    if limits.FORMATS is not None:
+        _check_format(image, limits.FORMATS)
+
+
+def _check_pixels(uploaded: File[Any], image: Image.Image, limit: int) -> None:
     width, height = image.size
-    if limits.MAX_PIXELS is not None and width * height > limits.MAX_PIXELS:
+    if width * height > limit:
         raise ValidationError(
-            _(
-                "This image is %(width)d × %(height)d pixels; the limit is %(limit)s megapixels."
-            ),
+            _("This image is %(width)d × %(height)d pixels; the limit is %(limit)s megapixels."),
             code="too_many_pixels",
-            params={
-                "width": width,
-                "height": height,
-                "limit": number_format(limits.MAX_PIXELS / 1e6, 1),
-            },
+            params={"width": width, "height": height, "limit": number_format(limit / 1e6, 1)},
+        )
+    if has_more_pixels(uploaded, image, limit):
+        raise _too_many_pixels(limit)
+
+
+def _too_many_pixels(limit: int) -> ValidationError:
+    return ValidationError(
+        _("This image, with all its frames, exceeds the limit of %(limit)s megapixels."),
+        code="too_many_pixels",
+        params={"limit": number_format(limit / 1e6, 1)},
+    )
+
+
+def _check_format(image: Image.Image | None, formats: Sequence[str]) -> None:
+    if image is None:
+        # The error of Django's own form field, which another one stands in for.
+        raise ValidationError(
+            forms.ImageField.default_error_messages["invalid_image"], code="invalid_image"
         )
     # MPO is what many phones write: a JPEG with more images after the first.
     format_name = "JPEG" if image.format == "MPO" else image.format
-    if limits.FORMATS is not None and format_name not in limits.FORMATS:
+    if format_name not in formats:
         raise ValidationError(
             _("Images of the format %(format)s are not allowed. Send one of these: %(formats)s."),
             code="format",
-            params={"format": format_name, "formats": ", ".join(limits.FORMATS)},
+            params={"format": format_name, "formats": ", ".join(formats)},
         )
 
 

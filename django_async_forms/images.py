@@ -1,0 +1,226 @@
+"""What an image file says of itself, read from its headers: no pixel is decoded."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.files.base import File
+from PIL import Image
+
+logger = logging.getLogger("django_async_forms")
+
+#: Formats whose frames are all as large as their canvas, and whose header tells how many there are.
+_COUNTED = {"APNG", "AVIF", "FLI", "PNG", "WEBP"}
+#: The bounds of the work on one file. An honest one stays far below them.
+_MAX_FRAMES = 100_000
+_MAX_READS = 1_000_000
+#: The TIFF tags of width and height, and the types that an integer of a page may have.
+_SIDES, _INTEGERS = (256, 257), {1: "B", 3: "H", 4: "L", 16: "Q"}
+#: The EXIF tag, and those of its values with which width and height change places.
+_ORIENTATION, _TURNED = 0x0112, {5, 6, 7, 8}
+
+
+class _TooMuchWorkError(Exception):
+    """A file makes its reader read more than any honest one does."""
+
+
+class _Reader:
+    """An uploaded file that can be read for so long, and stays open."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._reads = _MAX_READS
+        # Whoever reads a file more than twice is sent round in it.
+        self._bytes = 2 * file.size + 2**20
+
+    def read(self, size: int = -1) -> bytes:
+        return self._counted(self._file.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._counted(self._file.readline(size))
+
+    def _counted(self, data: bytes) -> bytes:
+        self._reads -= 1
+        self._bytes -= len(data)
+        if self._reads < 0 or self._bytes < 0:
+            raise _TooMuchWorkError
+        return data
+
+    def seek(self, *args: int) -> int:
+        return self._file.seek(*args)  # type: ignore[no-any-return]
+
+    def tell(self) -> int:
+        return self._file.tell()  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Leave the file open: it is not ours."""
+
+
+@contextmanager
+def _from_the_beginning(uploaded: File[Any]) -> Iterator[_Reader]:
+    position = uploaded.tell()
+    try:
+        uploaded.seek(0)
+        yield _Reader(uploaded)
+    finally:
+        uploaded.seek(position)
+
+
+def open_image(uploaded: File[Any]) -> Image.Image | None:
+    """
+    Return the image that a form field has opened with Pillow, else open it here.
+
+    Returns ``None`` for a file that Pillow does not read. Raises Pillow's
+    ``DecompressionBombError``.
+    """
+    opened = getattr(uploaded, "image", None)
+    if isinstance(opened, Image.Image):
+        return opened
+    # A plain FileField opens nothing, and another library's field leaves an image of its own.
+    try:
+        with _from_the_beginning(uploaded) as reader:
+            return Image.open(reader)  # type: ignore[arg-type]
+    except Image.DecompressionBombError:
+        raise
+    except Exception as error:  # Pillow's plugins raise anything.
+        logger.debug("Pillow does not read %s: %r", uploaded, error)
+        return None
+
+
+def has_more_pixels(uploaded: File[Any], image: Image.Image, limit: int) -> bool:
+    """
+    Tell whether the frames or pages of an image have more than ``limit`` pixels together.
+
+    It stops at the frame that exceeds the limit. A file that is made to be counted for long
+    exceeds any.
+    """
+    if image.format in _COUNTED:
+        return _area(image.size) * getattr(image, "n_frames", 1) > limit
+    # Not hasattr(): some plugins read the file to tell.
+    has_frames = hasattr(type(image), "n_frames") or "n_frames" in vars(image)
+    if image.format not in _AREAS and not has_frames:
+        return _area(image.size) > limit
+    areas = _AREAS.get(image.format or "", _areas)
+    pixels = 0
+    try:
+        with _from_the_beginning(uploaded) as reader:
+            for frame, area in enumerate(areas(reader), start=1):
+                pixels += area
+                if pixels > limit or frame > _MAX_FRAMES:
+                    return True
+    except (_TooMuchWorkError, Image.DecompressionBombError):
+        return True
+    except Exception as error:
+        # As far as Pillow reads it. It will not decode what comes after a damaged frame either.
+        logger.debug("Pillow does not read %s: %r", uploaded, error)
+    return False
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _areas(reader: _Reader) -> Iterator[int]:
+    """Yield the area of each frame that Pillow finds without decoding the one before, as in MPO."""
+    image = Image.open(reader)  # type: ignore[arg-type]
+    for frame in range(min(image.n_frames, _MAX_FRAMES + 1)):  # type: ignore[attr-defined]
+        try:
+            image.seek(frame)
+        except (EOFError, SyntaxError, ValueError) as error:
+            # MPO has an index, so the frames after a damaged one are found all the same.
+            logger.debug("Pillow does not read %s: %r", f"frame {frame}", error)
+        else:
+            yield _area(image.size)
+
+
+def _areas_of_tiff(reader: _Reader) -> Iterator[int]:
+    """Yield the area of each page of a TIFF. Pillow reads all tags of a page to get to the next."""
+    header = reader.read(8)
+    order = "<" if header.startswith(b"II") else ">"
+    if b"\x2b" in header[2:4]:  # BigTIFF.
+        counter, entry, pointer = (struct.Struct(order + codes) for codes in ("Q", "HHQ8s", "Q"))
+        header = reader.read(8)
+    else:
+        counter, entry, pointer = (struct.Struct(order + codes) for codes in ("H", "HHL4s", "L"))
+    (offset,) = pointer.unpack(header[-pointer.size :])
+    seen = set()
+    while offset and offset not in seen:
+        seen.add(offset)
+        reader.seek(offset)
+        (count,) = counter.unpack(reader.read(counter.size))
+        entries = reader.read(min(count, 65_535) * entry.size)
+        sides = dict.fromkeys(_SIDES, 0)
+        for tag, kind, _count, value in entry.iter_unpack(entries):
+            if tag in sides and kind in _INTEGERS:
+                (sides[tag],) = struct.unpack_from(order + _INTEGERS[kind], value)
+        yield sides[_SIDES[0]] * sides[_SIDES[1]]
+        reader.seek(offset + counter.size + count * entry.size)
+        (offset,) = pointer.unpack(reader.read(pointer.size))
+
+
+def _areas_of_gif(reader: _Reader) -> Iterator[int]:
+    """
+    Yield the area of the canvas at each frame of a GIF.
+
+    Pillow decodes a frame to get to the next, and enlarges the canvas for one that exceeds it.
+    """
+    width, height, flags = struct.unpack("<6xHHB2x", reader.read(13))
+    reader.read(_size_of_palette(flags))
+    while introducer := reader.read(1):
+        if introducer == b"!":  # An extension and its label.
+            reader.read(1)
+        elif introducer == b",":
+            left, top, own_width, own_height, flags = struct.unpack("<HHHHB", reader.read(9))
+            width, height = max(width, left + own_width), max(height, top + own_height)
+            yield width * height
+            reader.read(_size_of_palette(flags) + 1)
+        elif introducer == b";":
+            return
+        else:
+            continue  # As Pillow and browsers do with stray bytes.
+        size = reader.read(1)
+        while size and size[0]:
+            # A block and the size of the next.
+            size = reader.read(size[0] + 1)[size[0] :]
+
+
+def _size_of_palette(flags: int) -> int:
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+_AREAS = {"GIF": _areas_of_gif, "TIFF": _areas_of_tiff}
+
+
+def dimensions(uploaded: Any) -> tuple[int, int] | tuple[None, None]:
+    """
+    Return the width and height in which browsers display an image: as its EXIF data turns it.
+
+    They are ``None`` where unknown. Raises nothing.
+    """
+    try:
+        image = open_image(uploaded)
+        if image is None:
+            return None, None
+        width, height = image.size
+    except Exception as error:
+        logger.debug("Pillow does not read %s: %r", uploaded, error)
+        return None, None
+    return (height, width) if _is_turned(image) else (width, height)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    # Not getexif(): it decodes a PNG to find EXIF data behind the pixels.
+    data = image.info.get("exif")
+    if not isinstance(data, bytes) or image.format == "TIFF":
+        return False
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+        return exif.get(_ORIENTATION) in _TURNED
+    except Exception as error:  # Pillow lets through what the struct module raises, for one.
+        logger.debug("Pillow does not read %s: %r", "the EXIF data", error)
+        return False
