@@ -1,7 +1,8 @@
-"""The admin: of the journal, and of models whose images are saved by a worker."""
+"""The admin of models whose images a worker saves, and of the outbox."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -16,7 +17,7 @@ from django.utils.translation import ngettext
 
 from . import recovery
 from .fields import file_fields
-from .forms import AsyncImageModelForm
+from .forms import AsyncImageModelForm, async_form_class
 from .models import Upload, UploadQuerySet
 from .status import prefetch_uploads, upload_for
 from .widgets import AsyncImageInput
@@ -30,14 +31,25 @@ else:
 
 
 class AsyncImageAdminForm(AsyncImageModelForm):
-    """The form of ``AsyncImageAdminMixin``: the change page shows what is being saved."""
+    """The form of ``AsyncImageAdminMixin``: the change page shows pending images."""
 
     image_widget = AsyncImageInput
 
 
+@lru_cache(maxsize=256)
+def admin_form_class(form_class: Any) -> Any:
+    """Return ``form_class`` with the mixin and a widget that shows pending images."""
+    form_class = async_form_class(form_class)
+    if form_class.image_widget is not None:
+        return form_class
+    attributes = {"image_widget": AsyncImageInput, "__module__": __name__}
+    return type(form_class)(form_class.__name__, (form_class,), attributes)
+
+
 class AsyncImageAdminMixin(_AnyModelAdmin):
     """
-    Mix in before ``ModelAdmin``: a worker saves the images, and the pages show how far it is.
+    Mix in before ``ModelAdmin`` or an inline: a worker saves the images, and the pages show the
+    state of each.
 
     ::
 
@@ -45,33 +57,72 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
         class PhotoAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
             list_display = ["title", "async_uploads"]
 
-    The column ``async_uploads`` of the change list says which images are being saved and which
-    failed; it costs two queries for each image field, however long the list.
+    A ``form`` of the project's own gets ``AsyncImageFormMixin`` if it does not have it. So do the
+    forms of ``list_editable``. A widget of the project's own is kept.
+
+    The column ``async_uploads`` of the change list says which images are pending and which failed;
+    it costs two queries for each image field, however long the list.
     """
 
     form = AsyncImageAdminForm
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.form = admin_form_class(self.form)
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[Any]:
+        """Return the form class of the add and change pages, with the mixin."""
+        return super().get_form(request, *args, **_with_mixin(kwargs))
+
+    def get_formset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[Any]:
+        """Return the formset class of an inline, whose forms have the mixin."""
+        formset: type[Any] = super().get_formset(  # type: ignore[misc]
+            request, *args, **_with_mixin(kwargs)
+        )
+        return formset
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
+        """Return the form class of ``list_editable``, with the mixin."""
+        kwargs.setdefault("form", AsyncImageAdminForm)
+        return super().get_changelist_form(request, **_with_mixin(kwargs))
+
+    def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
+        """Return the formset class of ``list_editable``, whose forms have the mixin."""
+        formset: type[Any] = super().get_changelist_formset(request, **kwargs)
+        # A get_changelist_form() of the project's own may return any form.
+        formset.form = async_form_class(formset.form)
+        return formset
+
     @admin.display(description=_("uploads"))
     def async_uploads(self, obj: Model) -> str:
-        """Say which images of an instance are owed."""
-        owed = [(field, upload_for(obj, field.name)) for field in file_fields(obj)]
+        """Say which images of an instance are pending or failed."""
+        uploads = [(field, upload_for(obj, field.name)) for field in file_fields(obj)]
         return format_html_join(
             ", ",
             "{}: {}",
             (
                 (capfirst(field.verbose_name), upload.get_state_display())
-                for field, upload in owed
+                for field, upload in uploads
                 if upload is not None
             ),
         )
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Return the change list, with what is owed to all of its rows."""
+        """Return the change list, with the pending uploads of all rows that it shows them of."""
         changelist = super().get_changelist_instance(request)
-        if "async_uploads" in changelist.list_display:
-            for field in file_fields(self.model):
+        for field in file_fields(self.model):
+            if {"async_uploads", field.name} & {
+                *changelist.list_display,
+                *changelist.list_editable,
+            }:
                 prefetch_uploads(changelist.result_list, field.name)
         return changelist
+
+
+def _with_mixin(kwargs: dict[str, Any]) -> dict[str, Any]:
+    if kwargs.get("form") is not None:
+        kwargs["form"] = admin_form_class(kwargs["form"])
+    return kwargs
 
 
 class ModelFilter(admin.SimpleListFilter):

@@ -14,6 +14,13 @@ from .conf import conf
 from .limits import content_types
 from .status import upload_for
 
+#: The widgets that Django gives a file field by itself; any other is a project's choice. By name,
+#: because importing the admin's would import the admin.
+_OF_DJANGO = {
+    "django.forms.widgets.ClearableFileInput",
+    "django.contrib.admin.widgets.AdminFileWidget",
+}
+
 
 class AsyncImageInput(forms.ClearableFileInput):
     """
@@ -43,9 +50,16 @@ class AsyncImageInput(forms.ClearableFileInput):
 
     @classmethod
     def install(cls, form: forms.BaseForm, name: str) -> None:
-        """Install this widget on a form field, unless it has one, and set its image."""
+        """
+        Install this widget on a form field and set its image.
+
+        It replaces Django's own widgets only: the field keeps one of the project's.
+        """
         field = form.fields[name]
         if not isinstance(field.widget, AsyncImageInput):
+            current = type(field.widget)
+            if f"{current.__module__}.{current.__qualname__}" not in _OF_DJANGO:
+                return
             widget = cls(field.widget.attrs)
             widget.is_required = field.widget.is_required
             widget.is_localized = field.widget.is_localized
