@@ -33,7 +33,7 @@ class AsyncFormsSettings:
     KEEP_ABANDONED: float = 24 * 3600
     #: How many uploads, and how many staged files, one run of ``recover_uploads`` looks at.
     RECOVER_BATCH: int = 1000
-    #: How long a page may ask what has become of an image, after it was made.
+    #: How long a page may ask for the status of its images, after it was made.
     STATUS_MAX_AGE: float = 3600
     #: The largest file that a form takes, in bytes. No limit if left out.
     MAX_BYTES: int | None = None

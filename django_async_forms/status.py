@@ -1,19 +1,14 @@
-"""What has become of an image: for the page that shows it, now and while it is waited for."""
+"""The status of an image: for the page that shows it, now and while it is pending."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from django.apps import apps
 from django.contrib.auth.decorators import login_not_required
-from django.core import signing
-from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import connections, router
 from django.db.models import FileField, Model
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
@@ -21,7 +16,6 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from .conf import conf
 from .fields import (
     file_field,
     image_columns,
@@ -30,57 +24,19 @@ from .fields import (
     uncommitted_file,
 )
 from .models import Upload
+from .tokens import Target, make_token, read_token
 
-_SALT = "django_async_forms.status"
+logger = logging.getLogger("django_async_forms")
+
 #: How many images one request may ask for.
 MAX_TOKENS = 500
 #: Where an instance keeps what ``prefetch_uploads`` has found, by the name of the field.
 _FOUND = "_async_forms_uploads"
 
 
-@dataclass(frozen=True)
-class Target:
-    """A column of a row that an image is in: what a token names."""
-
-    model: str
-    object_pk: str
-    field_name: str
-    using: str
-
-    @classmethod
-    def of(cls, instance: Model, field: FileField) -> Target:
-        owner = field.model
-        key = owner._meta.pk.value_to_string(instance)
-        using = router.db_for_write(type(instance), instance=instance)
-        return cls(owner._meta.label_lower, key, field.name, using)
-
-    def get_field(self) -> FileField:
-        return file_field(apps.get_model(self.model), self.field_name)
-
-
-def make_token(target: Target) -> str:
-    """Return what a page asks with: signed, good for ``STATUS_MAX_AGE``, and for nothing else."""
-    parts = [target.model, target.object_pk, target.field_name, target.using]
-    return signing.dumps(parts, salt=_SALT)
-
-
-def read_token(token: Any) -> Target | None:
-    """Return what a token names, or None if it is not one of ours or too old."""
-    age = timedelta(seconds=conf().STATUS_MAX_AGE)
-    try:
-        target = Target(*signing.loads(token, salt=_SALT, max_age=age))
-        # This process may be older or newer than the one that made it.
-        key_from_text(target.get_field().model, target.object_pk)
-        return target if target.using in connections else None
-    except (signing.BadSignature, LookupError, FieldDoesNotExist, ValidationError):
-        return None
-    except (TypeError, ValueError):
-        return None  # No token at all. Half a character, for one, cannot even be compared.
-
-
 def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Model]:
     """
-    Look up what is owed to one field of many instances, with two queries for all, and return them.
+    Look up the uploads of one field of many instances, with two queries for all, and return them.
 
     For pages with many images::
 
@@ -101,19 +57,24 @@ def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Mo
     for target, of_row in targets.items():
         for instance in of_row:
             instance.__dict__.setdefault(_FOUND, {})[field_name] = uploads.get(target)
-    # After the uploads: what is not owed any more is in the row by then.
+    # After the uploads: an image that is no longer pending is in the row by then.
     _refresh({target: targets[target] for target in targets if target not in uploads}, field)
     return instances
 
 
 def upload_for(instance: Model, field_name: str) -> Upload | None:
-    """Return what is owed to a field of an instance; if nothing is, its image is up to date."""
+    """Return the upload of a field of an instance; where there is none, its image is up to date."""
     found: dict[str, Upload | None] = instance.__dict__.get(_FOUND, {})
     if field_name not in found:
         prefetch_uploads([instance], field_name)
         # Only for this once: the next page asks anew.
         found = instance.__dict__.pop(_FOUND, {})
     return found.get(field_name)
+
+
+def token_for(instance: Model, field: FileField) -> str:
+    """Return the token with which a page asks for the status of an image."""
+    return make_token(Target.of(instance, field))
 
 
 def stored_image(instance: Model, field: FileField) -> FieldFile:
@@ -151,7 +112,7 @@ def _refresh(targets: dict[Target, list[Model]], field: FileField) -> None:
 
 
 def _find_uploads(targets: Iterable[Target]) -> dict[Target, Upload]:
-    """Return what is owed to each target, with one query for each database."""
+    """Return the upload of each target that has one, with one query for each database."""
     found: dict[Target, Upload] = {}
     for using, of_database in groupby(sorted(targets, key=_database), _database):
         wanted = list(of_database)
@@ -175,22 +136,39 @@ def _database(target: Target) -> str:
 
 
 def _find_images(targets: Iterable[Target]) -> dict[Target, str | None]:
-    """Return the URL of the image of each target, with one query for each model."""
+    """Return the URL of the image of each target, with one query for each model and database."""
     found: dict[Target, str | None] = {}
-
-    def column(target: Target) -> tuple[str, str, str]:
-        return target.using, target.model, target.field_name
-
-    for _, of_column in groupby(sorted(targets, key=column), column):
-        wanted = list(of_column)
-        field = wanted[0].get_field()
-        names = [column.name for column in image_columns(field)]
-        keys = {key_from_text(field.model, target.object_pk): target for target in wanted}
-        rows = field.model._base_manager.using(wanted[0].using).filter(pk__in=list(keys))
-        for instance in rows.only("pk", *names):
-            image = getattr(instance, field.attname)
-            found[keys[instance.pk]] = image.url if image else None
+    for (using, _), of_model in groupby(sorted(targets, key=_table), _table):
+        by_key: dict[Any, list[Target]] = {}
+        columns = {"pk"}
+        for target in of_model:
+            field = target.get_field()
+            by_key.setdefault(key_from_text(field.model, target.object_pk), []).append(target)
+            columns.update(column.name for column in image_columns(field))
+        rows = field.model._base_manager.using(using).filter(pk__in=list(by_key))
+        for instance in rows.only(*columns):
+            found.update((target, _url(instance, target)) for target in by_key[instance.pk])
     return found
+
+
+def _table(target: Target) -> tuple[str, str]:
+    return target.using, target.model
+
+
+def _url(instance: Model, target: Target) -> str | None:
+    try:
+        image = getattr(instance, target.get_field().attname)
+        return image.url if image else None
+    except Exception as error:
+        # A view of the project's may serve it. The other images of the page are to appear.
+        logger.warning(
+            "%s %s: the storage of %s has no URL for it: %r",
+            target.model,
+            target.object_pk,
+            target.field_name,
+            error,
+        )
+        return None
 
 
 # Whoever has a token may ask: it needs no session, and changes nothing.
@@ -200,11 +178,12 @@ def _find_images(targets: Iterable[Target]) -> dict[Target, str | None]:
 @cache_control(no_store=True)
 def image_status(request: HttpRequest) -> HttpResponse:
     """
-    Tell what has become of images: ``{"tokens": [...]}`` is answered with ``{"images": {...}}``.
+    Tell the status of images: ``{"tokens": [...]}`` is answered with ``{"images": {...}}``.
 
     For each token that is ours and not too old, ``state`` is ``"pending"``, ``"failed"`` or
-    ``"saved"``; with ``"saved"`` comes the image's ``url``, or ``null`` if there is no image. Other
-    tokens are left out. The number of queries does not depend on the number of tokens.
+    ``"saved"``; with ``"saved"`` comes the image's ``url``, or ``null`` if there is no image or its
+    storage has no URL for it. Other tokens are left out. The number of queries depends on the
+    number of models and databases, not on that of tokens.
     """
     try:
         tokens = json.loads(request.body)["tokens"]
@@ -216,7 +195,7 @@ def image_status(request: HttpRequest) -> HttpResponse:
         )
     targets = {token: read_token(token) for token in tokens if isinstance(token, str)}
     known = {token: target for token, target in targets.items() if target is not None}
-    # The uploads first: what is not owed any more then has been attached.
+    # The uploads first: an image that is no longer pending then has been attached.
     uploads = _find_uploads(set(known.values()))
     images = _find_images({target for target in known.values() if target not in uploads})
     return JsonResponse(

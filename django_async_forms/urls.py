@@ -1,4 +1,4 @@
-"""The URL that pages ask what has become of an image; include it where you like."""
+"""The URL that pages ask for the status of their images; include it where you like."""
 
 from django.urls import path
 

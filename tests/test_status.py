@@ -8,14 +8,16 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core import signing
 from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 from django.db import connections
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
 from django_async_forms.models import Upload
-from django_async_forms.status import MAX_TOKENS, Target, make_token
+from django_async_forms.status import MAX_TOKENS
 from django_async_forms.test import save_pending_uploads
+from django_async_forms.tokens import Target, make_token
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import (
@@ -189,7 +191,7 @@ def test_the_same_key_of_another_model_is_another_instance(photo, owed):
         "\ud800:1w2AbC:\ud800",
         "x" * 10_000,
     ],
-    ids=["nothing", "no token", "forged", "no ASCII", "half a character", "long"],
+    ids=["nothing", "no token", "forged", "no ASCII", "a lone surrogate", "long"],
 )
 def test_what_is_no_token_is_left_out(token, photo, owed):
     good = token_of(photo)
@@ -358,6 +360,33 @@ def test_it_answers_under_asgi(photo, owed):
     assert response.json() == {"images": {token: {"state": "pending"}}}
 
 
+@pytest.fixture
+def without_url(monkeypatch):
+    """The storage of photos has no URL for files of this name."""
+    url = FileSystemStorage.url
+
+    def url_or_error(self, name):
+        if "private" in name:
+            raise ValueError("This file is not accessible via a URL.")
+        return url(self, name)
+
+    monkeypatch.setattr(FileSystemStorage, "url", url_or_error)
+
+
+def test_an_image_without_a_url_has_none_and_the_others_have_theirs(without_url, caplog):
+    private = Photo.objects.create(title="Dune", image="private.jpg")
+    public = Photo.objects.create(title="Reef", image="public.jpg")
+    tokens = [token_of(private), token_of(public)]
+
+    assert ask(*tokens) == {
+        tokens[0]: {"state": "saved", "url": None},
+        tokens[1]: {"state": "saved", "url": "/media/public.jpg"},
+    }
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith(f"project.photo {private.pk}: the storage of image has")
+
+
 # What it costs
 
 
@@ -377,6 +406,13 @@ def test_a_hundred_saved_images_are_asked_for_like_one():
     tokens = [token_of(Photo.objects.create(title="Dune", image="dune.jpg")) for _ in range(100)]
 
     assert questions(tokens) == questions(tokens[:1]) == [2, 0]
+
+
+def test_two_images_of_a_row_are_asked_for_like_one():
+    both = OnlyImages.objects.create(front="front.jpg", back="back.jpg")
+
+    assert questions([token_of(both, "front"), token_of(both, "back")]) == [2, 0]
+    assert answer_for(both, "back") == {"state": "saved", "url": "/media/back.jpg"}
 
 
 def test_a_hundred_owed_images_are_asked_for_like_one(in_memory):

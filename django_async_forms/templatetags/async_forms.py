@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from ..fields import file_field
 from ..models import Upload
-from ..status import Target, make_token, stored_image, upload_for
+from ..status import stored_image, token_for, upload_for
 
 register = template.Library()
 
@@ -72,7 +72,7 @@ def async_image(
         "upload": upload,
         "state": state,
         "status_url": _status_url() if is_pending else "",
-        "token": make_token(Target.of(instance, field)) if is_pending else "",
+        "token": token_for(instance, field) if is_pending else "",
         "box": _box(upload, width, height),
         "alt": str(instance) if alt is None else alt,
         "css_class": css_class,

@@ -1,0 +1,64 @@
+"""The tokens with which a page asks for the status of an image: signed, for one image each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.apps import apps
+from django.core import signing
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import connections, router
+from django.db.models import FileField, Model
+
+from .conf import conf
+from .fields import file_field, key_from_text
+
+_SALT = "django_async_forms.status"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file field of a row: what a token names."""
+
+    model: str
+    object_pk: str
+    field_name: str
+    using: str
+
+    @classmethod
+    def of(cls, instance: Model, field: FileField) -> Target:
+        """Return the target for a field of an instance, in the database it is written to."""
+        owner = field.model
+        key = owner._meta.pk.value_to_string(instance)
+        using = router.db_for_write(type(instance), instance=instance)
+        return cls(owner._meta.label_lower, key, field.name, using)
+
+    def get_field(self) -> FileField:
+        """Return the model's field. Raises ``LookupError`` or ``FieldDoesNotExist``."""
+        return file_field(apps.get_model(self.model), self.field_name)
+
+
+def make_token(target: Target) -> str:
+    """
+    Return a token for a page: valid for ``STATUS_MAX_AGE``.
+
+    It is signed, not encrypted: whoever has it can read the target.
+    """
+    parts = [target.model, target.object_pk, target.field_name, target.using]
+    return signing.dumps(parts, salt=_SALT)
+
+
+def read_token(token: Any) -> Target | None:
+    """Return the target that a token names, or ``None`` if it is forged, unknown or too old."""
+    age = timedelta(seconds=conf().STATUS_MAX_AGE)
+    try:
+        target = Target(*signing.loads(token, salt=_SALT, max_age=age))
+        # This process may be older or newer than the one that made it.
+        key_from_text(target.get_field().model, target.object_pk)
+        return target if target.using in connections else None
+    except (signing.BadSignature, LookupError, FieldDoesNotExist, ValidationError):
+        return None
+    except (TypeError, ValueError):
+        return None  # Not a token. A lone surrogate, for one, cannot even be compared.
