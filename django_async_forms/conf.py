@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 from PIL import Image
 
 
@@ -46,6 +47,10 @@ class AsyncFormsSettings:
     #: How many uploads, pending or failed, one database may hold before forms refuse more. Defaults
     #: to no limit.
     MAX_BACKLOG: int | None = None
+    #: The dotted path of a class that carries the request's context to the worker: ``capture()``
+    #: returns JSON data in the request, ``restore(data)`` is a context manager around the worker's
+    #: save. The default preserves the active language and time zone.
+    CONTEXT: str = "django_async_forms.context.RequestContext"
 
 
 #: Numbers of things; the other numbers are seconds.
@@ -61,8 +66,8 @@ def conf() -> AsyncFormsSettings:
     Return the project's ``ASYNC_FORMS`` over the defaults.
 
     Raises ``ImproperlyConfigured`` for a key that does not exist and for a value that is no
-    positive number, or no whole one where a number of things is meant, and for formats that Pillow
-    does not read.
+    positive number, or no whole one where a number of things is meant, for formats that Pillow does
+    not read, and for a context that is not the path of a class with both methods.
     """
     given = getattr(settings, "ASYNC_FORMS", {})
     if not isinstance(given, dict):
@@ -77,6 +82,9 @@ def conf() -> AsyncFormsSettings:
             continue
         if key == "FORMATS":
             _check_formats(value)
+            continue
+        if key == "CONTEXT":
+            _check_context(value)
             continue
         numbers, most = (int, _MOST) if key in _WHOLE else ((int, float), _LONGEST)
         if (
@@ -101,3 +109,20 @@ def _check_formats(value: object) -> None:
             f'ASYNC_FORMS["FORMATS"] is {value!r}. Set it to a list of formats that Pillow reads: '
             f"{', '.join(known)}."
         )
+
+
+def _check_context(value: object) -> None:
+    try:
+        if not isinstance(value, str):
+            raise TypeError("it is not a string")
+        found = import_string(value)
+        if not isinstance(found, type):
+            raise TypeError("it is not a class")
+        missing = [name for name in ("capture", "restore") if not hasattr(found, name)]
+        if missing:
+            raise TypeError(f"it has no {missing[0]}()")
+    except Exception as error:  # The module is the project's, and may raise anything.
+        raise ImproperlyConfigured(
+            f'ASYNC_FORMS["CONTEXT"] is {value!r}. Set it to the dotted path of a class with '
+            f"capture() and restore(data) ({error})."
+        ) from error

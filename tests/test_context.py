@@ -1,0 +1,198 @@
+"""The context of a request that the worker restores: language, time zone, and a project's own."""
+
+import json
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from datetime import timezone as fixed
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone, translation
+
+from django_async_forms import context
+from django_async_forms.conf import conf
+from django_async_forms.context import RequestContext
+
+BERLIN = ZoneInfo("Europe/Berlin")
+tenant = ContextVar("tenant", default=None)
+
+
+class TenantContext(RequestContext):
+    """What a project with tenants may write."""
+
+    def capture(self):
+        return {**super().capture(), "tenant": tenant.get()}
+
+    @contextmanager
+    def restore(self, data):
+        token = tenant.set(data["tenant"])
+        try:
+            with super().restore(data):
+                yield
+        finally:
+            tenant.reset(token)
+
+
+class Unwritable(RequestContext):
+    def capture(self):
+        return {"tenant": object()}
+
+
+class OnlyCapture:
+    def capture(self):
+        return {}
+
+
+def travelled(data):
+    """Return data as a worker gets it."""
+    return json.loads(json.dumps(data))
+
+
+def active():
+    return translation.get_language(), timezone.get_current_timezone()
+
+
+@pytest.fixture(autouse=True)
+def defaults():
+    """What a worker has where nothing is active."""
+    translation.deactivate()
+    timezone.deactivate()
+    return active()
+
+
+def test_the_language_is_restored(defaults):
+    with translation.override("de"):
+        data = travelled(context.capture())
+
+    with context.restore(data):
+        assert active() == ("de", defaults[1])
+    assert active() == defaults
+
+
+def test_translations_that_are_deactivated_are_so_in_the_worker(defaults):
+    with translation.override(None):
+        data = travelled(context.capture())
+
+    with context.restore(data):
+        assert translation.get_language() is None
+    assert active() == defaults
+
+
+def test_the_time_zone_is_restored(defaults):
+    with timezone.override(BERLIN):
+        data = travelled(context.capture())
+
+    with context.restore(data):
+        assert active() == (defaults[0], BERLIN)
+    assert active() == defaults
+
+
+@pytest.mark.parametrize("hours", [5.5, -3, 0])
+def test_a_fixed_offset_is_restored(hours, settings):
+    settings.TIME_ZONE = "America/Bogota"
+    zone = fixed(timedelta(hours=hours))
+    with timezone.override(zone):
+        data = travelled(context.capture())
+
+    with context.restore(data):
+        assert timezone.get_current_timezone() == zone
+
+
+def test_a_named_fixed_offset_is_restored():
+    with timezone.override(timezone.get_fixed_timezone(90)):
+        data = travelled(context.capture())
+
+    with context.restore(data):
+        assert timezone.localtime().utcoffset() == timedelta(minutes=90)
+
+
+def test_where_nothing_is_active_nothing_changes():
+    data = travelled(context.capture())
+
+    assert data == {}
+    with translation.override("de"), timezone.override(BERLIN), context.restore(data):
+        assert active() == ("de", BERLIN)
+
+
+def test_the_defaults_are_restored_where_they_were_active(defaults):
+    with translation.override(defaults[0]), timezone.override(defaults[1]):
+        data = travelled(context.capture())
+
+    with translation.override("de"), timezone.override(BERLIN), context.restore(data):
+        assert active() == defaults
+
+
+def test_the_context_ends_with_an_error_too(defaults):
+    with translation.override("de"), timezone.override(BERLIN):
+        data = context.capture()
+
+    with pytest.raises(OSError, match="full"), context.restore(data):
+        raise OSError("full")
+
+    assert active() == defaults
+
+
+@pytest.mark.parametrize(
+    "data", [None, {}, [], "de", {"locale": "de"}, {"time_zone": "Europe/Atlantis"}]
+)
+def test_data_of_another_version_changes_nothing(data, defaults):
+    with context.restore(data):
+        assert active() == defaults
+
+
+def test_a_time_zone_that_the_worker_does_not_know_is_logged(caplog):
+    with context.restore({"time_zone": "Europe/Atlantis"}):
+        pass
+
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "'Europe/Atlantis'" in record.getMessage()
+
+
+# A project's own class
+
+
+def test_a_tenant_is_restored(settings):
+    settings.ASYNC_FORMS = {"CONTEXT": f"{__name__}.TenantContext"}
+    token = tenant.set("blue")
+    with translation.override("de"):
+        data = travelled(context.capture())
+    tenant.reset(token)
+
+    with context.restore(data):
+        assert (tenant.get(), translation.get_language()) == ("blue", "de")
+    assert tenant.get() is None
+
+
+def test_data_that_json_cannot_carry_is_an_error(settings):
+    settings.ASYNC_FORMS = {"CONTEXT": f"{__name__}.Unwritable"}
+
+    with pytest.raises(TypeError, match=r"CONTEXT.*Unwritable.*JSON"):
+        context.capture()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        5,
+        TenantContext,
+        "",
+        "nothing",
+        "tests.nowhere.Context",
+        "tests.test_context.Nothing",
+        "tests.test_context.OnlyCapture",
+        "tests.test_context.tenant",
+    ],
+)
+def test_a_class_that_cannot_be_used_is_found(settings, value):
+    settings.ASYNC_FORMS = {"CONTEXT": value}
+
+    with pytest.raises(ImproperlyConfigured, match="capture"):
+        conf()
+    (message,) = [m for m in run_checks(tags=None) if m.id == "django_async_forms.E001"]
+    assert 'ASYNC_FORMS["CONTEXT"]' in message.msg
+    assert repr(value) in message.msg
