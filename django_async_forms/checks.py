@@ -14,7 +14,15 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, InMemoryStorage
 from django.db import DEFAULT_DB_ALIAS, connections, router
-from django.db.models import BaseConstraint, FileField, ImageField, Model, Q
+from django.db.models import (
+    BaseConstraint,
+    CharField,
+    FileField,
+    ImageField,
+    Model,
+    Q,
+    TextField,
+)
 from django.forms.models import BaseModelForm
 
 from .conf import conf
@@ -46,7 +54,7 @@ def check_staging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         return [
             Error(
                 f"{_ALIAS} cannot be used: {error}",
-                hint="Mend it, or remove it to keep uploads in the database until they are saved.",
+                hint="Fix it, or remove it to keep uploads in the database until they are saved.",
                 id="django_async_forms.E002",
             )
         ]
@@ -196,8 +204,84 @@ def _names_in(constraint: BaseConstraint) -> set[str]:
 
 
 @register()
+def check_primary_keys(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Each primary key fits into the column of the outbox that keeps it as text."""
+    models = {field.model for field in _target_fields()}
+    return [
+        message
+        for model in sorted(models, key=lambda model: model._meta.label)
+        for message in _check_primary_key(model)
+    ]
+
+
+def _check_primary_key(model: type[Model]) -> Iterator[CheckMessage]:
+    most: int = Upload._meta.get_field("object_pk").max_length or 0
+    # A key of several columns is kept as one text.
+    columns = [_column_of(field) for field in getattr(model._meta.pk, "fields", [model._meta.pk])]
+    texts = [field for field in columns if isinstance(field, (CharField, TextField))]
+    length = sum(field.max_length or 0 for field in texts)
+    if any(isinstance(field, TextField) or field.max_length is None for field in texts):
+        yield Warning(
+            f"The primary key of {model._meta.label} is text of any length, and an upload keeps it "
+            f"in {most} characters: an instance with a longer one cannot be saved with an image.",
+            hint=f"Use a CharField with a max_length of at most {most}, or validate the length.",
+            obj=model,
+            id="django_async_forms.W020",
+        )
+    elif length > most:
+        yield Error(
+            f"The primary key of {model._meta.label} has up to {length} characters, and an "
+            f"upload keeps it in {most}.",
+            hint=f"Set its max_length to at most {most}, or leave the model's images out of "
+            "async_fields.",
+            obj=model,
+            id="django_async_forms.E019",
+        )
+
+
+def _column_of(field: Any) -> Any:
+    while field.remote_field:
+        field = field.target_field
+    return field
+
+
+@register()
+def check_translated_fields(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """
+    No form saves the original of a field that django-modeltranslation translates.
+
+    Assigning the original assigns the column of the active language, and reading it reads that one:
+    a worker could not tell which of the columns the form meant.
+    """
+    messages = [
+        Error(
+            f"{form_class.__qualname__} saves {field}, which django-modeltranslation translates: a "
+            "worker cannot tell the column of which language to write.",
+            hint=f"Name the translated fields in the form, such as {translated!r}, or leave "
+            f"{field.name!r} out of async_fields.",
+            obj=form_class,
+            id="django_async_forms.E018",
+        )
+        for form_class, field in _target_form_fields()
+        if (translated := _translation_of(field))
+    ]
+    return sorted(messages, key=lambda message: message.msg)
+
+
+def _translation_of(field: FileField) -> str | None:
+    for other in file_fields(field.model):
+        if getattr(getattr(other, "translated_field", None), "name", None) == field.name:
+            return other.name
+    return None
+
+
+@register()
 def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The journal is allowed on every database that a target model is written to."""
+    """The outbox is allowed on every database that a target model is written to."""
     return [
         Error(
             f"{model._meta.label} is written to the database {using!r}, on which a router does "
@@ -208,7 +292,9 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             id="django_async_forms.E011",
         )
         for using, model in _targets()
-        if not router.allow_migrate_model(using, Upload)
+        # A router may allow neither for the moment: that of django-tenants, in the public schema.
+        if router.allow_migrate_model(using, model)
+        and not router.allow_migrate_model(using, Upload)
     ]
 
 
@@ -216,7 +302,7 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def check_tables(
     app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The journal's table is there. A warning, because ``migrate`` checks before it makes it."""
+    """The outbox's table is there. A warning, because ``migrate`` checks before it makes it."""
     return [
         Warning(
             f"{model._meta.label} is written to the database {using!r}, which has no table "
@@ -311,9 +397,18 @@ def _admin_forms() -> Iterator[tuple[type[Model], type[Any], Any]]:
 
     for site in all_sites:
         for model, model_admin in site._registry.items():
-            yield model, model_admin.form, model_admin.fields
-            for inline in model_admin.inlines:
-                yield inline.model, inline.form, inline.fields
+            yield model, model_admin.form, _names_of_admin(model_admin, model)
+            for inline_class in model_admin.inlines:
+                inline = inline_class(model, site)  # Which may have put the mixin on its form.
+                yield inline.model, inline.form, _names_of_admin(inline, inline.model)
+
+
+def _names_of_admin(model_admin: Any, model: type[Model]) -> Any:
+    # The admin of django-modeltranslation has the translated fields in place of their originals.
+    if hasattr(model_admin, "replace_orig_field"):
+        names = model_admin.fields or [field.name for field in model._meta.fields]
+        return model_admin.replace_orig_field(names)
+    return model_admin.fields
 
 
 def _target_models() -> Iterator[tuple[type[Model], type[Any], Any]]:
@@ -339,8 +434,12 @@ def _target_models() -> Iterator[tuple[type[Model], type[Any], Any]]:
 
 
 def _target_fields() -> set[FileField]:
+    return {field for _form_class, field in _target_form_fields()}
+
+
+def _target_form_fields() -> set[tuple[type[Any], FileField]]:
     return {
-        field
+        (form_class, field)
         for model, form_class, limit in _target_models()
         for field in file_fields(model)
         if (not limit or limit == "__all__" or field.name in limit)

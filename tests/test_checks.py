@@ -17,6 +17,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 from django.views.generic import CreateView, FormView
 
+from django_async_forms.admin import AsyncImageAdminMixin
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView, AsyncImageViewMixin
 from tests.project.models import Album, Document, Photo
@@ -427,6 +428,178 @@ def test_a_constraint_that_looks_at_an_image_is_found():
     assert one.hint
 
 
+def keyed_by(primary_key, **more):
+    """Return a model with this primary key, and a form for its image."""
+    columns = {"primary_key": primary_key} if primary_key is not None else {}
+
+    class Keyed(models.Model):
+        image = models.ImageField()
+
+        class Meta:
+            app_label = "project"
+
+        locals().update({**columns, **more})
+
+    class KeyedForm(AsyncImageModelForm):
+        class Meta:
+            model = Keyed
+            fields = ["image"]
+
+    return Keyed, KeyedForm
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_primary_key_that_is_longer_than_the_outbox_keeps_is_found():
+    model, _form = keyed_by(models.CharField(max_length=256, primary_key=True))
+
+    (message,) = about(model, "E019")
+
+    assert "project.Keyed has up to 256 characters" in message.msg
+    assert "255" in message.msg
+    assert message.hint
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_primary_key_that_points_to_a_long_one_is_found():
+    class Named(models.Model):
+        name = models.CharField(max_length=300, primary_key=True)
+
+        class Meta:
+            app_label = "project"
+
+    model, _form = keyed_by(models.OneToOneField(Named, models.CASCADE, primary_key=True))
+
+    assert len(about(model, "E019")) == 1
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_primary_key_of_columns_that_are_too_long_together_is_found():
+    model, _form = keyed_by(
+        None,
+        pk=models.CompositePrimaryKey("shelf", "position"),
+        shelf=models.CharField(max_length=200),
+        position=models.CharField(max_length=100),
+    )
+
+    assert len(about(model, "E019")) == 1
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_primary_key_of_text_without_a_bound_is_warned_of():
+    model, _form = keyed_by(models.TextField(primary_key=True))
+
+    (message,) = about(model, "W020")
+
+    assert "project.Keyed" in message.msg
+    assert about(model, "E019") == []
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda: models.CharField(max_length=255, primary_key=True),
+        lambda: models.UUIDField(primary_key=True),
+        lambda: models.BigAutoField(primary_key=True),
+        lambda: models.OneToOneField(Photo, models.CASCADE, primary_key=True),
+    ],
+)
+def test_a_primary_key_that_fits_is_left_alone(key):
+    model, _form = keyed_by(key())
+
+    assert about(model, "E019") == about(model, "W020") == []
+
+
+def translated(field):
+    """Return a field as django-modeltranslation makes it for German."""
+    of_german = models.ImageField()
+    of_german.translated_field = field
+    return of_german
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_a_form_with_the_original_of_a_translated_field_is_found():
+    class Translated(models.Model):
+        image = models.ImageField()
+        image_de = translated(image)
+
+        class Meta:
+            app_label = "project"
+
+    class OriginalForm(AsyncImageModelForm):
+        class Meta:
+            model = Translated
+            fields = ["image"]
+
+    class GermanForm(AsyncImageModelForm):
+        class Meta:
+            model = Translated
+            fields = ["image_de"]
+
+    (message,) = about(OriginalForm, "E018")
+
+    assert "OriginalForm saves project.Translated.image" in message.msg
+    assert "image_de" in message.hint
+    assert about(GermanForm, "E018") == []
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_an_admin_that_replaces_the_originals_is_left_alone():
+    class Translated(models.Model):
+        image = models.ImageField()
+        image_de = translated(image)
+
+        class Meta:
+            app_label = "project"
+
+    class OriginalAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
+        pass
+
+    class TranslatedAdmin(OriginalAdmin):
+        def replace_orig_field(self, names):
+            return ["image_de" if name == "image" else name for name in names]
+
+    for admin_class, count in ((OriginalAdmin, 1), (TranslatedAdmin, 0)):
+        site = AdminSite()
+        site.register(Translated, admin_class)
+        assert len(found("E018")) == count
+        del site
+        gc.collect()
+
+
+@pytest.mark.usefixtures("own_classes")
+@isolate_apps("tests.project")
+def test_an_inline_that_puts_the_mixin_on_its_form_is_looked_at_too():
+    class Unique(models.Model):
+        album = models.ForeignKey(Album, models.CASCADE)
+        image = models.ImageField(unique=True)
+
+        class Meta:
+            app_label = "project"
+
+    class OwnForm(forms.ModelForm):
+        pass
+
+    class UniqueInline(AsyncImageAdminMixin, admin.TabularInline):
+        model = Unique
+        form = OwnForm
+
+    class OwnAdmin(admin.ModelAdmin):
+        inlines = [UniqueInline]
+
+    site = AdminSite()
+    site.register(Photo, OwnAdmin)
+
+    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+
+
 @pytest.mark.usefixtures("own_classes")
 @isolate_apps("tests.project")
 def test_a_model_that_only_the_admin_has_a_form_for_is_looked_at_too():
@@ -548,6 +721,19 @@ def test_a_router_that_keeps_the_journal_off_a_database_is_found(settings, model
     assert model._meta.label in message.msg
     assert "'other'" in message.msg
     assert "allow_migrate" in message.hint
+
+
+class NothingHere:
+    """Allows neither photos nor the outbox, as django-tenants' in the public schema."""
+
+    def allow_migrate(self, db, app_label, **hints):
+        return app_label not in ("django_async_forms", "project")
+
+
+def test_a_router_that_allows_neither_the_model_nor_the_outbox_is_left_alone(settings):
+    settings.DATABASE_ROUTERS = ["tests.test_checks.NothingHere"]
+
+    assert found("E011") == []
 
 
 def test_a_router_that_lets_the_journal_in_is_left_alone():
