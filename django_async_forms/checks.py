@@ -18,7 +18,6 @@ from django.db.models import (
     BaseConstraint,
     CharField,
     FileField,
-    ImageField,
     Model,
     Q,
     TextField,
@@ -26,8 +25,9 @@ from django.db.models import (
 from django.forms.models import BaseModelForm
 
 from .conf import conf
+from .discovery import subclasses, target_fields, target_form_fields, target_forms, target_models
 from .fields import file_field, file_fields
-from .forms import AsyncImageFormMixin, AsyncImageModelForm
+from .forms import AsyncImageFormMixin
 from .models import Upload
 from .storage import STAGING, DatabaseStorage, StagingFileSystemStorage, staging_storage
 from .views import AsyncImageViewMixin
@@ -127,7 +127,7 @@ def _is_inside(location: str, public: str) -> bool:
 @register()
 def check_forms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Each form that has the mixin can keep its images back."""
-    return [message for form_class in _target_forms() for message in _check_form(form_class)]
+    return [message for form_class in target_forms() for message in _check_form(form_class)]
 
 
 def _check_form(form_class: type[Any]) -> Iterator[CheckMessage]:
@@ -175,7 +175,7 @@ def check_unique_fields(
             obj=field,
             id="django_async_forms.E010",
         )
-        for field in sorted(_target_fields(), key=str)
+        for field in sorted(target_fields(), key=str)
         if field.unique
     ]
 
@@ -191,7 +191,7 @@ def check_constraints(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
             obj=field.model,
             id="django_async_forms.W017",
         )
-        for field in sorted(_target_fields(), key=str)
+        for field in sorted(target_fields(), key=str)
         for constraint in field.model._meta.constraints
         if field.name in _names_in(constraint)
     ]
@@ -208,7 +208,7 @@ def check_primary_keys(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Each primary key fits into the column of the outbox that keeps it as text."""
-    models = {field.model for field in _target_fields()}
+    models = {field.model for field in target_fields()}
     return [
         message
         for model in sorted(models, key=lambda model: model._meta.label)
@@ -266,7 +266,7 @@ def check_translated_fields(
             obj=form_class,
             id="django_async_forms.E018",
         )
-        for form_class, field in _target_form_fields()
+        for form_class, field in target_form_fields()
         if (translated := _translation_of(field))
     ]
     return sorted(messages, key=lambda message: message.msg)
@@ -291,7 +291,7 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             obj=model,
             id="django_async_forms.E011",
         )
-        for using, model in _targets()
+        for using, model in target_models()
         # A router may allow neither for the moment: that of django-tenants, in the public schema.
         if router.allow_migrate_model(using, model)
         and not router.allow_migrate_model(using, Upload)
@@ -311,7 +311,7 @@ def check_tables(
             obj=model,
             id="django_async_forms.W012",
         )
-        for using, model in _targets()
+        for using, model in target_models()
         if using in (databases or ())
         and router.allow_migrate_model(using, Upload)
         and Upload._meta.db_table not in connections[using].introspection.table_names()
@@ -359,7 +359,7 @@ def check_crispy_forms(
     """The package's own page finds the template tags that it uses."""
     views = [
         view
-        for view in _subclasses(AsyncImageViewMixin)
+        for view in subclasses(AsyncImageViewMixin)
         if getattr(view, "template_name", "") is None
     ]
     if not views or apps.is_installed("crispy_forms"):
@@ -372,86 +372,3 @@ def check_crispy_forms(
             id="django_async_forms.W016",
         )
     ]
-
-
-def _subclasses(cls: type[Any]) -> list[type[Any]]:
-    """Return the subclasses of ``cls`` that projects have written, as far as they are imported."""
-    found: dict[type[Any], None] = {}
-    for subclass in cls.__subclasses__():
-        if not subclass.__module__.startswith("django_async_forms."):
-            found[subclass] = None
-        found.update(dict.fromkeys(_subclasses(subclass)))
-    return list(found)
-
-
-def _target_forms() -> Iterator[type[Any]]:
-    for form_class in _subclasses(AsyncImageFormMixin):
-        if issubclass(form_class, BaseModelForm) and form_class._meta.model:
-            yield form_class
-
-
-def _admin_forms() -> Iterator[tuple[type[Model], type[Any], Any]]:
-    if not apps.is_installed("django.contrib.admin"):
-        return
-    from django.contrib.admin.sites import all_sites
-
-    for site in all_sites:
-        for model, model_admin in site._registry.items():
-            yield model, model_admin.form, _names_of_admin(model_admin, model)
-            for inline_class in model_admin.inlines:
-                inline = inline_class(model, site)  # Which may have put the mixin on its form.
-                yield inline.model, inline.form, _names_of_admin(inline, inline.model)
-
-
-def _names_of_admin(model_admin: Any, model: type[Model]) -> Any:
-    # The admin of django-modeltranslation has the translated fields in place of their originals.
-    if hasattr(model_admin, "replace_orig_field"):
-        names = model_admin.fields or [field.name for field in model._meta.fields]
-        return model_admin.replace_orig_field(names)
-    return model_admin.fields
-
-
-def _target_models() -> Iterator[tuple[type[Model], type[Any], Any]]:
-    """
-    Yield the models whose images are saved later, as far as they are imported, each with its form
-    class and the names of the fields that the form is limited to, if it is.
-    """
-    for form_class in _target_forms():
-        yield form_class._meta.model, form_class, form_class.base_fields
-    for model, form_class, names in _admin_forms():
-        if issubclass(form_class, AsyncImageFormMixin):
-            yield model, form_class, names
-    for view in _subclasses(AsyncImageViewMixin):
-        form_class = getattr(view, "form_class", None) or AsyncImageModelForm
-        sources: tuple[Any, ...] = (
-            view,
-            getattr(view, "queryset", None),
-            getattr(form_class, "_meta", None),
-        )
-        models = filter(None, (getattr(source, "model", None) for source in sources))
-        for model in list(models)[:1]:
-            yield model, form_class, getattr(view, "fields", None) or form_class.base_fields
-
-
-def _target_fields() -> set[FileField]:
-    return {field for _form_class, field in _target_form_fields()}
-
-
-def _target_form_fields() -> set[tuple[type[Any], FileField]]:
-    return {
-        (form_class, field)
-        for model, form_class, limit in _target_models()
-        for field in file_fields(model)
-        if (not limit or limit == "__all__" or field.name in limit)
-        and _is_async(field, getattr(form_class, "async_fields", None))
-    }
-
-
-def _is_async(field: FileField, names: Sequence[str] | None) -> bool:
-    return isinstance(field, ImageField) if names is None else field.name in names
-
-
-def _targets() -> list[tuple[str, type[Model]]]:
-    """Return the models whose images are saved later, as far as imported, and their databases."""
-    models = dict.fromkeys(model for model, _form_class, _limit in _target_models())
-    return [(router.db_for_write(model), model) for model in models]
