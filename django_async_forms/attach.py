@@ -223,7 +223,7 @@ def _rebuilt(upload: Upload, instance: Model) -> Iterator[File[Any]]:
     # A save() of the model's own may well change the image in its place, as many do to shrink it.
     # Through a link that would reach the staged bytes, so such a model gets a copy.
     if isinstance(storage, StagingFileSystemStorage) and not has_own_save(type(instance)):
-        content = storage.lend(upload.staged)
+        content = storage.link_out(upload.staged)
     try:
         with (
             closing(content or upload.open_staged()) as staged,
@@ -232,7 +232,7 @@ def _rebuilt(upload: Upload, instance: Model) -> Iterator[File[Any]]:
             yield uploaded
     except BaseException:
         if content is not None:
-            content.take_back()
+            content.restore_mode()
         raise
 
 

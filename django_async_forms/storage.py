@@ -189,11 +189,11 @@ class DatabaseFile(_File):
         return self
 
 
-class LentFile(_File):
+class LinkedFile(_File):
     """
-    A staged file under a name of its own, which whoever reads it may move away.
+    A staged file under a second name, a hard link. A final storage may move it away.
 
-    Closing it removes that name if it is still there; the staged file stays.
+    Closing it removes the link if it is still there. The staged file stays.
     """
 
     def __init__(self, path: str, staged: str) -> None:
@@ -205,14 +205,19 @@ class LentFile(_File):
         """Return the path, under the name that ``FileSystemStorage`` asks for to move a file."""
         return self.path
 
-    def take_back(self) -> None:
-        """Make the staged file private again, if a storage that has failed gave it its mode."""
-        with suppress(FileNotFoundError):  # Superseded meanwhile.
+    def restore_mode(self) -> None:
+        """
+        Make the staged file private again.
+
+        Both names have one mode, so a final storage that moves the link changes that of the staged
+        file too. Until this is called, its folders keep it private.
+        """
+        with suppress(FileNotFoundError):  # Another upload has superseded this one.
             os.chmod(self._staged, 0o600)
 
     def close(self) -> None:
         super().close()
-        # It may have been moved to the final storage, which is what it was lent for.
+        # The final storage may have moved it, which is the purpose of the link.
         with suppress(FileNotFoundError):
             os.unlink(self.path)
 
@@ -245,19 +250,22 @@ class StagingFileSystemStorage(FileSystemStorage):
     def url(self, name: str | None) -> str:
         raise ValueError("A staged file has no URL: it is private until it is saved.")
 
-    def lend(self, name: str) -> LentFile | None:
+    def link_out(self, name: str) -> LinkedFile | None:
         """Return the file under a hard link of its own, or None where the disk has no links."""
-        path = self.path(name)
-        link = f"{path}.{secrets.token_hex(8)}"
+        staged = self.path(name)
+        # Beside the staged file and named after it, so that recovery removes an abandoned link.
+        link = f"{staged}.{secrets.token_hex(8)}"
         try:
-            os.link(path, link)
+            os.link(staged, link)
         except FileNotFoundError:
             raise
         except OSError:
             return None
-        # As new: recovery must not take the link for one that was left behind long ago.
+        # As new: recovery must not take the link for one that was abandoned long ago.
         os.utime(link)
-        return LentFile(link, path)
+        return LinkedFile(link, staged)
+
+    lend = link_out  # Until tests/test_recovery.py uses the new name.
 
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
         return File(open(self.path(name), mode, opener=_open_private))

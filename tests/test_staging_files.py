@@ -2,7 +2,10 @@
 
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from django import forms
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 
 from django_async_forms import recovery
 from django_async_forms.forms import AsyncImageFormMixin
@@ -284,6 +288,143 @@ def test_a_file_that_is_opened_for_writing_is_private_too(location, umask, open_
         file.write(b"data" if "b" in open_mode else "data")
 
     assert mode(location / "name") == 0o600
+
+
+@pytest.fixture
+def staged(location, photo, on_disk):
+    """A staged file of a pending upload; returns its path."""
+    return location / save_image(on_disk(data=b"data"), photo).staged
+
+
+def name_of(path, location):
+    return path.relative_to(location).as_posix()
+
+
+@pytest.fixture
+def link(staged, location):
+    """The staged file as a worker reads it."""
+    with staging_storage("default").link_out(name_of(staged, location)) as link:
+        yield link
+
+
+def test_a_link_reads_the_staged_file_under_a_name_of_its_own(link, staged):
+    path = Path(link.temporary_file_path())
+
+    assert path != staged
+    assert path.samefile(staged)
+    assert link.read() == b"data"
+    assert mode(path) == 0o600
+
+
+def test_closing_a_link_removes_it_and_not_the_staged_file(link, staged, location):
+    link.close()
+    link.close()
+
+    assert staged_files(location) == [staged]
+
+
+def test_closing_a_link_that_was_moved_away_leaves_what_it_became(link, staged, location, tmp_path):
+    Path(link.path).rename(tmp_path / "moved.jpg")
+
+    link.close()
+
+    assert (tmp_path / "moved.jpg").read_bytes() == b"data"
+    assert staged_files(location) == [staged]
+
+
+def test_a_link_is_as_new_however_old_the_staged_file_is(staged, location):
+    os.utime(staged, (0, 0))
+
+    with staging_storage("default").link_out(name_of(staged, location)) as link:
+        assert Path(link.path).stat().st_mtime > time.time() - 60
+
+
+def test_a_missing_file_has_no_link(location):
+    with pytest.raises(FileNotFoundError):
+        staging_storage("default").link_out("default/ab/missing")
+
+
+def test_there_is_no_link_where_the_disk_has_none(staged, location, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+
+    assert staging_storage("default").link_out(name_of(staged, location)) is None
+    assert staged_files(location) == [staged]
+
+
+def test_restoring_the_mode_makes_the_staged_file_private_again(link, staged, media):
+    saved = FileSystemStorage(media, file_permissions_mode=0o664).save("dune.jpg", link)
+    assert mode(staged) == mode(media / saved) == 0o664  # They are one file under two names.
+
+    link.restore_mode()
+
+    assert mode(staged) == 0o600
+
+
+def test_there_is_no_mode_to_restore_once_the_staged_file_is_removed(link, staged):
+    staged.unlink()
+
+    link.restore_mode()
+
+
+#: A worker that is killed: while it reads the link, and when a final storage has moved it away.
+KILLED = """
+import os, signal, sys
+from django.conf import settings
+settings.configure()
+from django.core.files.storage import FileSystemStorage
+from django_async_forms.storage import StagingFileSystemStorage
+
+location, name, media, when = sys.argv[1:]
+link = StagingFileSystemStorage(location).link_out(name)
+if when == "stored":
+    FileSystemStorage(media, file_permissions_mode=0o644).save("photos/dune.jpg", link)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(params=["reading", "stored"])
+def killed(request, staged, location, media):
+    """A worker was killed in between; the value says when."""
+    arguments = [str(location), name_of(staged, location), str(media), request.param]
+    run = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert run.returncode == -signal.SIGKILL
+    return request.param
+
+
+def test_recovery_removes_the_link_of_a_killed_worker_once_it_is_old(killed, staged, location):
+    link = [path for path in staged_files(location) if path != staged]
+    assert len(link) == (1 if killed == "reading" else 0)
+    recovery.recover("default")
+    assert sorted(staged_files(location)) == sorted([staged, *link])
+    os.utime(staged, (0, 0))  # The link has the same time, as it is the same file.
+
+    recovery.recover("default")
+
+    assert staged_files(location) == [staged]
+
+
+def test_a_worker_attaches_the_image_after_another_was_killed(
+    killed, staged, location, photo, media
+):
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == b"data"
+    assert mode(media / photo.image.name) == 0o644
+    assert not staged.exists()
+    for path in staged_files(location):
+        os.utime(path, (0, 0))
+    recovery.recover("default")
+    assert staged_files(location) == []
+    assert pictures.stored(photo.image) == b"data"
+
+
+def test_what_a_killed_worker_made_readable_is_in_folders_that_are_not(killed, staged, location):
+    assert mode(location) == 0o700
+    assert {mode(path) for path in location.rglob("*") if path.is_dir()} == {0o700}
 
 
 def test_it_can_be_told_to_leave_syncing_to_the_operating_system(tmp_path):
