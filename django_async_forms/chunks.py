@@ -1,4 +1,4 @@
-"""The rows of ``DatabaseStorage``: written and read, in binary where the database driver can."""
+"""Writes and reads the rows of ``DatabaseStorage``, in binary where the driver can."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from django.utils import timezone
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-#: Bytes in a row. Far below max_allowed_packet (16 MiB by default on MariaDB), large enough that
-#: the cost of a row does not count.
+#: Bytes in a row. This is far below max_allowed_packet (16 MiB by default on MariaDB), and large
+#: enough that the cost of a row does not count.
 CHUNK_SIZE = 256 * 1024
 
 
 def write_chunks(using: str, table: str, name: str, content: File[Any]) -> None:
-    """Insert the rows of a file that is not there yet."""
+    """Insert the rows of a new file. Raises ``IntegrityError`` if its name is taken."""
     connection = connections[using]
     saved_at = connection.ops.adapt_datetimefield_value(timezone.now())
     binary = "_binary %s" if connection.vendor == "mysql" else "%s"
@@ -36,14 +36,14 @@ def write_chunks(using: str, table: str, name: str, content: File[Any]) -> None:
 
 
 def delete_chunks(using: str, table: str, name: str) -> None:
-    """Delete the rows of a file, without loading them for anybody's signals."""
+    """Delete the rows of a file, without loading them for receivers of signals."""
     connection = connections[using]
     with _cursor(connection) as cursor:
         cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)} WHERE name = %s", (name,))
 
 
 class ChunkReader(io.BufferedReader):
-    """The bytes of one file. It keeps one row in memory, and fetches each row once in passing."""
+    """The bytes of one file. It keeps the current row, so reading on fetches each row once."""
 
     def __init__(self, using: str, table: str, name: str, size: int) -> None:
         super().__init__(_Rows(using, table, name, size))
@@ -102,7 +102,7 @@ class _Rows(io.RawIOBase):
 
     def _fetch(self) -> None:
         """Fetch the row that holds the current position."""
-        self._data = b""  # Two rows are never in memory at once.
+        self._data = b""  # So that two rows are never in memory at once.
         connection = connections[self._using]
         options = {"binary": True} if _speaks_psycopg3(connection) else {}
         with _cursor(connection) as cursor:
@@ -121,10 +121,10 @@ class _Rows(io.RawIOBase):
 @contextmanager
 def _cursor(connection: BaseDatabaseWrapper) -> Iterator[Any]:
     """
-    Open a cursor that keeps no copy of what passes through it, as Django's keeps with ``DEBUG``.
+    Open a cursor that keeps no copy of its parameters, as Django's does with ``DEBUG``.
 
-    Django's psycopg cursor sends and receives bytea as escaped text, twice its size and parsed
-    again. Binary parameters and results are three times as fast (docs/design.rst).
+    Django's psycopg cursor sends and receives bytea as escaped text, which is twice as long and
+    must be parsed. Binary parameters and results are three times as fast (docs/design.rst).
     """
     connection.ensure_connection()
     if _speaks_psycopg3(connection):
@@ -146,7 +146,7 @@ def _speaks_psycopg3(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _pieces(content: File[Any]) -> Iterator[tuple[int, bytes]]:
-    """Yield (position, data) for the rows of ``content``; an empty file has one empty row."""
+    """Yield (position, data) for each row of ``content``. An empty file has one empty row."""
     position = 0
     row = bytearray()
     # chunks() gets no size, which not every content takes. So its chunks are of any length: 64 KiB

@@ -1,4 +1,4 @@
-"""Where uploads wait for a worker: in the database, or in a private folder."""
+"""The staging storages of the package: rows of the database, and a private folder."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ STAGING = "async_forms"
 
 def staging_storage(using: str) -> Storage:
     """
-    Return the storage in which uploads of the database ``using`` wait.
+    Return the staging storage for uploads in the database ``using``.
 
-    It is ``STORAGES["async_forms"]``, any Django storage, or a ``DatabaseStorage`` where the
-    project sets none.
+    This is ``STORAGES["async_forms"]``, which may be any Django storage. It defaults to a
+    ``DatabaseStorage``.
     """
     storage = storages[STAGING] if STAGING in storages.backends else DatabaseStorage()
     if isinstance(storage, DatabaseStorage):
@@ -46,25 +46,25 @@ def staging_storage(using: str) -> Storage:
 
 
 def is_transactional(storage: Storage, using: str) -> bool:
-    """Tell whether what ``storage`` keeps commits and rolls back with the database ``using``."""
+    """Tell whether the files in ``storage`` commit and roll back with the database ``using``."""
     return isinstance(storage, DatabaseStorage) and storage.using == using
 
 
 @deconstructible(path="django_async_forms.storage.DatabaseStorage")
 class DatabaseStorage(Storage):
     """
-    A storage in rows of the database, read and written in chunks.
+    Keeps files in rows of a database, which it reads and writes one at a time.
 
-    ``using`` is the alias of the database. Left out, it is the one that the router names; as the
-    staging storage, the one of the instance that the upload is for, so that the bytes commit and
-    roll back with it.
+    ``using`` is the alias of the database. It defaults to the database that the router names. In
+    the staging storage it defaults to the database of the instance, so that the bytes commit and
+    roll back with the instance.
     """
 
     def __init__(self, using: str | None = None) -> None:
         self.using = using
 
     def for_database(self, using: str) -> DatabaseStorage:
-        """Return this storage, or its like in the database ``using`` if it names no database."""
+        """Return this storage, or one in the database ``using`` if this one names no database."""
         return self if self.using else DatabaseStorage(using)
 
     @property
@@ -150,7 +150,7 @@ class DatabaseStorage(Storage):
         files: list[str] = []
         for name in names.iterator():
             if not name.startswith(prefix):
-                continue  # SQLite takes upper and lower case for the same here.
+                continue  # SQLite ignores case here.
             head, slash, _ = name.removeprefix(prefix).partition("/")
             if slash:
                 directories.add(head)
@@ -165,7 +165,7 @@ class DatabaseStorage(Storage):
             raise _not_found(name)
         return saved_at
 
-    # A file is written once and never changed, and nobody notes who reads it.
+    # A file is written once and never changed. When it was read is not recorded.
     get_modified_time = get_accessed_time = get_created_time
 
 
@@ -225,13 +225,13 @@ class LinkedFile(_File):
 @deconstructible(path="django_async_forms.storage.StagingFileSystemStorage")
 class StagingFileSystemStorage(FileSystemStorage):
     """
-    A private folder, in which an upload waits without a copy where the disk allows.
+    Keeps files in a private folder, without a copy where the disk has hard links.
 
-    ``location`` is the folder, as a path. Web and worker hosts must both see it, and it must not
+    ``location`` is the path of the folder. Web and worker hosts must both see it, and it must not
     be under ``MEDIA_ROOT``. With ``FILE_UPLOAD_TEMP_DIR`` on the same file system, a
-    ``TemporaryUploadedFile`` is linked into it, whatever its size, and the worker links it out
-    again. ``fsync=False`` leaves it to the operating system when the bytes reach the disk: faster,
-    and a power cut can lose images that were committed.
+    ``TemporaryUploadedFile`` is linked into the folder, whatever its size, and the worker links it
+    out again. ``fsync=False`` lets the operating system choose when the bytes reach the disk. That
+    is faster, but a power cut can lose images that were committed.
 
     Raises ``ImproperlyConfigured`` without a location.
     """
@@ -248,7 +248,7 @@ class StagingFileSystemStorage(FileSystemStorage):
         self.fsync = fsync
 
     def url(self, name: str | None) -> str:
-        raise ValueError("A staged file has no URL: it is private until it is saved.")
+        raise ValueError("A staged file has no URL: it is private until it is stored.")
 
     def link_out(self, name: str) -> LinkedFile | None:
         """Return the file under a hard link of its own, or None where the disk has no links."""

@@ -51,7 +51,7 @@ def test_a_file_of_any_size_comes_back_byte_for_byte(storage, size):
     assert storage.size(name) == size
 
 
-def test_chunks_of_odd_sizes_are_put_together(storage):
+def test_chunks_of_odd_sizes_are_joined(storage):
     class Odd(File):
         def chunks(self, chunk_size=None):
             yield from (b"a", b"", b"bc" * CHUNK_SIZE, b"d" * 5)
@@ -62,12 +62,12 @@ def test_chunks_of_odd_sizes_are_put_together(storage):
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="No other database compresses.")
-def test_postgresql_takes_no_time_to_compress_a_file(storage):
+def test_postgresql_does_not_compress_a_file(storage):
     data = bytes(CHUNK_SIZE)
 
     storage.save("file.bin", ContentFile(data))
 
-    # What it keeps of them is as long as they are, and four bytes that say so.
+    # The stored value is the data, and four bytes for its length.
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_column_size(data) FROM {StoredChunk._meta.db_table}")
         assert cursor.fetchone()[0] >= len(data)
@@ -211,14 +211,14 @@ def test_pillow_reads_an_image_straight_from_it(storage):
         assert image.size == (640, 480)
 
 
-def test_it_opens_no_file_for_writing(storage):
+def test_a_file_is_not_opened_for_writing(storage):
     name = storage.save("file.bin", ContentFile(b"data"))
 
     with pytest.raises(ValueError, match="'wb'"):
         storage.open(name, "wb")
 
 
-def test_what_is_not_there_is_not_found(storage):
+def test_a_missing_file_is_not_found(storage):
     assert not storage.exists("missing")
     for ask in (storage.open, storage.size, storage.get_created_time, storage.get_modified_time):
         with pytest.raises(FileNotFoundError, match="missing"):
@@ -235,7 +235,7 @@ def test_a_deleted_file_is_gone_and_can_be_deleted_again(storage):
     assert not StoredChunk.objects.exists()
 
 
-def test_no_name_cannot_be_deleted(storage):
+def test_an_empty_name_cannot_be_deleted(storage):
     with pytest.raises(ValueError):
         storage.delete("")
 
@@ -311,7 +311,7 @@ def test_a_file_can_be_copied_within_the_storage(storage):
 
 
 @pytest.mark.django_db(databases=["default", "other"])
-def test_it_keeps_its_files_in_the_database_that_it_is_told():
+def test_a_storage_keeps_its_files_in_the_database_that_it_names():
     name = DatabaseStorage(using="other").save("file.bin", ContentFile(b"data"))
 
     assert not DatabaseStorage().exists(name)
@@ -336,7 +336,7 @@ def test_a_large_file_is_never_in_memory_as_a_whole(storage, tmp_path):
     assert peak < size / 4
 
 
-def test_an_image_field_can_use_it(settings, in_memory):
+def test_an_image_field_can_use_the_storage(settings, in_memory):
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {"BACKEND": "django_async_forms.storage.DatabaseStorage"},
@@ -354,7 +354,7 @@ def test_an_image_field_can_use_it(settings, in_memory):
     assert not StoredChunk.objects.exists()
 
 
-def test_a_folder_is_told_from_another_in_a_different_case(storage):
+def test_a_folder_differs_from_another_in_a_different_case(storage):
     storage.save("Dunes/one.bin", ContentFile(b"data"))
     storage.save("dunes/two.bin", ContentFile(b"data"))
 
@@ -369,7 +369,7 @@ def test_a_folder_may_be_named_like_a_pattern(storage):
     assert storage.listdir("a%_") == ([], ["one.bin"])
 
 
-def test_a_name_is_no_longer_than_it_may_be(storage):
+def test_a_name_is_not_longer_than_max_length(storage):
     names = [storage.save(f"a/{'x' * 50}.jpg", ContentFile(b"data"), max_length=40) for _ in "ab"]
 
     assert len(set(names)) == 2
@@ -421,7 +421,7 @@ def test_times_do_not_depend_on_the_time_zone_of_the_server(storage):
 
 @contextmanager
 def measured_memory():
-    """Yield a function that tells the most memory that was in use since then."""
+    """Yield a function that returns the peak of the memory in use since then."""
     tracemalloc.start()
     try:
         yield lambda: tracemalloc.get_traced_memory()[1]
@@ -434,7 +434,7 @@ LARGE = 16 * 1024 * 1024
 
 @pytest.fixture
 def large(tmp_path):
-    """A file that is large."""
+    """A large file."""
     with (tmp_path / "large.bin").open("wb+") as file:
         file.truncate(LARGE)
         yield File(file)
@@ -466,7 +466,7 @@ def test_a_large_file_is_not_read_to_be_deleted(storage, large):
     name = storage.save("large.bin", large)
 
     def audit(**kwargs):
-        """Like an app that writes down whatever is deleted."""
+        """Like the receiver of an app that records deletions."""
 
     post_delete.connect(audit)
     try:
@@ -481,7 +481,7 @@ def test_a_large_file_is_not_read_to_be_deleted(storage, large):
 @pytest.mark.parametrize(
     ("module", "below"), [("chunks", set()), ("storage", {"chunks"})], ids=["chunks", "storage"]
 )
-def test_its_modules_do_not_import_the_models_that_import_them(module, below):
+def test_the_modules_of_the_storage_do_not_import_the_models(module, below):
     source = Path(chunks.__file__).with_name(f"{module}.py").read_text()
 
     # Those for type hints too.
@@ -489,7 +489,7 @@ def test_its_modules_do_not_import_the_models_that_import_them(module, below):
     assert {node.module for node in imports if node.level} == below
 
 
-# Both staging storages do what Django's own tests ask of a storage, and what FileSystemStorage does
+# Both staging storages do what FileSystemStorage does, and what Django's tests ask of a storage
 
 
 @pytest.fixture(params=["DatabaseStorage", "StagingFileSystemStorage", "FileSystemStorage"])
@@ -561,7 +561,7 @@ def test_a_file_keeps_its_mode_when_it_is_opened_again(storage):
 
 
 @pytest.mark.parametrize("mode", ["w", "ab", "r+b", "x"])
-def test_it_opens_no_file_for_writing_in_any_mode(storage, mode):
+def test_no_mode_opens_a_file_for_writing(storage, mode):
     name = storage.save("file.bin", ContentFile(b"data"))
 
     with pytest.raises(ValueError, match="for reading only"):
@@ -678,14 +678,14 @@ def test_all_times_of_a_file_are_those_of_its_saving(each):
             get_time("missing")
 
 
-def test_a_name_that_is_given_is_required_to_delete(each):
+def test_deleting_needs_a_name(each):
     for nothing in ("", None):
         with pytest.raises(ValueError, match="must be given"):
             each.delete(nothing)
     each.delete("missing")
 
 
-def test_names_are_kept_short_for_each(each):
+def test_names_are_not_longer_than_max_length_for_each(each):
     names = [each.save(f"a/{'x' * 50}.tar.gz", ContentFile(b"data"), max_length=40) for _ in "abc"]
 
     assert len(set(names)) == 3

@@ -1,4 +1,4 @@
-"""``StagingFileSystemStorage``: private, and without a copy where the disk allows."""
+"""``StagingFileSystemStorage``: private, and without a copy where the disk has hard links."""
 
 import errno
 import os
@@ -54,7 +54,7 @@ def umask(request):
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
-def test_staged_files_are_nobody_elses_to_read(location, photo, umask, request, kind):
+def test_staged_files_are_private(location, photo, umask, request, kind):
     save_image(request.getfixturevalue(kind)(), photo)
 
     (staged,) = staged_files(location)
@@ -80,7 +80,7 @@ def test_a_temporary_file_is_staged_without_a_copy(location, photo, on_disk):
     assert staged.stat().st_ino == inode
 
 
-def test_a_temporary_file_is_its_clients_to_close_after_it_was_staged(location, photo, on_disk):
+def test_a_temporary_file_can_be_closed_after_it_was_staged(location, photo, on_disk):
     uploaded = on_disk()
     path = Path(uploaded.temporary_file_path())
 
@@ -112,7 +112,7 @@ def test_an_attached_file_has_the_mode_of_the_final_storage(location, photo, on_
     assert mode(media / photo.image.name) == 0o644
 
 
-def test_what_cannot_be_linked_is_copied(location, photo, on_disk, monkeypatch):
+def test_a_file_that_cannot_be_linked_is_copied(location, photo, on_disk, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
@@ -138,7 +138,7 @@ def test_the_staged_bytes_stay_until_the_image_is_attached(location, photo, on_d
         "default": {"BACKEND": "tests.test_staging_files.Refusing"},
     }
 
-    with pytest.raises(OSError, match="no room"):
+    with pytest.raises(OSError, match="disk full"):
         save_pending_uploads()
 
     (staged,) = staged_files(location)
@@ -146,7 +146,7 @@ def test_the_staged_bytes_stay_until_the_image_is_attached(location, photo, on_d
 
 
 class Refusing(StagingFileSystemStorage):
-    """A final storage that takes nothing."""
+    """A final storage whose disk is full."""
 
     def __init__(self):
         super().__init__("/nowhere")
@@ -155,7 +155,7 @@ class Refusing(StagingFileSystemStorage):
         return False
 
     def _save(self, name, content):
-        raise OSError(errno.ENOSPC, "no room")
+        raise OSError(errno.ENOSPC, "disk full")
 
 
 def test_a_model_that_changes_its_image_in_place_does_not_reach_the_staged_bytes(
@@ -182,9 +182,9 @@ def test_a_copy_that_fails_leaves_nothing_behind(location):
     class Broken(ContentFile):
         def chunks(self, chunk_size=None):
             yield b"half"
-            raise OSError(errno.ENOSPC, "no room")
+            raise OSError(errno.ENOSPC, "disk full")
 
-    with pytest.raises(OSError, match="no room"):
+    with pytest.raises(OSError, match="disk full"):
         staging_storage("default").save("name", Broken(b""))
 
     assert staged_files(location) == []
@@ -231,9 +231,7 @@ def test_recovery_keeps_an_old_file_whose_transaction_has_not_committed(
     assert [path.name for path in staged_files(location)] == [upload.pk.hex]
 
 
-def test_what_is_copied_is_not_changed(location, old, monkeypatch):
-    """A file on another disk stays as it is: it is not shared."""
-
+def test_a_temporary_file_that_is_copied_keeps_its_mode_and_time(location, old, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
@@ -422,12 +420,12 @@ def test_a_worker_attaches_the_image_after_another_was_killed(
     assert pictures.stored(photo.image) == b"data"
 
 
-def test_what_a_killed_worker_made_readable_is_in_folders_that_are_not(killed, staged, location):
+def test_the_folders_keep_a_file_private_whose_worker_was_killed(killed, staged, location):
     assert mode(location) == 0o700
     assert {mode(path) for path in location.rglob("*") if path.is_dir()} == {0o700}
 
 
-def test_it_can_be_told_to_leave_syncing_to_the_operating_system(tmp_path):
+def test_a_storage_without_fsync_saves_too(tmp_path):
     storage = StagingFileSystemStorage(location=tmp_path / "staging", fsync=False)
 
     name = storage.save("name", ContentFile(b"data"))
@@ -435,7 +433,7 @@ def test_it_can_be_told_to_leave_syncing_to_the_operating_system(tmp_path):
     assert (tmp_path / "staging" / name).read_bytes() == b"data"
 
 
-def test_it_needs_a_location():
+def test_a_storage_needs_a_location():
     with pytest.raises(ImproperlyConfigured, match="location"):
         StagingFileSystemStorage()
 

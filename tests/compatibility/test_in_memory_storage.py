@@ -1,4 +1,4 @@
-"""A project's own tests with Django's InMemoryStorage as the final storage."""
+"""The tests of a project that uses Django's InMemoryStorage as the final storage."""
 
 import pytest
 from django.forms import modelform_factory
@@ -20,7 +20,7 @@ def final_storage(settings, staging):
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
-def test_the_image_is_there_once_what_is_owed_is_saved(kind, request, media):
+def test_a_pending_image_is_attached_in_memory(kind, request, media):
     data = pictures.jpeg()
     upload = request.getfixturevalue(kind)("dune.jpg", data)
     form_class = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
@@ -33,7 +33,7 @@ def test_the_image_is_there_once_what_is_owed_is_saved(kind, request, media):
     assert not media.exists()
 
 
-def test_it_is_measured(in_memory):
+def test_the_dimensions_of_an_image_in_memory_are_attached(in_memory):
     form_class = modelform_factory(Measured, AsyncImageModelForm, fields=["title", "image"])
     measured = form_class(
         {"title": "Dune"}, {"image": in_memory(data=pictures.jpeg(12, 10))}

@@ -1,4 +1,4 @@
-"""What waits for a worker: private, out of reach, and never half there when there is no room."""
+"""Staged files are private and out of reach, and complete even when a disk is full."""
 
 import errno
 import os
@@ -46,7 +46,7 @@ def assert_private(location):
 
 @pytest.fixture(autouse=True)
 def open_to_all(settings):
-    """A project and a process that would have every file be everybody's."""
+    """A project and a process whose files everybody can read."""
     settings.FILE_UPLOAD_PERMISSIONS = 0o666
     settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o777
     before = os.umask(0)
@@ -56,7 +56,7 @@ def open_to_all(settings):
 
 @pytest.fixture
 def final_storage(settings):
-    """Has images saved by a storage of this file, by the name of its class."""
+    """Makes a storage of this file the final storage."""
 
     def use(cls):
         settings.STORAGES = {
@@ -71,7 +71,7 @@ def final_storage(settings):
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
-def test_the_projects_permissions_are_not_those_of_what_is_staged(kind, location, photo, request):
+def test_the_projects_permissions_do_not_apply_to_staged_files(kind, location, photo, request):
     save_image(request.getfixturevalue(kind)(), photo)
 
     assert_private(location)
@@ -81,7 +81,7 @@ seen = []
 
 
 class Looking(FileSystemStorage):
-    """A final storage that looks at the staging area while it stores."""
+    """A final storage that looks at the staged files while it stores."""
 
     def _save(self, name, content):
         staging = staging_storage("default")
@@ -100,7 +100,9 @@ def looked():
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
-def test_what_a_worker_reads_is_private_too(kind, location, photo, final_storage, looked, request):
+def test_the_file_that_a_worker_reads_is_private_too(
+    kind, location, photo, final_storage, looked, request
+):
     final_storage(Looking)
     save_image(request.getfixturevalue(kind)(), photo)
 
@@ -109,7 +111,7 @@ def test_what_a_worker_reads_is_private_too(kind, location, photo, final_storage
     assert set(looked) == {(True, 0o700), (False, 0o600)}
 
 
-def test_the_workers_copy_of_what_lies_in_the_database_is_private(
+def test_the_workers_copy_of_a_file_in_the_database_is_private(
     photo, final_storage, looked, on_disk
 ):
     final_storage(Looking)
@@ -121,7 +123,7 @@ def test_the_workers_copy_of_what_lies_in_the_database_is_private(
 
 
 class Failing(FileSystemStorage):
-    """A final storage that fails when it has stored, as one whose answer gets lost."""
+    """A final storage that stores the file and then fails, as when its answer gets lost."""
 
     def _save(self, name, content):
         super()._save(name, content)
@@ -129,7 +131,7 @@ class Failing(FileSystemStorage):
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
-def test_what_stays_staged_after_a_failure_stays_private(
+def test_a_staged_file_is_private_again_after_a_failure(
     kind, location, photo, final_storage, request
 ):
     final_storage(Failing)
@@ -153,7 +155,7 @@ def test_nothing_is_in_a_public_folder_before_a_worker_has_saved_it(
     assert [path.read_bytes() for path in files_below(location)] == [picture]
 
 
-def test_a_link_that_lies_in_the_way_is_not_written_through(location, tmp_path):
+def test_staging_does_not_write_through_a_symbolic_link(location, tmp_path):
     victim = tmp_path / "victim"
     (location / "default").mkdir(parents=True)
     (location / "default/link").symlink_to(victim)
@@ -166,14 +168,14 @@ def test_a_link_that_lies_in_the_way_is_not_written_through(location, tmp_path):
 
 @pytest.fixture
 def outside(location, tmp_path):
-    """A file beside the staging area, which is none of the package's business."""
+    """A file next to the staging folder, which the package must not touch."""
     path = tmp_path / "secret.jpg"
     path.write_bytes(pictures.jpeg())
     return path
 
 
 @pytest.mark.parametrize("staged", ["../secret.jpg", "{}", "default/../../secret.jpg"])
-def test_a_row_that_points_outside_is_no_way_to_read_there(
+def test_a_row_that_points_outside_gives_no_access_to_read_there(
     staged, outside, photo, in_memory, media
 ):
     upload = save_image(in_memory(), photo)
@@ -188,7 +190,7 @@ def test_a_row_that_points_outside_is_no_way_to_read_there(
 
 
 @pytest.mark.parametrize("staged", ["../secret.jpg", "{}", "default/../../secret.jpg"])
-def test_a_row_that_points_outside_is_no_way_to_delete_there(
+def test_a_row_that_points_outside_gives_no_access_to_delete_there(
     staged, outside, photo, in_memory, django_capture_on_commit_callbacks
 ):
     save_image(in_memory(), photo)
@@ -203,17 +205,17 @@ def test_a_row_that_points_outside_is_no_way_to_delete_there(
     assert outside.exists()
 
 
-# No room
+# A full disk
 
 
 class Small(StagingFileSystemStorage):
-    """A folder on a disk with room for a few small images."""
+    """A folder on a disk that holds a few small images."""
 
-    room = 20_000
+    capacity = 20_000
 
     def _save(self, name, content):
         taken = sum(path.stat().st_size for path in files_below(self.location))
-        if taken + content.size > self.room:
+        if taken + content.size > self.capacity:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
         return super()._save(name, content)
 
@@ -229,7 +231,7 @@ def small(settings, location):
 
 @pytest.fixture
 def client(client):
-    """A client that gets an answer to a request that fails, as one on the net does."""
+    """A client that gets a response to a request that fails, as a browser does."""
     client.raise_request_exception = False
     return client
 
@@ -241,7 +243,7 @@ def post(client, title="Dune", data=None, page="/async/photo/add/"):
 
 @pytest.fixture
 def filled(client, small):
-    """A staging area that one client has filled, image by image; returns how many there are."""
+    """A staging folder that one client has filled; returns the number of images in it."""
     count = 0
     while post(client, f"Greedy {count}") == 302:
         count += 1
@@ -258,7 +260,7 @@ def test_one_image_too_many_is_an_error_and_nothing_of_it_is_saved(client, fille
     assert files_below(small) == staged
 
 
-def test_an_update_without_room_changes_nothing(client, filled, picture):
+def test_an_update_on_a_full_disk_changes_nothing(client, filled, picture):
     photo = Photo.objects.create(title="Old", image=ContentFile(picture, "old.jpg"))
 
     assert post(client, "New", page=f"/async/photo/{photo.pk}/") == 500
@@ -269,7 +271,7 @@ def test_an_update_without_room_changes_nothing(client, filled, picture):
     assert not Upload.objects.for_instance(photo).exists()
 
 
-def test_a_form_without_an_image_needs_no_room(client, filled, picture):
+def test_a_form_without_an_image_is_saved_on_a_full_disk(client, filled, picture):
     photo = Photo.objects.create(title="Old", image=ContentFile(picture, "old.jpg"))
 
     response = client.post(f"/async/photo/{photo.pk}/", {"title": "New"})
@@ -279,7 +281,7 @@ def test_a_form_without_an_image_needs_no_room(client, filled, picture):
     assert photo.title == "New"
 
 
-def test_what_was_staged_before_is_saved_and_makes_room(
+def test_attaching_the_staged_images_frees_the_disk(
     client, filled, small, django_capture_on_commit_callbacks
 ):
     with django_capture_on_commit_callbacks(execute=True):
@@ -290,7 +292,7 @@ def test_what_was_staged_before_is_saved_and_makes_room(
     assert post(client, "One more") == 302
 
 
-def test_of_two_images_of_which_one_has_room_neither_is_owed(small, in_memory):
+def test_no_image_is_pending_if_one_of_two_does_not_fit_on_the_disk(small, in_memory):
     form_class = modelform_factory(OnlyImages, AsyncImageModelForm, fields=["front", "back"])
     large = pictures.jpeg(300, 300)
     form = form_class({}, {"front": in_memory(), "back": in_memory(data=large)})
@@ -300,18 +302,18 @@ def test_of_two_images_of_which_one_has_room_neither_is_owed(small, in_memory):
 
     assert not OnlyImages.objects.exists()
     assert not Upload.objects.exists()
-    for path in files_below(small):  # No row owns it, so recovery takes it in its time.
+    for path in files_below(small):  # Abandoned, so recovery removes it in time.
         os.utime(path, (0, 0))
     recovery.recover("default")
     assert files_below(small) == []
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_a_database_without_room_is_an_error_and_nothing_is_half_saved(client):
+def test_a_full_database_is_an_error_and_nothing_is_half_saved(client):
     if connection.vendor != "sqlite":
-        pytest.skip("only SQLite can be told that it is full")
+        pytest.skip("Only SQLite has a limit that can be set.")
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM")  # What earlier tests have left free is room too.
+        cursor.execute("VACUUM")  # Earlier tests have left free pages.
         cursor.execute("PRAGMA page_count")
         (pages,) = cursor.fetchone()
         cursor.execute(f"PRAGMA max_page_count = {pages + 20}")
