@@ -36,13 +36,13 @@ class AsyncFormsSettings:
     RECOVER_BATCH: int = 1000
     #: How long a page may ask for the status of its images, after it was made.
     STATUS_MAX_AGE: float = 3600
-    #: The largest file that a form takes, in bytes. No limit if left out.
+    #: The largest file that a form accepts, in bytes. Defaults to no limit.
     MAX_BYTES: int | None = None
     #: The largest image that a form accepts, in pixels: width times height, added up over all of
     #: its frames or pages. Defaults to Pillow's own limit, which holds for each frame.
     MAX_PIXELS: int | None = None
-    #: The formats that a form takes, by Pillow's names, such as ``["JPEG", "PNG", "WEBP"]``. All
-    #: that Pillow reads if left out.
+    #: The formats that a form accepts, by Pillow's names, such as ``["JPEG", "PNG", "WEBP"]``.
+    #: Defaults to all that Pillow reads.
     FORMATS: Sequence[str] | None = None
     #: How many uploads, pending or failed, one database may hold before forms refuse more. Defaults
     #: to no limit.
@@ -57,7 +57,7 @@ class AsyncFormsSettings:
 _WHOLE = {"MAX_ATTEMPTS", "RECOVER_BATCH", "MAX_BYTES", "MAX_PIXELS", "MAX_BACKLOG"}
 #: A hundred years in seconds: what comes after it cannot be added to a date for long.
 _LONGEST = 100 * 365 * 24 * 3600
-#: A pebibyte. An uploaded file beyond it is no reason for a limit.
+#: A pebibyte. No upload is larger.
 _MOST = 2**50
 
 
@@ -65,9 +65,9 @@ def conf() -> AsyncFormsSettings:
     """
     Return the project's ``ASYNC_FORMS`` over the defaults.
 
-    Raises ``ImproperlyConfigured`` for a key that does not exist and for a value that is no
-    positive number, or no whole one where a number of things is meant, for formats that Pillow does
-    not read, and for a context that is not the path of a class with both methods.
+    Raises ``ImproperlyConfigured`` for a key that does not exist, for a value that is not a
+    positive number, or not a whole one where things are counted, for formats that Pillow does not
+    read, and for a context that is not the path of a class with both methods.
     """
     given = getattr(settings, "ASYNC_FORMS", {})
     if not isinstance(given, dict):

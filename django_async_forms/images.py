@@ -1,4 +1,4 @@
-"""What an image file says of itself, read from its headers: no pixel is decoded."""
+"""The size and the frames of an image file, read from its headers: no pixel is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file input that shows the image that is there, the chosen one, and how far it has travelled."""
+"""A file input that shows the current image, a preview of the chosen one, and the progress."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class AsyncImageInput(forms.ClearableFileInput):
         field.widget.instance = getattr(form, "instance", None)
         field.widget.field_name = name
 
-    def is_owed(self) -> bool:
-        """Tell whether there is an upload for the field, which can be cleared like an image."""
+    def has_upload(self) -> bool:
+        """Tell whether the field has an upload, which can be cleared like an image."""
         if self.instance is None or self.instance.pk is None:
             return False
         return upload_for(self.instance, self.field_name) is not None
@@ -86,7 +86,7 @@ class AsyncImageInput(forms.ClearableFileInput):
             instance=self.instance,
             field_name=self.field_name,
             is_clearable=not self.is_required
-            and (context["widget"]["is_initial"] or self.is_owed()),
+            and (context["widget"]["is_initial"] or self.has_upload()),
             max_bytes=most,
             too_large=_("This file is too large; the limit is %(limit)s.")
             % {"limit": filesizeformat(most or 0)},

@@ -702,7 +702,7 @@ class AlbumView(AsyncImageViewMixin, CreateView):
     fields = ["name", "cover"]
 
 
-class NoJournalElsewhere:
+class NoOutboxElsewhere:
     """Keeps this package's tables to the default database, and photos in the second."""
 
     def db_for_write(self, model, **hints):
@@ -713,8 +713,8 @@ class NoJournalElsewhere:
 
 
 @pytest.mark.parametrize("model", [Photo, Album])
-def test_a_router_that_keeps_the_journal_off_a_database_is_found(settings, model):
-    settings.DATABASE_ROUTERS = ["tests.test_checks.NoJournalElsewhere"]
+def test_a_router_that_keeps_the_outbox_off_a_database_is_found(settings, model):
+    settings.DATABASE_ROUTERS = ["tests.test_checks.NoOutboxElsewhere"]
 
     (message,) = about(model, "E011")
 
@@ -736,7 +736,7 @@ def test_a_router_that_allows_neither_the_model_nor_the_outbox_is_left_alone(set
     assert found("E011") == []
 
 
-def test_a_router_that_lets_the_journal_in_is_left_alone():
+def test_a_router_that_allows_the_outbox_is_left_alone():
     assert found("E011") == []
 
 

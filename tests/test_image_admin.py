@@ -201,7 +201,7 @@ def test_an_image_that_must_be_there_cannot_be_cleared(admin_client, photo):
     assert 'name="image-clear"' not in admin_client.get(change_page(photo)).content.decode()
 
 
-# The journal
+# The outbox
 
 
 def uploads_queries(queries):

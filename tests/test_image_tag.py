@@ -63,8 +63,8 @@ def saved():
 
 
 @pytest.fixture
-def owed(photo, in_memory):
-    """An image of 320 by 240 pixels that is owed to the photo, by a form."""
+def upload(photo, in_memory):
+    """An image of 320 by 240 pixels that a form has staged for the photo."""
     files = {"image": in_memory(data=pictures.jpeg(320, 240))}
     PhotoForm({"title": "Dune"}, files, instance=photo).save()
     return Upload.objects.get()
@@ -133,7 +133,7 @@ def test_the_upload_in_an_invalid_form_is_not_shown_as_the_image(saved, in_memor
     assert shown(form.instance) == f'<img src="{stored_url(saved)}" alt="Dune">'
 
 
-def test_the_upload_in_an_invalid_form_is_not_shown_while_another_is_owed(saved, in_memory):
+def test_the_upload_in_an_invalid_form_is_not_shown_while_another_is_pending(saved, in_memory):
     save_image(in_memory(), saved)
     form = PhotoForm({"title": "Reef"}, {"image": in_memory("new.jpg")}, instance=saved)
     assert form.is_valid()
@@ -154,10 +154,10 @@ def test_looking_at_an_upload_that_is_to_be_saved_leaves_it_there(photo, in_memo
     assert pictures.stored(photo.image) == data
 
 
-# An image that is owed
+# A pending image
 
 
-def test_an_image_that_is_being_saved_has_an_empty_box_and_a_note(photo, owed):
+def test_an_image_that_is_being_saved_has_an_empty_box_and_a_note(photo, upload):
     html = shown(photo)
 
     assert '<async-image data-state="pending" aria-busy="true"' in html
@@ -169,7 +169,7 @@ def test_an_image_that_is_being_saved_has_an_empty_box_and_a_note(photo, owed):
     assert "<img" not in visible(html)
 
 
-def test_an_image_that_is_being_saved_has_a_token_that_the_endpoint_answers(photo, owed):
+def test_an_image_that_is_being_saved_has_a_token_that_the_endpoint_answers(photo, upload):
     html = shown(photo)
     (address,) = re.findall(r'data-status-url="([^"]*)"', html)
     (token,) = re.findall(r'data-token="([^"]*)"', html)
@@ -179,15 +179,15 @@ def test_an_image_that_is_being_saved_has_a_token_that_the_endpoint_answers(phot
     assert response.json() == {"images": {token: {"state": "pending"}}}
 
 
-def test_the_image_that_will_be_shown_has_all_but_its_address(photo, owed):
+def test_the_image_that_will_be_shown_has_all_but_its_address(photo, upload):
     html = shown(photo, 'class="wide" width=32 height=24 loading="lazy"')
 
     (template,) = re.findall(r"<template[^>]*>(.*)</template>", html, re.S)
     assert template.strip() == '<img alt="Dune" class="wide" width="32" height="24" loading="lazy">'
 
 
-def test_an_image_that_could_not_be_saved_says_so(photo, owed):
-    give_up(owed)
+def test_an_image_that_could_not_be_saved_says_so(photo, upload):
+    give_up(upload)
 
     html = shown(photo)
 
@@ -197,14 +197,14 @@ def test_an_image_that_could_not_be_saved_says_so(photo, owed):
     assert "Refresh" not in visible(html)
 
 
-def test_an_image_that_could_not_be_saved_does_not_say_why(photo, owed):
-    give_up(owed)
+def test_an_image_that_could_not_be_saved_does_not_say_why(photo, upload):
+    give_up(upload)
 
     assert "no room" not in shown(photo)
 
 
-def test_an_image_that_could_not_be_saved_asks_nothing(photo, owed):
-    give_up(owed)
+def test_an_image_that_could_not_be_saved_asks_nothing(photo, upload):
+    give_up(upload)
 
     html = shown(photo)
 
@@ -228,7 +228,7 @@ def test_the_old_image_is_shown_where_the_new_one_could_not_be_saved(saved, in_m
     assert f'<img src="{saved.image.url}" alt="Dune">' in visible(shown(saved))
 
 
-def test_what_is_owed_to_another_field_shows_nothing(in_memory):
+def test_an_upload_of_another_field_shows_nothing(in_memory):
     both = OnlyImages.objects.create()
     save_image(in_memory(), both, "front")
 
@@ -248,7 +248,7 @@ def test_an_image_is_shown_whatever_the_key_and_the_database(model, in_memory):
     assert shown(instance, 'alt=""') == f'<img src="{stored_url(instance)}" alt="">'
 
 
-def test_what_is_owed_to_a_child_is_shown_on_its_parent(in_memory):
+def test_an_upload_of_a_child_is_shown_on_its_parent(in_memory):
     save_image(in_memory(), Restaurant.objects.create(name="Reef"), "image")
 
     assert "pending" in shown(Place.objects.get())
@@ -261,7 +261,7 @@ def stored_url(instance):
 # An instance that was loaded before
 
 
-def test_an_image_that_was_attached_since_is_shown(photo, owed):
+def test_an_image_that_was_attached_since_is_shown(photo, upload):
     save_pending_uploads()
 
     assert shown(photo) == f'<img src="{stored_url(photo)}" alt="Dune">'
@@ -292,7 +292,7 @@ def test_an_image_that_was_cleared_since_is_not_shown():
     assert shown(both, field_name="front") == ""
 
 
-def test_the_next_page_asks_anew(photo, owed):
+def test_the_next_page_asks_anew(photo, upload):
     assert "pending" in shown(photo)
     save_pending_uploads()
 
@@ -313,7 +313,7 @@ def test_an_empty_alt_is_empty(saved):
     assert 'alt=""' in shown(saved, 'alt=""')
 
 
-def test_the_options_are_on_the_empty_box_too(photo, owed):
+def test_the_options_are_on_the_empty_box_too(photo, upload):
     assert (
         '<svg class="async-image-box wide" viewBox="0 0 32 24" width="32" height="24" role="img" '
         'aria-label="A dune">'
@@ -354,24 +354,24 @@ def test_a_file_name_of_users_is_escaped():
 # The box
 
 
-def test_the_box_has_the_ratio_of_the_options_before_that_of_the_upload(photo, owed):
+def test_the_box_has_the_ratio_of_the_options_before_that_of_the_upload(photo, upload):
     assert 'viewBox="0 0 50 60"' in shown(photo, "width=50 height=60")
 
 
-def test_the_box_has_the_ratio_of_the_upload_where_one_option_is_missing(photo, owed):
+def test_the_box_has_the_ratio_of_the_upload_where_one_option_is_missing(photo, upload):
     html = shown(photo, "width=50")
 
     assert 'viewBox="0 0 320 240" width="50" role' in html
 
 
-def test_the_box_has_some_ratio_where_nothing_is_known(photo, owed):
+def test_the_box_has_some_ratio_where_nothing_is_known(photo, upload):
     Upload.objects.update(width=None, height=None)
 
     assert 'viewBox="0 0 3 2"' in shown(photo)
 
 
 @pytest.mark.parametrize("language", ["de", "fr", "en", "ar"])
-def test_numbers_in_attributes_are_no_text(photo, owed, settings, language):
+def test_numbers_in_attributes_are_no_text(photo, upload, settings, language):
     settings.USE_THOUSAND_SEPARATOR = True
     Upload.objects.update(width=4000, height=3000)
 
@@ -395,14 +395,14 @@ def test_a_saved_image_needs_no_script(saved):
     assert assets(shown(saved)) == (0, 0)
 
 
-def test_an_image_that_is_owed_brings_script_and_style_sheet(photo, owed):
+def test_a_pending_image_brings_script_and_style_sheet(photo, upload):
     html = shown(photo)
 
     assert f'<script type="module" src="/static/django_async_forms/{SCRIPT}">' in html
     assert f'<link rel="stylesheet" href="/static/django_async_forms/{STYLE}">' in html
 
 
-def test_a_page_has_them_once_for_all_its_images(photo, owed, saved, in_memory):
+def test_a_page_has_them_once_for_all_its_images(photo, upload, saved, in_memory):
     save_image(in_memory(), saved)
     source = "{% for p in photos %}{% async_image p 'image' %}{% endfor %}"
 
@@ -412,7 +412,7 @@ def test_a_page_has_them_once_for_all_its_images(photo, owed, saved, in_memory):
     assert assets(html) == (1, 1)
 
 
-def test_a_page_has_them_once_where_it_is_made_of_many_templates(photo, owed, templates):
+def test_a_page_has_them_once_where_it_is_made_of_many_templates(photo, upload, templates):
     tag = "{% load async_forms %}{% async_image photo 'image' %}"
     (templates / "part.html").write_text(tag)
     (templates / "base.html").write_text("{% include 'part.html' %}{% block more %}{% endblock %}")
@@ -429,14 +429,14 @@ def test_a_page_has_them_once_where_it_is_made_of_many_templates(photo, owed, te
     assert assets(html) == (1, 1)
 
 
-def test_each_page_has_them(photo, owed):
+def test_each_page_has_them(photo, upload):
     template = Template("{% load async_forms %}{% async_image photo 'image' %}")
 
     for _ in range(2):
         assert assets(template.render(Context({"photo": photo}))) == (1, 1)
 
 
-def test_the_first_image_that_is_owed_brings_them(saved, photo, owed):
+def test_the_first_pending_image_brings_them(saved, photo, upload):
     html = page("{% async_image a 'image' %}{% async_image b 'image' %}", a=saved, b=photo)
 
     assert assets(html) == (1, 1)
@@ -446,7 +446,7 @@ def test_the_first_image_that_is_owed_brings_them(saved, photo, owed):
 
 
 @pytest.mark.urls("tests.project.urls")
-def test_without_the_status_url_there_is_a_link_to_refresh_and_no_token(photo, owed):
+def test_without_the_status_url_there_is_a_link_to_refresh_and_no_token(photo, upload):
     html = shown(photo)
 
     assert '<a href="">Refresh</a>' in visible(html)
@@ -477,7 +477,7 @@ def test_one_image_costs_two_queries(saved, django_assert_num_queries):
         shown(saved)
 
 
-def test_an_image_that_is_owed_costs_one_query(owed, django_assert_num_queries):
+def test_a_pending_image_costs_one_query(upload, django_assert_num_queries):
     photo = Photo.objects.get()
 
     with django_assert_num_queries(1):
@@ -498,7 +498,7 @@ def test_none_are_looked_up_without_a_query(django_assert_num_queries):
         prefetch_uploads([Photo(title="Dune")], "image")
 
 
-def test_a_row_that_is_there_twice_is_looked_up_for_both(photo, owed, django_assert_num_queries):
+def test_a_row_that_is_there_twice_is_looked_up_for_both(photo, upload, django_assert_num_queries):
     twice = [Photo.objects.get(), Photo.objects.get()]
     save_pending_uploads()
 
@@ -516,7 +516,7 @@ def test_rows_of_two_databases_are_not_confused(saved):
     assert [instance.image.name for instance in prefetched] == [saved.image.name, "reef.jpg"]
 
 
-def test_images_that_were_attached_since_are_put_on_the_instances(photo, owed):
+def test_images_that_were_attached_since_are_put_on_the_instances(photo, upload):
     save_pending_uploads()
 
     prefetch_uploads([photo], "image")
@@ -547,7 +547,7 @@ def test_a_relation_as_key_is_looked_up_with_two_queries(django_assert_num_queri
 # Templates of the project's own
 
 
-def test_a_template_of_the_projects_own_is_used(photo, owed, templates):
+def test_a_template_of_the_projects_own_is_used(photo, upload, templates):
     (templates / "django_async_forms/image.html").write_text(
         "<p>{{ state }}, {{ box.0 }} by {{ box.1 }}: {{ upload.name }}</p>"
     )
@@ -561,7 +561,7 @@ def test_a_template_for_the_img_of_the_projects_own_is_used(saved, templates):
     assert shown(saved) == f"<b>{saved.image.url}, Dune</b>"
 
 
-def test_the_tag_needs_no_request_and_no_context_processors(photo, owed):
+def test_the_tag_needs_no_request_and_no_context_processors(photo, upload):
     engine = Engine(
         app_dirs=True, libraries={"async_forms": "django_async_forms.templatetags.async_forms"}
     )
@@ -588,7 +588,7 @@ def test_a_form_shows_the_image_that_is_there(saved):
     assert f'<img src="{saved.image.url}" alt="Currently">' in html
 
 
-def test_a_form_shows_the_image_that_is_being_saved(photo, owed):
+def test_a_form_shows_the_image_that_is_being_saved(photo, upload):
     assert "The image is being saved" in str(PhotoForm(instance=photo)["image"])
 
 

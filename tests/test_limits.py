@@ -1,4 +1,4 @@
-"""What forms refuse: files too large, of another format, or more than there is room for."""
+"""The limits: forms refuse files that are too large, of another format, or beyond the backlog."""
 
 import io
 import re
@@ -67,7 +67,7 @@ def codes(form, field="image"):
     return [error.code for error in form.errors.as_data().get(field, [])]
 
 
-def owe(count):
+def make_pending(count):
     for _ in range(count):
         save_image(upload(pictures.jpeg()), Photo.objects.create(title="Reef"))
 
@@ -177,11 +177,11 @@ def test_a_jpeg_with_a_second_image_in_it_is_a_jpeg(limits, data):
     assert codes(form_with(photo)) == []
 
 
-# Room
+# Backlog
 
 
-def test_a_form_is_refused_when_as_many_are_owed_as_may_be(limits, data):
-    owe(2)
+def test_a_form_is_refused_when_the_backlog_is_full(limits, data):
+    make_pending(2)
     limits(MAX_BACKLOG=2)
 
     form = form_with(data)
@@ -190,41 +190,41 @@ def test_a_form_is_refused_when_as_many_are_owed_as_may_be(limits, data):
     assert "try again in a few minutes" in form.errors["image"][0]
 
 
-def test_the_last_that_there_is_room_for_is_taken(limits, data):
-    owe(2)
+def test_the_last_upload_of_the_backlog_is_accepted(limits, data):
+    make_pending(2)
     limits(MAX_BACKLOG=3)
 
     assert codes(form_with(data)) == []
 
 
-def test_what_has_failed_takes_room_too(limits, data):
-    owe(1)
+def test_failed_uploads_count_towards_the_backlog(limits, data):
+    make_pending(1)
     Upload.objects.update(state="failed")
     limits(MAX_BACKLOG=1)
 
     assert codes(form_with(data)) == [TOO_MANY_PENDING]
 
 
-def test_another_database_has_room_of_its_own(limits, data):
-    owe(1)
+def test_another_database_has_its_own_backlog(limits, data):
+    make_pending(1)
     limits(MAX_BACKLOG=1)
     form_class = modelform_factory(Elsewhere, form=AsyncImageModelForm, fields=["title", "image"])
 
     assert codes(form_with(data, form_class)) == []
 
 
-def test_a_form_without_an_upload_needs_no_room(limits):
-    owe(1)
+def test_a_form_without_an_upload_is_valid_when_the_backlog_is_full(limits):
+    make_pending(1)
     limits(MAX_BACKLOG=1)
     photo = Photo.objects.create(title="Dune", image="dune.jpg")
 
     assert PhotoForm({"title": "Reef"}, {}, instance=photo).is_valid()
 
 
-def test_looking_for_room_is_one_query_however_many_are_owed(
+def test_checking_the_backlog_is_one_query_however_long_it_is(
     limits, data, django_assert_num_queries
 ):
-    owe(5)
+    make_pending(5)
     limits(MAX_BACKLOG=100)
     form = form_with(data)
 
@@ -255,7 +255,7 @@ each_limit = pytest.mark.parametrize(("key", "value", "code"), LIMITS)
 def test_of_what_is_refused_nothing_is_kept(
     client, limits, data, staging, key, value, code, settings
 ):
-    owe(1)
+    make_pending(1)
     before = Photo.objects.count(), Upload.objects.get(), staged_files()
     limits(**{key: value})
 
@@ -269,7 +269,7 @@ def test_of_what_is_refused_nothing_is_kept(
 
 @each_limit
 def test_an_update_that_is_refused_leaves_the_image(client, limits, data, key, value, code):
-    owe(1)
+    make_pending(1)
     photo = Photo.objects.create(title="Dune", image="dune.jpg")
     limits(**{key: value})
 
@@ -284,7 +284,7 @@ def test_an_update_that_is_refused_leaves_the_image(client, limits, data, key, v
 
 @each_limit
 def test_a_formset_refuses_on_the_form_with_the_upload(limits, data, key, value, code):
-    owe(1)
+    make_pending(1)
     limits(**{key: value})
     formset_class = modelformset_factory(Photo, form=PhotoForm, extra=2)
     formset = formset_class(
@@ -305,7 +305,7 @@ def test_a_formset_refuses_on_the_form_with_the_upload(limits, data, key, value,
 
 @each_limit
 def test_an_inline_formset_refuses_too(limits, data, key, value, code):
-    owe(1)
+    make_pending(1)
     limits(**{key: value})
     formset_class = inlineformset_factory(
         Album, Page, form=AsyncImageModelForm, fields=["image"], extra=1
@@ -321,7 +321,7 @@ def test_an_inline_formset_refuses_too(limits, data, key, value, code):
 
 @each_limit
 def test_the_admin_refuses_too(admin_client, limits, data, key, value, code):
-    owe(1)
+    make_pending(1)
     limits(**{key: value})
 
     response = admin_client.post(
@@ -336,7 +336,7 @@ def test_a_field_that_is_saved_in_the_request_is_not_limited(limits):
     form_class = modelform_factory(
         Document, form=AsyncImageModelForm, fields=["title", "file", "scan"]
     )
-    owe(1)
+    make_pending(1)
     limits(MAX_BYTES=10, MAX_BACKLOG=1)
 
     form = form_class({"title": "Deed"}, {"file": upload(b"x" * 1000, name="deed.txt")})
@@ -356,7 +356,7 @@ def test_a_plain_file_that_a_worker_saves_is_limited_in_bytes_and_number(limits)
         form = DocumentForm({"title": "Deed"}, {"file": upload(b"x" * 100, name="deed.txt")})
         return codes(form, "file")
 
-    owe(1)
+    make_pending(1)
     limits(MAX_BYTES=100, MAX_PIXELS=1, FORMATS=["PNG"])
     assert file_codes() == []
     limits(MAX_BYTES=99)
@@ -366,7 +366,7 @@ def test_a_plain_file_that_a_worker_saves_is_limited_in_bytes_and_number(limits)
 
 
 def test_a_form_without_the_mixin_is_not_limited(limits, data):
-    owe(1)
+    make_pending(1)
     limits(MAX_BYTES=10, MAX_PIXELS=10, FORMATS=["PNG"], MAX_BACKLOG=1)
     form_class = modelform_factory(Photo, fields=["title", "image"])
 

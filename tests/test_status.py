@@ -64,8 +64,8 @@ def photo():
 
 
 @pytest.fixture
-def owed(photo, in_memory):
-    """An image that is owed to the photo."""
+def upload(photo, in_memory):
+    """A pending upload for the photo."""
     return save_image(in_memory(), photo)
 
 
@@ -97,24 +97,24 @@ def answer_for(instance, field_name="image"):
 # What it answers
 
 
-def test_an_image_that_is_owed_is_pending(photo, owed):
+def test_a_pending_image_is_pending(photo, upload):
     assert answer_for(photo) == {"state": "pending"}
 
 
-def test_an_image_that_could_not_be_saved_has_failed(photo, owed):
-    give_up(owed)
+def test_an_image_that_could_not_be_saved_has_failed(photo, upload):
+    give_up(upload)
 
     assert answer_for(photo) == {"state": "failed"}
 
 
-def test_a_saved_image_has_its_url(photo, owed):
+def test_a_saved_image_has_its_url(photo, upload):
     save_pending_uploads()
 
     photo.refresh_from_db()
     assert answer_for(photo) == {"state": "saved", "url": photo.image.url}
 
 
-def test_the_old_image_is_no_answer_while_a_new_one_is_owed(photo, owed, in_memory):
+def test_the_old_image_is_no_answer_while_a_new_one_is_pending(photo, upload, in_memory):
     save_pending_uploads()
     save_image(in_memory(), photo)
 
@@ -125,15 +125,15 @@ def test_an_instance_without_an_image_has_no_url(photo):
     assert answer_for(photo) == {"state": "saved", "url": None}
 
 
-def test_an_instance_that_is_gone_has_no_url(photo, owed):
+def test_an_instance_that_is_gone_has_no_url(photo, upload):
     token = token_of(photo)
     photo.delete()
 
     assert ask(token) == {token: {"state": "saved", "url": None}}
 
 
-def test_a_failure_does_not_say_why(photo, owed):
-    give_up(owed)
+def test_a_failure_does_not_say_why(photo, upload):
+    give_up(upload)
 
     assert b"no room" not in post(json.dumps({"tokens": [token_of(photo)]})).content
 
@@ -146,7 +146,7 @@ def test_each_field_has_an_answer_of_its_own(in_memory):
     assert answer_for(both, "back") == {"state": "saved", "url": both.back.url}
 
 
-def test_another_instance_has_an_answer_of_its_own(owed):
+def test_another_instance_has_an_answer_of_its_own(upload):
     other = Photo.objects.create(title="Reef")
 
     assert answer_for(other) == {"state": "saved", "url": None}
@@ -164,7 +164,7 @@ def test_an_instance_is_found_by_any_key(kind, in_memory):
     assert answer_for(instance) == {"state": "saved", "url": instance.image.url}
 
 
-def test_a_parent_and_its_child_share_what_is_owed_to_both(in_memory):
+def test_a_parent_and_its_child_share_the_uploads_of_both(in_memory):
     restaurant = Restaurant.objects.create(name="Reef")
     save_image(in_memory(), restaurant, "image")
 
@@ -172,7 +172,7 @@ def test_a_parent_and_its_child_share_what_is_owed_to_both(in_memory):
     assert answer_for(restaurant, "menu") == {"state": "saved", "url": None}
 
 
-def test_the_same_key_of_another_model_is_another_instance(photo, owed):
+def test_the_same_key_of_another_model_is_another_instance(photo, upload):
     place = Place.objects.create(pk=photo.pk, name="Reef")
 
     assert answer_for(place) == {"state": "saved", "url": None}
@@ -193,7 +193,7 @@ def test_the_same_key_of_another_model_is_another_instance(photo, owed):
     ],
     ids=["nothing", "no token", "forged", "no ASCII", "a lone surrogate", "long"],
 )
-def test_what_is_no_token_is_left_out(token, photo, owed):
+def test_what_is_no_token_is_left_out(token, photo, upload):
     good = token_of(photo)
 
     assert ask(token, good) == {good: {"state": "pending"}}
@@ -204,34 +204,34 @@ def test_what_is_no_text_is_left_out(token):
     assert ask(token) == {}
 
 
-def test_a_token_that_was_changed_is_left_out(photo, owed):
+def test_a_token_that_was_changed_is_left_out(photo, upload):
     other = Photo.objects.create(title="Reef")
     payload, _, signature = token_of(other).partition(":")
 
     assert ask(f"{token_of(photo).partition(':')[0]}:{signature}", f"{payload}A:{signature}") == {}
 
 
-def test_a_token_that_is_signed_for_another_purpose_is_left_out(photo, owed):
+def test_a_token_that_is_signed_for_another_purpose_is_left_out(photo, upload):
     parts = ["project.photo", str(photo.pk), "image", "default"]
 
     assert ask(signing.dumps(parts), signing.dumps(parts, salt="sessions")) == {}
 
 
-def test_a_token_that_is_signed_with_another_key_is_left_out(photo, owed, settings):
+def test_a_token_that_is_signed_with_another_key_is_left_out(photo, upload, settings):
     token = token_of(photo)
     settings.SECRET_KEY = "another"
 
     assert ask(token) == {}
 
 
-def test_a_token_that_is_signed_with_the_key_before_answers(photo, owed, settings):
+def test_a_token_that_is_signed_with_the_key_before_answers(photo, upload, settings):
     token = token_of(photo)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
 
     assert ask(token) == {token: {"state": "pending"}}
 
 
-def test_a_token_that_has_expired_is_left_out(photo, owed, settings):
+def test_a_token_that_has_expired_is_left_out(photo, upload, settings):
     token = token_of(photo)
     settings.ASYNC_FORMS = {"STATUS_MAX_AGE": 0.001}
     time.sleep(0.01)
@@ -239,7 +239,7 @@ def test_a_token_that_has_expired_is_left_out(photo, owed, settings):
     assert ask(token) == {}
 
 
-def test_the_same_token_answers_until_it_expires(photo, owed):
+def test_the_same_token_answers_until_it_expires(photo, upload):
     token = token_of(photo)
     first = [ask(token), ask(token)]
     save_pending_uploads()
@@ -249,7 +249,7 @@ def test_the_same_token_answers_until_it_expires(photo, owed):
     assert [*first, ask(token), ask(token)] == [{token: {"state": "pending"}}] * 2 + [saved] * 2
 
 
-def test_asking_changes_nothing(photo, owed):
+def test_asking_changes_nothing(photo, upload):
     before = Upload.objects.values().get(), Photo.objects.values().get()
 
     with CaptureQueriesContext(connections["default"]) as asked:
@@ -322,13 +322,13 @@ def test_a_page_may_ask_for_500_images_at_once():
     assert MAX_TOKENS == 500
 
 
-def test_no_cache_keeps_the_answer(photo, owed):
+def test_no_cache_keeps_the_answer(photo, upload):
     response = post(json.dumps({"tokens": [token_of(photo)]}))
 
     assert "no-store" in response["Cache-Control"]
 
 
-def test_it_needs_neither_csrf_token_nor_session(photo, owed):
+def test_it_needs_neither_csrf_token_nor_session(photo, upload):
     response = post(
         json.dumps({"tokens": [token_of(photo)]}), client=Client(enforce_csrf_checks=True)
     )
@@ -338,7 +338,7 @@ def test_it_needs_neither_csrf_token_nor_session(photo, owed):
     assert "Cookie" not in response.get("Vary", "")
 
 
-def test_it_answers_where_all_other_pages_need_a_login(photo, owed, settings):
+def test_it_answers_where_all_other_pages_need_a_login(photo, upload, settings):
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE,
         "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -347,7 +347,7 @@ def test_it_answers_where_all_other_pages_need_a_login(photo, owed, settings):
     assert answer_for(photo) == {"state": "pending"}
 
 
-def test_it_answers_under_asgi(photo, owed):
+def test_it_answers_under_asgi(photo, upload):
     @async_to_sync
     async def ask_async(token):
         return await AsyncClient().post(
@@ -415,7 +415,7 @@ def test_two_images_of_a_row_are_asked_for_like_one():
     assert answer_for(both, "back") == {"state": "saved", "url": "/media/back.jpg"}
 
 
-def test_a_hundred_owed_images_are_asked_for_like_one(in_memory):
+def test_a_hundred_pending_images_are_asked_for_like_one(in_memory):
     photos = Photo.objects.bulk_create(Photo(title="Dune") for _ in range(100))
     for photo in photos:
         save_image(in_memory(), photo)
@@ -428,7 +428,7 @@ def test_many_images_of_each_model_are_asked_for_like_one_of_each(in_memory):
     tokens = []
     for number in range(20):
         instances = [make(number) for make in KINDS.values()]
-        for instance in instances[:: number % 2 + 1]:  # Of the others, nothing is owed.
+        for instance in instances[:: number % 2 + 1]:  # The others have no upload.
             save_image(in_memory(), instance, "image")
         tokens += [token_of(instance) for instance in instances]
     for using in ("default", "other"):
@@ -437,7 +437,7 @@ def test_many_images_of_each_model_are_asked_for_like_one_of_each(in_memory):
 
     many = questions(tokens)
 
-    # Of each database what is owed, and of each model the images; a proxy's are its parent's.
+    # Of each database the uploads, and of each model the images; a proxy's are its parent's.
     assert many == [1 + 6, 1 + 1]
 
 

@@ -152,7 +152,7 @@ def test_a_catalogue_names_its_language_and_neither_dates_nor_people(language):
 
 @pytest.fixture
 def photo(db, in_memory):
-    """A photo whose image is owed."""
+    """A photo whose image is pending."""
     photo = Photo.objects.create(title="Dune")
     save_image(in_memory(), photo)
     return photo

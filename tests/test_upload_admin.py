@@ -1,4 +1,4 @@
-"""The journal in the admin: looking at what is owed, trying again, giving up."""
+"""The outbox in the admin: looking at uploads, retrying them, giving them up."""
 
 import re
 

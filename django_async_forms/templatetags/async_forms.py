@@ -50,11 +50,11 @@ def async_image(
     Render an image, or the place where it will be: ``{% async_image photo "image" %}``.
 
     While it is being saved, the page shows the old image or an empty box, which turns into the new
-    image as soon as that is there. Options: ``alt`` (the instance, if left out), ``class``,
+    image as soon as that is there. Options: ``alt`` (defaults to the instance), ``class``,
     ``width`` and ``height`` in pixels, ``loading``. The template is
     ``django_async_forms/image.html``.
 
-    Raises ``FieldDoesNotExist`` for a name that is no file field of the instance.
+    Raises ``FieldDoesNotExist`` for a name that is not a file field of the instance.
     """
     alt = options.pop("alt", None)
     css_class, loading = options.pop("class", ""), options.pop("loading", "")
