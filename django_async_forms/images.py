@@ -14,7 +14,7 @@ from PIL import Image
 logger = logging.getLogger("django_async_forms")
 
 #: Formats whose frames are all as large as their canvas, and whose header tells how many there are.
-_COUNTED = {"APNG", "AVIF", "FLI", "PNG", "WEBP"}
+_COUNTED = {"AVIF", "FLI", "PNG", "WEBP"}
 #: The bounds of the work on one file. An honest one stays far below them.
 _MAX_FRAMES = 100_000
 _MAX_READS = 1_000_000
@@ -34,8 +34,8 @@ class _Reader:
     def __init__(self, file: Any) -> None:
         self._file = file
         self._reads = _MAX_READS
-        # Whoever reads a file more than twice is sent round in it.
-        self._bytes = 2 * file.size + 2**20
+        # Whoever reads a file more than twice is sent round in it. An upload may not tell its size.
+        self._bytes = 2 * (file.size or 2**40) + 2**20
 
     def read(self, size: int = -1) -> bytes:
         return self._counted(self._file.read(size))
@@ -130,7 +130,9 @@ def _areas(reader: _Reader) -> Iterator[int]:
     for frame in range(min(image.n_frames, _MAX_FRAMES + 1)):  # type: ignore[attr-defined]
         try:
             image.seek(frame)
-        except (EOFError, SyntaxError, ValueError) as error:
+        except (_TooMuchWorkError, Image.DecompressionBombError):
+            raise
+        except Exception as error:
             # MPO has an index, so the frames after a damaged one are found all the same.
             logger.debug("Pillow does not read %s: %r", f"frame {frame}", error)
         else:
