@@ -1,10 +1,12 @@
 """The context of a request that the worker restores: language, time zone, and a project's own."""
 
 import json
+import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from datetime import timezone as fixed
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +17,7 @@ from django.utils import timezone, translation
 from django_async_forms import context
 from django_async_forms.conf import conf
 from django_async_forms.context import RequestContext
+from tests.pages import block
 
 BERLIN = ZoneInfo("Europe/Berlin")
 tenant = ContextVar("tenant", default=None)
@@ -153,6 +156,26 @@ def test_a_time_zone_that_the_worker_does_not_know_is_logged(caplog):
 
 
 # A project's own class
+
+
+def test_the_class_of_the_page_restores_a_tenant(settings, monkeypatch):
+    @contextmanager
+    def use_tenant(name):
+        token = tenant.set(name)
+        yield
+        tenant.reset(token)
+
+    tenants = SimpleNamespace(current_tenant=tenant.get, use_tenant=use_tenant)
+    monkeypatch.setitem(sys.modules, "tests.recipes.tenants", tenants)
+    page = block("docs/howto/context.rst", "class TenantContext").execute()
+    monkeypatch.setattr(f"{__name__}.TenantContext", page.TenantContext)
+    settings.ASYNC_FORMS = {"CONTEXT": f"{__name__}.TenantContext"}
+    with use_tenant("blue"):
+        data = travelled(context.capture())
+
+    with context.restore(data):
+        assert tenant.get() == "blue"
+    assert tenant.get() is None
 
 
 def test_a_tenant_is_restored(settings):
