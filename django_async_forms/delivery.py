@@ -61,7 +61,11 @@ def publish(upload: Upload) -> None:
     task = current_app.tasks[SAVE_IMAGE]
     arguments = (str(upload.pk), upload.using)
     if current_app.conf.task_always_eager:
-        task.apply_async(arguments)
+        try:
+            task.apply_async(arguments)
+        except Exception:
+            # The task has failed (task_eager_propagates), and not the sending.
+            logger.exception("Upload %s: the eager task failed.", upload.pk)
         return
     timeout = conf().PUBLISH_TIMEOUT
     with producers[_connection(timeout)].acquire(block=True, timeout=timeout) as producer:
