@@ -2,58 +2,136 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import time
+from collections.abc import Callable
+from contextvars import copy_context
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from celery import current_app
+from django.db import connections
 from django.utils import timezone
-from kombu.pools import producers
+from kombu import pools
 
 from .conf import conf
 from .models import Upload
+from .sender import Sender
 
 logger = logging.getLogger("django_async_forms")
 
 SAVE_IMAGE = "django_async_forms.save_image"
 
-#: What bounds the waiting on a broker that accepts connections and does not answer. Neither
-#: library has such a limit of its own that fits a request: redis-py waits without end.
+#: What bounds the waiting on a broker that accepts connections and does not answer, by transport.
+#: No library has such a limit of its own that fits: redis-py waits without end, and botocore for
+#: five minutes.
 _TIMEOUTS = {
     "redis": ("socket_connect_timeout", "socket_timeout"),
     "amqp": ("read_timeout", "write_timeout"),
+    "sqs": ("connect_timeout", "read_timeout"),
 }
 
 #: What each Celery app sends by, and the time-out that it was made with: to read it from the app's
 #: settings takes a third of the time of a message. It holds no socket, those are in kombu's pool.
 _connections: WeakKeyDictionary[Any, tuple[float, Any]] = WeakKeyDictionary()
 
+#: The sender of this process, and those of its ancestors, whose threads are not here.
+_senders: dict[int, Sender] = {}
+
 #: When this process asks a broker again that did not answer, on the monotonic clock.
 _silent_until = 0.0
 
 
-def send(upload: Upload) -> bool:
+def send(upload: Upload) -> None:
     """
-    Send an upload to the workers and return True, or leave it to recovery and return False.
+    Send an upload to the workers, or leave it to recovery.
 
-    A broker that is down never raises here and never costs more than ``PUBLISH_TIMEOUT`` twice.
-    For ``PUBLISH_PAUSE`` after that it is not asked at all, so a form with ten images waits once.
+    A broker that is down or silent never raises here, and never costs more than
+    ``PUBLISH_TIMEOUT`` twice, on any transport. For ``PUBLISH_PAUSE`` after that it is not asked
+    at all, so a form with ten images waits once.
     """
-    global _silent_until
+    # Tracers read their span from the context in which the image was saved.
+    context = copy_context()
+    deliver = partial(context.run, _deliver, current_app._get_current_object(), upload)
+    _submit(upload, deliver)
+
+
+def _submit(upload: Upload, deliver: Callable[[], None]) -> None:
+    if current_app.conf.task_always_eager:
+        publish(upload)  # In this thread, whose transaction a test may be in.
+        return
+    longest = 2 * conf().PUBLISH_TIMEOUT
     if time.monotonic() >= _silent_until:
+        sender = _sender()
         try:
-            publish(upload)
+            if sender.is_stuck(longest):
+                raise TimeoutError("The broker does not answer to an earlier message.")
+            if not sender.submit(deliver).wait(longest):
+                raise TimeoutError(f"The broker does not answer within {longest} s.")
+            return
         except Exception as error:
-            # The row is committed: recover_uploads sends what could not be sent now.
-            _silent_until = time.monotonic() + conf().PUBLISH_PAUSE
-            logger.warning("Upload %s: not sent, left to recovery: %r", upload.pk, error)
-        else:
-            logger.info("Upload %s: sent.", upload.pk)
-            return True
-    Upload.objects.using(upload.using).pending().filter(pk=upload.pk).update(due_at=timezone.now())
-    return False
+            _pause(upload, error)
+    _leave_to_recovery(upload)
+
+
+def _sender() -> Sender:
+    pid = os.getpid()
+    if pid not in _senders and _senders:
+        # The sockets belong to the process that this one was forked from.
+        _connections.clear()
+        pools.reset()  # type: ignore[no-untyped-call]
+    return _senders.setdefault(pid, Sender())
+
+
+def _deliver(app: Any, upload: Upload) -> None:
+    """Publish an upload's message in the sender's thread. Does not raise."""
+    global _silent_until
+    try:
+        if time.monotonic() < _silent_until:
+            _leave_to_recovery(upload)
+            return
+        app.set_current()  # Celery has one for each thread.
+        publish(upload)
+    except Exception as error:
+        _pause(upload, error)
+        _leave_to_recovery(upload)
+    else:
+        _silent_until = 0.0
+        logger.info("Upload %s: sent.", upload.pk)
+    finally:
+        # No request closes them: neither ours nor those of the project's signal handlers.
+        connections.close_all()
+
+
+def _pause(upload: Upload, error: Exception) -> None:
+    global _silent_until
+    _silent_until = time.monotonic() + conf().PUBLISH_PAUSE
+    logger.warning("Upload %s: not sent, left to recovery: %r", upload.pk, error)
+
+
+def _leave_to_recovery(upload: Upload) -> None:
+    """Make an upload due now. Does not raise: without it, it is due after ``RESEND_AFTER``."""
+    connection = connections[upload.using]
+    was_open = connection.connection is not None
+    pending = Upload.objects.using(upload.using).pending()
+    try:
+        pending.filter(pk=upload.pk).update(due_at=timezone.now())
+    except Exception:
+        logger.exception("Upload %s: not marked as due.", upload.pk)
+    finally:
+        if not was_open:
+            connection.close()
+
+
+@atexit.register
+def finish() -> bool:
+    """Wait a bounded time until all is sent or left to recovery, and tell whether it is."""
+    sender = _senders.get(os.getpid())
+    return sender is None or sender.finish(2 * conf().PUBLISH_TIMEOUT)
 
 
 def publish(upload: Upload) -> None:
@@ -68,7 +146,7 @@ def publish(upload: Upload) -> None:
             logger.exception("Upload %s: the eager task failed.", upload.pk)
         return
     timeout = conf().PUBLISH_TIMEOUT
-    with producers[_connection(timeout)].acquire(block=True, timeout=timeout) as producer:
+    with pools.producers[_connection(timeout)].acquire(block=True, timeout=timeout) as producer:
         task.apply_async(
             arguments,
             producer=producer,
@@ -88,8 +166,13 @@ def _connection(timeout: float) -> Any:
     made_for, connection = _connections.get(app, (None, None))
     if made_for != timeout:
         connection = app.connection_for_write(connect_timeout=timeout)
-        options = _TIMEOUTS.get(connection.transport.driver_type, ())
-        connection.transport_options.update(dict.fromkeys(options, timeout))
+        driver, options = connection.transport.driver_type, connection.transport_options
+        bounds: dict[str, Any] = dict.fromkeys(_TIMEOUTS.get(driver, ()), timeout)
+        if driver == "sqs":
+            # These are botocore's, which tries five times otherwise.
+            bounds["retries"] = {"total_max_attempts": 1}
+            bounds = {"client-config": {**options.get("client-config", {}), **bounds}}
+        options.update(bounds)
         _connections[app] = timeout, connection
     return connection
 

@@ -12,6 +12,7 @@ from django import forms
 from django.core.management import call_command
 from django.utils import timezone
 
+from django_async_forms import delivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from tests import pictures, services
@@ -83,11 +84,37 @@ def port(request):
         yield port
 
 
-@pytest.fixture(params=["redis://127.0.0.1:{port}/0", "amqp://guest:guest@127.0.0.1:{port}//"])
-def broken(request, port, asking_anew):
+def over_redis(port):
+    return sending_to(f"redis://127.0.0.1:{port}/0")
+
+
+def over_amqp(port):
+    return sending_to(f"amqp://guest:guest@127.0.0.1:{port}//")
+
+
+def over_sqs(port):
+    pytest.importorskip("kombu.transport.SQS", exc_type=ImportError)
+    queue = {"url": f"http://127.0.0.1:{port}/1/images", "access_key_id": "a"}
+    options = {
+        "region": "eu-west-1",
+        "is_secure": False,
+        "predefined_queues": {"images": {**queue, "secret_access_key": "b"}},
+    }
+    return sending_to(
+        f"sqs://key:secret@127.0.0.1:{port}",
+        broker_transport_options=options,
+        task_default_queue="images",
+    )
+
+
+@pytest.fixture(params=[over_redis, over_amqp, over_sqs], ids=lambda over: over.__name__)
+def broken(request, port, asking_anew, monkeypatch):
     """This process sends to a broker that does not answer."""
-    with sending_to(request.param.format(port=port)):
+    monkeypatch.setattr(delivery, "_senders", {})
+    with request.param(port):
         yield
+        # What a request has left to it.
+        wait_until(lambda: delivery.finish(), "the sender has ended")
 
 
 def hand_over_three(in_memory):
@@ -260,4 +287,6 @@ def test_a_request_is_answered_in_time_with_an_error_in_the_log_only(broken, cli
     assert time.monotonic() - started_at < IN_TIME
     assert response.status_code == 302
     [upload] = Upload.objects.pending()
-    assert f"Upload {upload.pk}: not sent, left to recovery" in caplog.text
+    message = f"Upload {upload.pk}: not sent, left to recovery"
+    wait_until(lambda: message in caplog.text, "the log says that it is not sent")
+    wait_until(lambda: Upload.objects.due().exists(), "it is due for recovery")
