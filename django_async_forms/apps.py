@@ -1,6 +1,7 @@
 """The app's configuration: what has to be known to Django and Celery from the start."""
 
 from django.apps import AppConfig
+from django.core.signals import request_finished, request_started
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,4 +13,8 @@ class AsyncFormsConfig(AppConfig):
     def ready(self) -> None:
         # Both modules register by being imported. A project that does not call
         # autodiscover_tasks() has the tasks all the same, because a worker sets Django up.
-        from . import checks, tasks  # noqa: F401
+        from . import after_response, checks, tasks  # noqa: F401
+
+        uid = "django_async_forms"
+        request_started.connect(after_response.begin, weak=False, dispatch_uid=uid)
+        request_finished.connect(after_response.end, weak=False, dispatch_uid=uid)

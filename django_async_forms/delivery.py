@@ -1,4 +1,10 @@
-"""Handing an upload's id to Celery, in bounded time, whatever the broker does."""
+"""
+Handing an upload's id to Celery, whatever the broker does.
+
+In a request, that is after the response: what the view still writes to the same row comes before
+what a worker writes, and nobody waits for the broker. Elsewhere it is at the commit, and the caller
+waits a bounded time, so that a command or a task that ends has sent what it saved.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +19,16 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from asgiref.sync import SyncToAsync
 from celery import current_app
 from django.db import connections
 from django.utils import timezone
 from kombu import pools
 
+from .after_response import call_after_response
 from .conf import conf
 from .models import Upload
-from .sender import Sender
+from .sender import Sender, threads_go_on
 
 logger = logging.getLogger("django_async_forms")
 
@@ -48,19 +56,22 @@ _silent_until = 0.0
 
 def send(upload: Upload) -> None:
     """
-    Send an upload to the workers, or leave it to recovery.
+    Send an upload to the workers, or leave it to recovery: after the response, or else now.
 
-    A broker that is down or silent never raises here, and never costs more than
+    A broker that is down or silent never raises here. Where there is no request it costs at most
     ``PUBLISH_TIMEOUT`` twice, on any transport. For ``PUBLISH_PAUSE`` after that it is not asked
-    at all, so a form with ten images waits once.
+    at all, so a command that saves ten images waits once.
     """
     # Tracers read their span from the context in which the image was saved.
     context = copy_context()
+    # Where a request never ends, nothing may keep alive what it is known by.
+    context.run(SyncToAsync.thread_sensitive_context.set, None)  # type: ignore[arg-type]
     deliver = partial(context.run, _deliver, current_app._get_current_object(), upload)
-    _submit(upload, deliver)
+    if not call_after_response(partial(_submit, upload, deliver, wait=not threads_go_on())):
+        _submit(upload, deliver, wait=True)
 
 
-def _submit(upload: Upload, deliver: Callable[[], None]) -> None:
+def _submit(upload: Upload, deliver: Callable[[], None], *, wait: bool) -> None:
     if current_app.conf.task_always_eager:
         publish(upload)  # In this thread, whose transaction a test may be in.
         return
@@ -70,7 +81,8 @@ def _submit(upload: Upload, deliver: Callable[[], None]) -> None:
         try:
             if sender.is_stuck(longest):
                 raise TimeoutError("The broker does not answer to an earlier message.")
-            if not sender.submit(deliver).wait(longest):
+            done = sender.submit(deliver)
+            if wait and not done.wait(longest):
                 raise TimeoutError(f"The broker does not answer within {longest} s.")
             return
         except Exception as error:
@@ -123,6 +135,7 @@ def _leave_to_recovery(upload: Upload) -> None:
     except Exception:
         logger.exception("Upload %s: not marked as due.", upload.pk)
     finally:
+        # Django has closed the connections of a request before this.
         if not was_open:
             connection.close()
 

@@ -1,4 +1,4 @@
-"""A thread that makes calls one after the other, so that nobody waits for them without end."""
+"""A thread that makes calls one after the other, so that a request does not wait for them."""
 
 from __future__ import annotations
 
@@ -63,3 +63,12 @@ class Sender:
                 self._busy_since = None
                 self._calls.task_done()
                 done.set()
+
+
+def threads_go_on() -> bool:
+    """Tell whether threads run between requests. In uWSGI they do only if it is told so."""
+    try:
+        import uwsgi  # type: ignore[import-untyped]
+    except ImportError:
+        return True
+    return bool({"enable-threads", "threads"}.intersection(uwsgi.opt))

@@ -1,16 +1,115 @@
-"""When a message leaves, and who waits for the broker."""
+"""When a message leaves: after the response, or at the commit; and who waits for the broker."""
+
+import gc
+import http.client
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from contextvars import ContextVar
+from types import SimpleNamespace
 
 import pytest
-from django.forms import modelform_factory
+from django.core.management import call_command
+from django.db import transaction
+from django.forms import modelform_factory, modelformset_factory
+from django.http import HttpResponse, StreamingHttpResponse
+from django.test import Client, TestCase
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
+from django_async_forms import after_response, delivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from tests import pictures
+from tests.benchmarks.processes import multipart
 from tests.project.models import Photo
-from tests.worker import sending_to
+from tests.worker import DEADLINE, ROOT, sending_to, wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("asking_anew")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "other"]),
+    pytest.mark.urls(__name__),
+    pytest.mark.usefixtures("asking_anew"),
+]
 
 PhotoForm = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
+
+#: What a tracer keeps.
+span = ContextVar("span", default=None)
+
+
+@pytest.fixture(autouse=True)
+def own_sender(monkeypatch):
+    """A thread of the test's own: another test's may be held."""
+    monkeypatch.setattr(delivery, "_senders", {})
+    yield
+    delivery.finish()
+
+
+class Broker:
+    """Takes each message, and notes whose upload it is for, by the name of the file."""
+
+    def __init__(self):
+        self.names = []
+
+    def publish(self, upload):
+        self.names.append(upload.name)
+
+
+#: The one of the test that runs.
+broker_of_test = Broker()
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """The names of the uploads that are published."""
+    monkeypatch.setattr(broker_of_test, "names", [])
+    monkeypatch.setattr(delivery, "publish", broker_of_test.publish)
+    return broker_of_test.names
+
+
+def seen():
+    """Return what is published once the sender has had the time for it."""
+    delivery.finish()
+    return list(broker_of_test.names)
+
+
+class Held:
+    """A broker that takes a message and does not answer until it is let go."""
+
+    def __init__(self):
+        self.asked = []
+        self._let_go = threading.Event()
+
+    def publish(self, upload):
+        self.asked.append(upload.name)
+        self._let_go.wait(DEADLINE)
+
+    def let_go(self):
+        self._let_go.set()
+
+
+@pytest.fixture
+def held(monkeypatch):
+    held = Held()
+    monkeypatch.setattr(delivery, "publish", held.publish)
+    yield held
+    held.let_go()
+
+
+@pytest.fixture
+def image():
+    """Makes what a client posts."""
+
+    def make(name="dune.jpg"):
+        file = pictures.as_file(pictures.jpeg())
+        file.name = name
+        return {"title": "Dune", "image": file}
+
+    return make
 
 
 def save(uploaded):
@@ -19,10 +118,440 @@ def save(uploaded):
     return form.save()
 
 
+def form_view(request):
+    save(request.FILES["image"])
+    return HttpResponse(f"published in the view: {seen()}")
+
+
+def nested_view(request):
+    with transaction.atomic():
+        with transaction.atomic():
+            save(request.FILES["image"])
+        inside = list(seen())
+    return HttpResponse(f"published in the view: {inside + seen()}")
+
+
+def failing_view(request):
+    save(request.FILES["image"])
+    raise ZeroDivisionError
+
+
+def rolled_back_view(request):
+    with transaction.atomic():
+        save(request.FILES["image"])
+        transaction.set_rollback(True)
+    return HttpResponse(f"published in the view: {seen()}")
+
+
+@csrf_exempt
+def streaming_view(request):
+    photo = save(request.FILES["image"])
+
+    def parts():
+        yield f"photo {photo.pk}, "
+        moment.wait(DEADLINE)
+        yield f"published in the view: {seen()}"
+
+    return StreamingHttpResponse(parts())
+
+
+#: When the streaming view goes on.
+moment = threading.Event()
+
+
+def formset_view(request):
+    formset_class = modelformset_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
+    formset = formset_class(
+        {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 0, "form-0-title": "Dune"},
+        {"form-0-image": request.FILES["image"]},
+        queryset=Photo.objects.none(),
+    )
+    assert formset.is_valid(), formset.errors
+    [photo] = formset.save()
+    loaded = Photo.objects.get(pk=photo.pk)
+    delivery.finish()  # A worker is quick.
+    loaded.title = "Saved once more"
+    loaded.save()
+    return HttpResponse()
+
+
+def plain_view(request):
+    save(request.FILES["image"])
+    return HttpResponse()
+
+
+def traced_view(request):
+    token = span.set("the view's")
+    save(request.FILES["image"])
+    span.reset(token)
+    return HttpResponse()
+
+
+def forms_view(request):
+    for number in range(10):
+        request.FILES["image"].seek(0)
+        request.FILES["image"].name = f"{number}.jpg"
+        save(request.FILES["image"])
+    return HttpResponse()
+
+
+def state_view(request):
+    return HttpResponse(str(Photo.objects.exclude(image="").count()))
+
+
+def eager_view(request):
+    photo = save(request.FILES["image"])
+    photo.refresh_from_db()
+    return HttpResponse(f"saved in the view: {bool(photo.image)}")
+
+
+urlpatterns = [
+    path("form/", form_view),
+    path("nested/", nested_view),
+    path("failing/", failing_view),
+    path("rolled-back/", rolled_back_view),
+    path("streaming/", streaming_view),
+    path("formset/", formset_view),
+    path("plain/", plain_view),
+    path("traced/", traced_view),
+    path("forms/", forms_view),
+    path("state/", state_view),
+    path("eager/", eager_view),
+]
+
+
+# After the response:
+
+
+@pytest.mark.parametrize("page", ["/form/", "/nested/"])
+def test_the_message_leaves_after_the_response(client, published, image, page):
+    response = client.post(page, image())
+
+    assert response.content == b"published in the view: []"
+    wait_until(lambda: published == ["dune.jpg"], "the message is published")
+
+
+def test_what_a_view_saves_once_more_does_not_write_over_the_image(client, monkeypatch, image):
+    def work_at_once(upload):
+        save_image_task.apply((str(upload.pk), upload.using), throw=True)
+
+    monkeypatch.setattr(delivery, "publish", work_at_once)
+
+    client.post("/formset/", image())
+
+    wait_until(lambda: not Upload.objects.exists(), "the image is saved")
+    photo = Photo.objects.get()
+    assert (photo.title, bool(photo.image)) == ("Saved once more", True)
+
+
+def test_the_message_leaves_after_the_last_byte_of_a_streaming_response(client, published, image):
+    moment.set()
+    response = client.post("/streaming/", image())
+    assert seen() == []
+
+    assert b"".join(response.streaming_content).endswith(b"published in the view: []")
+    wait_until(lambda: published == ["dune.jpg"], "the message is published")
+
+
+def test_the_message_leaves_although_the_view_fails_after_the_commit(published, image):
+    response = Client(raise_request_exception=False).post("/failing/", image())
+
+    assert response.status_code == 500
+    wait_until(lambda: published == ["dune.jpg"], "the message is published")
+
+
+def test_no_message_leaves_for_what_is_rolled_back(client, published, image):
+    client.post("/rolled-back/", image())
+
+    assert seen() == []
+
+
+def test_what_is_left_of_a_request_without_an_end_leaves_when_the_next_begins(
+    published, image, settings
+):
+    settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+    with pytest.raises(ZeroDivisionError):
+        Client().post("/failing/", image())
+    assert seen() == []
+
+    Client().get("/state/")
+
+    wait_until(lambda: published == ["dune.jpg"], "the message is published")
+
+
+def test_a_request_without_an_end_is_forgotten_with_its_thread(published, image, settings):
+    settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+    before = len(after_response._waiting)
+
+    def answer():
+        with pytest.raises(ZeroDivisionError):
+            Client().post("/failing/", image())
+        delivery.connections.close_all()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    thread.join()
+    del thread
+    gc.collect()
+
+    assert len(after_response._waiting) == before
+
+
+def test_a_message_is_sent_in_the_context_in_which_the_image_was_saved(client, monkeypatch, image):
+    spans = []
+    monkeypatch.setattr(delivery, "publish", lambda upload: spans.append(span.get()))
+
+    client.post("/traced/", image())
+
+    wait_until(lambda: spans == ["the view's"], "the message is published")
+
+
+def test_a_server_sends_the_message_after_the_last_byte(live_server, published, image):
+    moment.clear()
+    content_type, body = multipart(image()["image"].getvalue())
+    with closing(http.client.HTTPConnection(live_server.thread.host, live_server.thread.port)) as c:
+        c.request("POST", "/streaming/", body, {"Content-Type": content_type})
+        response = c.getresponse()
+        assert response.read(6) == b"photo "
+        assert seen() == []
+
+        moment.set()
+
+        assert response.read().endswith(b"published in the view: []")
+    wait_until(lambda: published == ["photo.jpeg"], "the message is published")
+
+
+# Where there is no request:
+
+
+def test_without_a_request_the_message_has_left_when_save_returns(published, in_memory):
+    save(in_memory())
+
+    assert published == ["dune.jpg"]
+
+
+def test_without_a_request_the_message_leaves_when_the_outermost_block_commits(
+    published, in_memory
+):
+    with transaction.atomic():
+        with transaction.atomic():
+            save(in_memory())
+        assert seen() == []
+
+    assert published == ["dune.jpg"]
+
+
+def test_a_command_has_sent_its_messages_when_it_ends(published, in_memory):
+    save(in_memory())
+    Upload.objects.update(state=Upload.State.FAILED)
+    published.clear()
+
+    call_command("async_uploads", "retry", "--all")
+
+    assert published == ["dune.jpg"]
+
+
+@pytest.mark.django_db
+def test_captured_callbacks_send_at_once(client, published, image):
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        client.post("/form/", image())
+        assert seen() == []
+
+    assert published == ["dune.jpg"]
+
+
+def test_a_thread_that_a_view_starts_waits_for_no_response(published, in_memory):
+    after_response.begin()
+    try:
+        thread = threading.Thread(target=save_and_close, args=[in_memory()])
+        thread.start()
+        thread.join()
+
+        assert published == ["dune.jpg"]
+    finally:
+        after_response.end()
+
+
+def save_and_close(uploaded):
+    save(uploaded)
+    delivery.connections.close_all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="This system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_process_sends_and_so_does_its_parent_after_it(broker, in_memory):
+    save(in_memory())
+    upload = Upload.objects.get()
+
+    child = os.fork()
+    if not child:
+        try:
+            delivery.send(upload)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    save(in_memory())
+
+    with broker.connection() as connection:
+        queue = connection.SimpleQueue(broker.queue)
+        named = [queue.get(block=True, timeout=10).payload[0][0] for _ in range(3)]
+        queue.close()
+    assert named.count(str(upload.pk)) == 2
+
+
+ENDING = """
+import time
+import django
+django.setup()
+from django_async_forms import after_response, delivery
+from django_async_forms.models import Upload
+
+def publish(upload):
+    time.sleep(0.2)
+    print("published", upload.name)
+
+delivery.publish = publish
+after_response.begin()
+delivery.send(Upload(name="dune.jpg"))
+after_response.end()
+"""
+
+
+def test_a_process_that_ends_after_a_request_has_sent_its_message():
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.project.settings"}
+    command = [sys.executable, "-W", "ignore", "-c", ENDING]
+
+    output = subprocess.check_output(command, cwd=ROOT, env=environment, timeout=DEADLINE)
+
+    assert output == b"published dune.jpg\n"
+
+
+# A broker that does not answer:
+
+
+def test_neither_a_request_nor_the_next_one_waits_for_the_broker(client, held, image, settings):
+    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
+
+    client.post("/plain/", image())
+    client.get("/state/")
+
+    wait_until(lambda: held.asked, "the broker is asked")  # And it has not answered yet.
+
+
+def test_without_a_request_the_wait_for_the_broker_is_bounded(held, in_memory):
+    started_at = time.monotonic()
+
+    save(in_memory())
+
+    assert time.monotonic() - started_at < DEADLINE / 2
+    assert Upload.objects.pending().due().count() == 1
+
+
+def test_while_a_message_is_stuck_the_next_uploads_are_left_to_recovery(
+    client, held, image, in_memory, settings, caplog
+):
+    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 0.01}
+    client.post("/plain/", image("stuck.jpg"))
+    wait_until(lambda: held.asked, "the broker is asked")
+    wait_until(lambda: delivery._senders[os.getpid()].is_stuck(0.02), "the sender is stuck")
+
+    client.post("/plain/", image("next.jpg"))
+    save(in_memory("another.jpg"))
+
+    due = Upload.objects.pending().due().values_list("name", flat=True)
+    assert set(due) == {"next.jpg", "another.jpg"}
+    held.let_go()
+    assert seen_by(held) == ["stuck.jpg"]
+
+
+def seen_by(held):
+    delivery._senders[os.getpid()].finish(DEADLINE)
+    return held.asked
+
+
+def test_a_broker_that_is_back_is_asked_again(client, held, image, settings):
+    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 3600}
+    client.post("/plain/", image("stuck.jpg"))
+    wait_until(lambda: held.asked, "the broker is asked")
+    wait_until(lambda: delivery._senders[os.getpid()].is_stuck(0.02), "the sender is stuck")
+    client.post("/plain/", image("left.jpg"))
+    held.let_go()
+    seen_by(held)
+
+    client.post("/plain/", image("next.jpg"))
+
+    assert seen_by(held) == ["stuck.jpg", "next.jpg"]
+
+
+def test_a_request_with_many_images_asks_a_broker_that_is_down_once(client, monkeypatch, image):
+    asked = []
+
+    def refuse(upload):
+        asked.append(upload.name)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(delivery, "publish", refuse)
+
+    client.post("/forms/", image())
+
+    wait_until(lambda: Upload.objects.pending().due().count() == 10, "all are left to recovery")
+    assert asked == ["0.jpg"]
+
+
+def test_what_cannot_even_be_marked_is_logged_and_raises_nothing(
+    monkeypatch, in_memory, caplog, published
+):
+    def refuse(*args):
+        raise ConnectionRefusedError
+
+    save(in_memory())
+    upload = Upload.objects.get()
+    monkeypatch.setattr(delivery, "publish", refuse)
+    monkeypatch.setattr(delivery.timezone, "now", refuse)
+
+    delivery.send(upload)
+
+    assert f"Upload {upload.pk}: not marked as due." in caplog.text
+
+
+@pytest.fixture
+def uwsgi(monkeypatch):
+    """The options of the uWSGI that this process seems to run in."""
+    uwsgi = SimpleNamespace(opt={"http": b":8000"})
+    monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
+    return uwsgi.opt
+
+
+def test_in_uwsgi_without_threads_the_end_of_the_request_waits(client, published, image, uwsgi):
+    client.post("/form/", image())
+
+    assert published == ["dune.jpg"]
+
+
+def test_in_uwsgi_with_threads_nothing_waits(client, held, image, uwsgi, settings):
+    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
+    uwsgi["enable-threads"] = b"1"
+
+    client.post("/plain/", image())
+
+    wait_until(lambda: held.asked, "the broker is asked")
+
+
+# Eager tasks:
+
+
 @pytest.fixture
 def eager():
     with sending_to("memory://", task_always_eager=True, task_eager_propagates=True):
         yield
+
+
+def test_an_eager_task_runs_after_the_response_in_the_same_thread(client, eager, image):
+    response = client.post("/eager/", image())
+
+    assert response.content == b"saved in the view: False"
+    assert Photo.objects.get().image
+    assert not delivery._senders
 
 
 def test_an_eager_task_without_a_request_has_run_when_save_returns(eager, in_memory):

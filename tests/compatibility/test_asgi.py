@@ -1,17 +1,19 @@
 """Forms in async views, and a server that speaks ASGI."""
 
 import asyncio
+import threading
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.asgi import get_asgi_application
 from django.forms import modelform_factory
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient
 from django.urls import path
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
+from django_async_forms import delivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
@@ -19,7 +21,7 @@ from django_async_forms.uploads import save_image
 from django_async_forms.views import AsyncImageCreateView
 from tests import pictures, services
 from tests.project.models import Photo
-from tests.worker import sending_to_broker
+from tests.worker import DEADLINE, sending_to_broker, wait_until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -55,7 +57,74 @@ async def save_image_view(request):
     return HttpResponse(str(photo.pk))
 
 
+class Crossing:
+    """Two requests that meet: each saves, and each waits until its test lets it go on."""
+
+    def __init__(self):
+        self.published = []
+        self.saved = {"first": threading.Event(), "second": threading.Event()}
+        self.go_on = {"first": threading.Event(), "second": threading.Event()}
+
+    def publish(self, upload):
+        self.published.append(upload.name.removesuffix(".jpg"))
+
+    def seen(self):
+        """Return what is published once the sender has had the time for it."""
+        delivery.finish()
+        return list(self.published)
+
+    def save(self, request):
+        request.FILES["image"].name = f"{request.POST['title']}.jpg"
+        form = PhotoForm(request.POST, request.FILES)
+        assert form.is_valid(), form.errors
+        form.save()
+
+    def wait(self, name):
+        self.saved[name].set()
+        assert self.go_on[name].wait(DEADLINE)
+
+
+crossing = Crossing()
+
+
+@csrf_exempt
+def crossing_view(request):
+    crossing.save(request)
+    crossing.wait(request.POST["title"])
+    return HttpResponse()
+
+
+@csrf_exempt
+async def crossing_async_view(request):
+    await sync_to_async(crossing.save)(request)
+    await asyncio.to_thread(crossing.wait, request.POST["title"])
+    return HttpResponse()
+
+
+@csrf_exempt
+async def crossing_streaming_view(request):
+    name = request.POST["title"]
+
+    async def parts():
+        yield "a"
+        await sync_to_async(crossing.save)(request)
+        await asyncio.to_thread(crossing.wait, name)
+        yield "b"
+
+    return StreamingHttpResponse(parts())
+
+
+@csrf_exempt
+async def failing_view(request):
+    await sync_to_async(crossing.save)(request)
+    raise ZeroDivisionError
+
+
 urlpatterns = [
+    path("crossing/", crossing_view),
+    path("crossing-async/", crossing_async_view),
+    path("crossing-streaming/", crossing_streaming_view),
+    path("failing/", failing_view),
     path("function/", function_view),
     path("class/", ClassView.as_view()),
     path("save-image/", save_image_view),
@@ -116,8 +185,12 @@ def multipart(title, data):
     )
 
 
-async def speak(application, body, size):
-    """Post a body as a server does that gets it piece by piece; return the status."""
+async def speak(application, body, size, page="/function/", leave=None):
+    """
+    Post a body as a server does that gets it piece by piece; return the status, if there is one.
+
+    ``leave`` is awaited before the client goes away; if left out, it stays until it has its answer.
+    """
     messages = [
         {
             "type": "http.request",
@@ -132,14 +205,15 @@ async def speak(application, body, size):
     async def receive():
         for message in incoming:
             return message
-        await asyncio.Event().wait()  # The client stays until it has its answer.
+        await (leave or asyncio.Event().wait())
+        return {"type": "http.disconnect"}
 
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
         "method": "POST",
-        "path": "/function/",
+        "path": page,
         "query_string": b"",
         "headers": [
             (b"host", b"testserver"),
@@ -148,7 +222,7 @@ async def speak(application, body, size):
         ],
     }
     await application(scope, receive, answers.put)
-    return (await answers.get())["status"]
+    return None if answers.empty() else answers.get_nowait()["status"]
 
 
 def test_bodies_that_come_in_pieces_are_taken_side_by_side():
@@ -164,3 +238,76 @@ def test_bodies_that_come_in_pieces_are_taken_side_by_side():
 
     stored = {photo.title: pictures.stored(photo.image) for photo in Photo.objects.all()}
     assert stored == images
+
+
+@pytest.fixture
+def crossed(monkeypatch, asking_anew):
+    """Two requests of the test's own, and what is published for them."""
+    crossed = Crossing()
+    monkeypatch.setitem(globals(), "crossing", crossed)
+    monkeypatch.setattr(delivery, "_senders", {})
+    monkeypatch.setattr(delivery, "publish", crossed.publish)
+    return crossed
+
+
+@pytest.mark.parametrize("page", ["/crossing/", "/crossing-async/", "/crossing-streaming/"])
+def test_each_message_leaves_after_the_response_to_its_own_request(crossed, page):
+    async def post_both():
+        application = get_asgi_application()
+
+        def post(name):
+            body = multipart(name, pictures.jpeg())
+            return asyncio.create_task(speak(application, body, 1000, page))
+
+        async def wait(event):
+            assert await asyncio.to_thread(event.wait, DEADLINE)
+
+        first, second = post("first"), post("second")
+        await wait(crossed.saved["first"])
+        await wait(crossed.saved["second"])
+        assert crossed.seen() == []
+
+        crossed.go_on["second"].set()
+        await second
+        assert crossed.seen() == ["second"]
+
+        crossed.go_on["first"].set()
+        await first
+        assert crossed.seen() == ["second", "first"]
+
+    asyncio.run(post_both())
+
+
+def test_the_message_leaves_although_an_async_view_fails_after_the_commit(crossed):
+    body = multipart("first", pictures.jpeg())
+
+    status = asyncio.run(speak(get_asgi_application(), body, 1000, "/failing/"))
+
+    assert status == 500
+    assert crossed.seen() == ["first"]
+
+
+@pytest.mark.parametrize("page", ["/crossing-async/", "/crossing-streaming/"])
+def test_the_message_leaves_although_the_client_has_left(crossed, page):
+    async def post_and_leave():
+        left = asyncio.to_thread(crossed.saved["first"].wait, DEADLINE)
+        body = multipart("first", pictures.jpeg())
+        request = asyncio.create_task(speak(get_asgi_application(), body, 1000, page, left))
+        await asyncio.to_thread(crossed.saved["first"].wait, DEADLINE)
+        crossed.go_on["first"].set()  # The thread that waits for it has to end.
+        await request
+
+    asyncio.run(post_and_leave())
+
+    wait_until(lambda: crossed.seen() == ["first"], "the message is published")
+
+
+def test_the_message_of_an_asynchronous_test_client_has_left_when_it_has_its_answer(crossed, image):
+    crossed.go_on["first"].set()
+
+    async def post():
+        return await AsyncClient().post("/crossing-async/", {"title": "first", "image": image})
+
+    assert async_to_sync(post)().status_code == 200
+
+    assert crossed.seen() == ["first"]
