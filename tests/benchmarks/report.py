@@ -108,6 +108,12 @@ def _request(results, database, name):
             1.15,
             results.ratio(case(staging), case("parse and validate only")),
         )
+    for broker in ("down", "silent"):
+        yield _at_most(
+            f"request, 5 MB, broker {broker} against broker up, {name}",
+            1.15,
+            results.ratio(case(f"files, broker {broker}"), case("files")),
+        )
     for staging in ("files", "database"):
         yield _at_least(
             f"request, 5 MB, plain Django 200 ms away against {staging}, {name}",

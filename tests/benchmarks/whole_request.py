@@ -1,19 +1,27 @@
 """The whole request through gunicorn, from POST to redirect, for one client and for 16."""
 
+import json
+import socket
 import statistics
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+
+from tests import services
 
 from . import images
 from .processes import Web, multipart
 from .rounds import stopwatch
 
 CLIENTS = [1, 16]
+#: So that each request finds the broker silent, and not only one in some seconds.
+ALWAYS = json.dumps({"PUBLISH_PAUSE": 0.001})
 SERVERS = {
     "files": {"staging": "files"},
     "files, arriving": {"staging": "files", "handler": "flushing"},
     "files, no fsync": {"staging": "files, no fsync"},
     "files, RabbitMQ": {"staging": "files", "broker": "rabbitmq"},
+    "files, broker down": {"staging": "files", "broker": "down", "async_forms": ALWAYS},
+    "files, broker silent": {"staging": "files", "broker": "silent", "async_forms": ALWAYS},
     "database": {"staging": "database"},
 }
 #: What is asked in which order does not matter: (name, server, path, with the image).
@@ -21,6 +29,8 @@ CASES = [
     ("files", "files", "/async/", True),
     ("files as they arrive", "files, arriving", "/async/", True),
     ("files, RabbitMQ", "files, RabbitMQ", "/async/", True),
+    ("files, broker down", "files, broker down", "/async/", True),
+    ("files, broker silent", "files, broker silent", "/async/", True),
     ("files, no fsync", "files, no fsync", "/async/", True),
     ("database", "database", "/async/", True),
     ("no image", "files", "/async/", False),
@@ -36,11 +46,12 @@ def measure(results, places, size, rounds, progress):
     with_image, without = multipart(images.image(size)), multipart(None)
     for database in places.databases:
         with ExitStack() as stack:
-            servers = {
-                name: stack.enter_context(Web(places, database=database, **chosen))
-                for name, chosen in SERVERS.items()
-                if chosen.get("broker", places.broker.name) in places.brokers
-            }
+            with _broken_brokers(places, stack):
+                servers = {
+                    name: stack.enter_context(Web(places, database=database, **chosen))
+                    for name, chosen in SERVERS.items()
+                    if chosen.get("broker", places.broker.name) in places.brokers
+                }
             cases = [case for case in CASES if case[1] in servers]
             for clients in CLIENTS:
                 prefix = ("request", images.label(size), database, f"{clients} clients")
@@ -54,6 +65,26 @@ def measure(results, places, size, rounds, progress):
                                 if number >= 0:
                                     results.note(*prefix, name, value=seconds)
                 places.empty(database)
+
+
+@contextmanager
+def _broken_brokers(places, stack):
+    """
+    Let servers have a broker that refuses connections, and one that takes them and never answers.
+
+    Only what is started within the block knows of them; they are so until the stack ends.
+    """
+    down = socket.create_server(("127.0.0.1", 0))
+    silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1000))
+    ports = {"down": down.getsockname()[1], "silent": silent.getsockname()[1]}
+    down.close()
+    for name, port in ports.items():
+        places.brokers[name] = services.Broker("redis", f"redis://127.0.0.1:{port}/0", name)
+    try:
+        yield
+    finally:
+        for name in ports:
+            del places.brokers[name]
 
 
 def percentiles(values):
