@@ -11,10 +11,11 @@ class AsyncFormsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Both modules register by being imported. A project that does not call
+        # The last two register by being imported. A project that does not call
         # autodiscover_tasks() has the tasks all the same, because a worker sets Django up.
-        from . import after_response, checks, tasks  # noqa: F401
+        from . import after_response, checks, hooks, tasks  # noqa: F401
 
+        hooks.install()
         uid = "django_async_forms"
         request_started.connect(after_response.begin, weak=False, dispatch_uid=uid)
         request_finished.connect(after_response.end, weak=False, dispatch_uid=uid)

@@ -1,98 +1,397 @@
-"""From a row in the journal to the image on its instance: what happens in the worker."""
+"""From a row of the outbox to the image on its instance: what happens in the worker."""
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, SuspiciousOperation
 from django.core.files.base import File
-from django.db import transaction
-from django.db.models import Model
+from django.db import connections, transaction
+from django.db.models import Field, FileField, Model, Q, QuerySet
 from django.db.models.fields.files import FieldFile
-from django.db.models.signals import pre_save
+from django.db.models.signals import post_save
 from django.dispatch import Signal
-from django.utils import timezone
 
+from . import context, hooks
+from .codec import reconstruct
 from .conf import conf
-from .detach import has_own_save
-from .fields import file_fields, image_columns, lock_instance
-from .models import Upload
+from .fields import (
+    as_text,
+    file_fields,
+    file_name,
+    for_update,
+    image_columns,
+    image_values,
+    row_of,
+    rows,
+    uncommitted_file,
+)
+from .final_storage import StoredFiles
+from .models import NotPendingError, Upload, savepoint
 from .signals import image_failed, image_saved
 from .storage import StagingFileSystemStorage, staging_storage
-from .stored import check_is_there, remove_stored
-from .uploads import reconstruct
 
 logger = logging.getLogger("django_async_forms")
 
-#: Where an instance keeps what is attached to it as it is saved.
-_ATTEMPT = "_async_forms_attempt"
+
+class KeptError(Exception):
+    """No further attempt can help, so the upload is kept as failed at once."""
+
+
+class _ColumnChangedError(Exception):
+    """The column does not hold any more what it held when the attempt began."""
+
+
+#: How often an attempt begins anew because the column has changed while the image was stored.
+_MAX_ROUNDS = 5
 
 
 def attach(upload: Upload) -> None:
     """
-    Save the image of ``upload`` on its instance, and make an end of what is owed.
+    Save the image of ``upload`` on its instance, and settle the upload.
 
-    Nothing happens if it is not owed any more by the time that the storage has it. Raises whatever
-    the staging storage, the field, the final storage, the model's ``save()`` or the database raise;
-    the row and the staged bytes are there for the next attempt then.
+    Nothing happens if it is not pending any more by the time that the storage has it, and it is
+    discarded if the column holds a newer state. Raises ``KeptError`` if no further attempt can
+    help, and the exceptions of the staging storage, the field, the final storage, the model's
+    ``save()`` and the database; the row and the staged bytes are there for the next attempt then.
     """
+    with context.restore(upload.context):
+        for _ in range(_MAX_ROUNDS):
+            try:
+                _attach_once(upload)
+            except _ColumnChangedError:
+                continue
+            except NotPendingError:
+                logger.info("Upload %s: superseded, discarded or attached meanwhile.", upload.pk)
+            return
+    raise _ColumnChangedError(f"{upload} was changed {_MAX_ROUNDS} times while it was stored.")
+
+
+def _attach_once(upload: Upload) -> None:
     try:
         instance = upload.get_instance()
-    except ObjectDoesNotExist:
-        logger.info("Upload %s: its instance is gone.", upload.pk)
+    except ObjectDoesNotExist as error:
+        raise KeptError(
+            f"There is no {upload.model} with the primary key {upload.object_pk!r}: it was "
+            "deleted, or its key was changed, without Django's signals."
+        ) from error
+    field = upload.get_field()
+    held = file_name(instance.__dict__.get(field.attname))
+    if upload.is_superseded() or (held != upload.held and _is_newer(upload, field, instance)):
+        logger.info("Upload %s: superseded by a newer state.", upload.pk)
         Upload.objects.using(upload.using).filter(pk=upload.pk).discard()
         return
+    upload.abandon_reservation()  # Of an attempt that never ended.
     attempt = _Attempt(upload, instance)
     try:
-        attempt.save()
-    except _NotOwedError:
-        logger.info("Upload %s: superseded, cleared or saved meanwhile.", upload.pk)
-        attempt.remove_stored()
-        return
-    except Exception:
-        attempt.remove_stored()
+        attempt.run()
+    except BaseException:
+        attempt.undo()
         raise
     logger.info("Upload %s: attached.", upload.pk)
-    _send_signal(image_saved, instance, upload)
+    _send_signal(image_saved, instance, upload, replaced=held)
+
+
+def _is_newer(upload: Upload, field: FileField, instance: Model) -> bool:
+    """
+    Tell whether the column holds a newer state than the upload, now that it holds another one.
+
+    An emptied column and a file that was stored after the upload was made are newer. A file that
+    was stored before was written by code that had loaded the instance earlier, and loses.
+    """
+    file: FieldFile = getattr(instance, field.attname)
+    if not file:
+        return True
+    try:
+        stored_at = file.storage.get_modified_time(str(file.name))
+    except (NotImplementedError, FileNotFoundError) as error:
+        raise KeptError(
+            f"{field} was changed from {upload.held!r} to {file.name!r} while this upload was "
+            f"pending, and its storage cannot tell which is newer ({error!r}). Discard the upload, "
+            "or change the field back and retry."
+        ) from error
+    # Object stores know whole seconds, and a file system's clock lags by some milliseconds.
+    precision = timedelta(milliseconds=20) if stored_at.microsecond else timedelta(seconds=1)
+    return bool(stored_at > upload.created_at - precision)
+
+
+class _Attempt(hooks.Change):
+    """
+    One attempt at saving an upload on its instance, which begins as the request's would have.
+
+    When ``save()`` of the instance is called, the image is on it and not stored yet. So an
+    overridden ``save()`` and receivers of ``pre_save`` find what they would have found in the
+    request. Then the image is stored, and a short transaction writes the columns that this attempt
+    has changed, no others, where nobody else has changed them.
+    """
+
+    def __init__(self, upload: Upload, instance: Model) -> None:
+        self.upload = upload
+        self.instance = instance
+        self.field = upload.get_field()
+        self._held = image_values(instance, self.field)
+        self._before = {
+            column: as_text(column, instance.__dict__[column.attname])
+            for column in instance._meta.concrete_fields
+            if column.attname in instance.__dict__
+        }
+        self._replaced: dict[Field[Any, Any], tuple[Any, str]] = {}
+        self._stored = StoredFiles(upload)
+        self._following = _columns_that_follow(instance)
+        self._is_stored = self._is_attached = self._is_settled = False
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        """Store the image, attach it, and settle the upload."""
+        upload, instance, name = self.upload, self.instance, self.field.attname
+        hooks.receive_pre_save_last(type(instance))
+        with self._uploaded() as uploaded, self._savepoint():
+            getattr(instance, name)  # An ImageField measures an image that replaces another.
+            setattr(instance, name, uploaded)
+            getattr(instance, name).name = upload.name
+            self._watch()
+            hooks.wait_for_save(instance, self)
+            try:
+                instance.save()  # As a form calls it: an overridden save() may take no arguments.
+            finally:
+                hooks.forget(instance)
+                self._unwatch()
+        if not self._is_attached:
+            raise self._error or RuntimeError(
+                f"{instance._meta.label}.save() did not come to Django's own save(), "
+                "so the image is not stored."
+            )
+        if not self._is_settled:
+            with transaction.atomic(using=upload.using):
+                if not upload.settle():
+                    logger.info("Upload %s: superseded after it was attached.", upload.pk)
+        self._stored.keep()
+
+    def before_write(self, instance: Model) -> None:
+        """Have the fields store their files, as Django does when it writes them."""
+        for field in file_fields(instance):
+            file = uncommitted_file(instance, field)
+            if file is not None:
+                file.storage = self._watched(field, file)
+                field.pre_save(instance, False)
+        for column in self._following:
+            column.pre_save(instance, False)
+        if not self._is_stored:
+            self._is_stored = True
+            logger.info("Upload %s: stored.", self.upload.pk)
+
+    def write(self, write: hooks.TableWrite) -> bool:
+        """Attach the image in a short transaction, in place of Django's write of other columns."""
+        if write.table is not self.field.model._meta.concrete_model:
+            return True
+        try:
+            with transaction.atomic(using=self.upload.using):
+                # The instance first, then the upload: the order in which every path locks.
+                if not self._is_attached:
+                    self._write_image()
+                self._write_others()
+                if not self._is_attached:
+                    self._end_or_note()
+        except Exception as error:
+            self._error = error  # An overridden save() may catch it.
+            raise
+        self._is_attached = True
+        return True
+
+    def _write_image(self) -> None:
+        values = {
+            column.attname: self.instance.__dict__[column.attname]
+            for column in image_columns(self.field)
+        }
+        row = row_of(self.field, self.instance, self.upload.using)
+        if not _where_holds(row, self.field, self._held[self.field.attname]).update(**values):
+            raise _ColumnChangedError
+
+    def _write_others(self) -> None:
+        """Write what was set on the instance for this image, in other columns than the image's."""
+        instance, own = self.instance, image_columns(self.field)
+        changed: dict[type[Model], list[Field[Any, Any]]] = {}
+        for column in instance._meta.concrete_fields:
+            if column.attname in instance.__dict__ and column not in own:
+                text = as_text(column, instance.__dict__[column.attname])
+                if text != self._before.get(column):
+                    changed.setdefault(column.model, []).append(column)
+        for owner, columns in changed.items():
+            row = rows(owner, self.upload.using)
+            row = row.filter(pk=owner._meta.pk.value_from_object(instance))
+            names = [column.attname for column in columns]
+            current: dict[str, Any] = for_update(row).values(*names).first() or {}
+            values = {}
+            for column in columns:
+                held = current.get(column.attname)
+                if as_text(column, held) != self._before.get(column):
+                    continue  # Somebody else has changed it since this attempt began.
+                values[column.attname] = instance.__dict__[column.attname]
+                text = as_text(column, values[column.attname])
+                first_held, _ = self._replaced.get(column, (held, ""))
+                self._replaced[column] = first_held, text
+                self._before[column] = text
+            if values:
+                row.update(**values)
+
+    def _end_or_note(self) -> None:
+        """
+        Settle the upload with the write, or, if ``save()`` does more, when that has ended.
+
+        What it does then may fail, and is tried again. Until then no row is locked for it.
+        """
+        model, name = type(self.instance), file_name(self.instance.__dict__[self.field.attname])
+        if hooks.has_own_save(model) or post_save.has_listeners(model):
+            is_pending = self.upload.replace_held(name)
+        else:
+            is_pending = self._is_settled = self.upload.settle()
+        if not is_pending:
+            raise NotPendingError
+
+    def undo(self) -> None:
+        """Put back what this attempt has written, and remove what it has stored."""
+        try:
+            if self._is_attached and not self._is_settled:
+                with transaction.atomic(using=self.upload.using):
+                    self._detach()
+        except NotPendingError:
+            return  # A newer upload has taken it from here, with the image as it is.
+        except Exception:
+            logger.warning("Upload %s: left attached.", self.upload.pk, exc_info=True)
+            return
+        self._stored.remove()
+
+    def _detach(self) -> None:
+        field, instance, using = self.field, self.instance, self.upload.using
+        row = row_of(field, instance, using)
+        _where_holds(row, field, self.upload.held).update(**self._held)
+        for column, (held, text) in self._replaced.items():
+            owner = rows(column.model, using)
+            owner = owner.filter(pk=column.model._meta.pk.value_from_object(instance))
+            current = for_update(owner).values_list(column.attname, flat=True).first()
+            if as_text(column, current) == text:
+                owner.update(**{column.attname: held})
+        if not self.upload.replace_held(self._held[field.attname]):
+            raise NotPendingError
+
+    def _watch(self) -> None:
+        for field in file_fields(self.instance):
+            if field.attname in self.instance.__dict__:
+                file: FieldFile = getattr(self.instance, field.attname)
+                file.storage = self._watched(field, file)
+
+    def _watched(self, field: FileField, file: FieldFile) -> Any:
+        if self._stored.watches(file.storage):
+            return file.storage
+        return self._stored.watch(file.storage, reserves=field is self.field)
+
+    def _unwatch(self) -> None:
+        for field in file_fields(self.instance):
+            file = self.instance.__dict__.get(field.attname)
+            if isinstance(file, FieldFile):
+                file.storage = field.storage
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        """Have an open transaction, as that of a ``TestCase``, stay usable after an error."""
+        upload, held = self.upload, self.upload.held
+        is_open = connections[upload.using].in_atomic_block
+        try:
+            with savepoint(upload.using):
+                yield
+        except BaseException:
+            if is_open:  # So what was written is undone.
+                self._is_attached, upload.held = False, held
+            raise
+
+    @contextmanager
+    def _uploaded(self) -> Iterator[File[Any]]:
+        upload = self.upload
+        storage = staging_storage(upload.using)
+        content = None
+        # A link shares its bytes and its mode with the staged file. An overridden save() may well
+        # change the image in its place, as many do to shrink it, and another attempt may have
+        # attached its link. So these get a copy.
+        is_alone = upload.attempts <= 1 and not hooks.has_own_save(type(self.instance))
+        if is_alone and isinstance(storage, StagingFileSystemStorage):
+            content = storage.link_out(upload.staged)
+        try:
+            with (
+                closing(content or upload.open_staged()) as staged,
+                closing(reconstruct(upload.file, staged)) as uploaded,
+            ):
+                yield uploaded
+        except BaseException:
+            if content is not None:
+                content.restore_mode()
+            raise
+
+
+def _columns_that_follow(instance: Model) -> list[Field[Any, Any]]:
+    """
+    Return the columns that may change with the image, by their field's own ``pre_save()``.
+
+    Such as the time at which the image was changed. A field that sets its column at every save
+    (``auto_now``) has done so in the request.
+    """
+    columns = []
+    for column in instance._meta.concrete_fields:
+        has_own = type(column).pre_save is not Field.pre_save
+        if has_own and not isinstance(column, FileField) and column.attname in instance.__dict__:
+            value = instance.__dict__[column.attname]
+            before = as_text(column, value)
+            if as_text(column, column.pre_save(instance, False)) == before:
+                columns.append(column)
+            instance.__dict__[column.attname] = value
+    return columns
+
+
+def _where_holds(row: QuerySet[Any], field: FileField, name: str) -> QuerySet[Any]:
+    """Return a row only if its column holds a name, byte by byte."""
+    if not name:
+        return row.filter(Q(**{field.attname: ""}) | Q(**{f"{field.attname}__isnull": True}))
+    row = row.filter(**{field.attname: name})
+    if connections[row.db].vendor == "mysql":
+        # Whose "=" may ignore case; its LIKE BINARY does not.
+        row = row.filter(**{f"{field.attname}__endswith": name})
+    return row
 
 
 def pause_after(attempts: int) -> float:
-    """Return the seconds to wait after so many attempts: doubling, bounded, jittered."""
+    """Return the seconds before the next attempt: exponential backoff with jitter, bounded."""
     longest = min(conf().RETRY_PAUSE * 2.0 ** min(attempts - 1, 60), conf().MAX_RETRY_PAUSE)
     return longest * random.uniform(0.5, 1)
 
 
-def give_up_or_wait(upload: Upload, error: Exception) -> float | None:
+def record_failure(upload: Upload, error: Exception) -> float | None:
     """
-    Note a failed attempt; return the seconds to wait before the next, or None after the last.
+    Note a failed attempt; return the seconds before the next one, or None after the last.
 
     After the last, the upload is failed and ``image_failed`` is sent. ``SuspiciousOperation`` is
-    the last at once: a name that the storage refuses, it will refuse again.
+    the last at once: a name that the storage refuses, it will refuse again. So is ``KeptError``.
     """
-    # What no database takes for text is shown as a question mark: NUL, and half a character.
+    # What no database takes for text is shown as a question mark: NUL, and a lone surrogate.
     text = f"{type(error).__name__}: {error}".replace("\x00", "?")[:2000]
     text = text.encode(errors="replace").decode()
-    row = Upload.objects.using(upload.using).pending().filter(pk=upload.pk)
-    if upload.attempts < conf().MAX_ATTEMPTS and not isinstance(error, SuspiciousOperation):
+    is_last = isinstance(error, (SuspiciousOperation, KeptError))
+    if upload.attempts < conf().MAX_ATTEMPTS and not is_last:
         pause = pause_after(upload.attempts)
-        due_at = timezone.now() + timedelta(seconds=pause + conf().RESEND_AFTER)
-        if row.update(error=text, due_at=due_at):
-            logger.warning(
-                "Upload %s: attempt %d failed, the next in %.1f s: %s",
-                upload.pk,
-                upload.attempts,
-                pause,
-                text,
-            )
-            return pause
-        return None
-    due_at = timezone.now() + timedelta(seconds=conf().KEEP_FAILED)
-    if row.update(state=Upload.State.FAILED, error=text, due_at=due_at):
+        if not upload.reschedule(text, pause):
+            return None
+        logger.warning(
+            "Upload %s: attempt %d failed, the next in %.1f s: %s",
+            upload.pk,
+            upload.attempts,
+            pause,
+            text,
+        )
+        return pause
+    if upload.fail(text):
         logger.error(
             "Upload %s: failed after %d attempts: %s",
             upload.pk,
@@ -109,137 +408,10 @@ def give_up_or_wait(upload: Upload, error: Exception) -> float | None:
     return None
 
 
-class _NotOwedError(Exception):
-    """The upload was superseded or cleared, or another worker has attached it."""
-
-
-class _Attempt:
-    """
-    One go at saving an upload on its instance, which begins as the request's would have.
-
-    When ``save()`` of the instance is called, the image is on it and not stored yet. So a
-    ``save()`` of the model's own and receivers of ``pre_save`` find what they would have found in
-    the request. The last of those receivers is ours.
-    """
-
-    def __init__(self, upload: Upload, instance: Model) -> None:
-        self.upload = upload
-        self.instance = instance
-        self.field = upload.get_field()
-        # Loaded now, because an ImageField measures an image that replaces another.
-        getattr(instance, self.field.attname)
-        self._before = dict(instance.__dict__)
-        self._transaction = ExitStack()
-        self._is_stored = self._is_owed = False
-
-    def save(self) -> None:
-        """Store the image, and write it and delete the upload's row in one transaction."""
-        upload, instance, name = self.upload, self.instance, self.field.attname
-        pre_save.connect(_store_and_lock, sender=type(instance), dispatch_uid=_ATTEMPT)
-        with _rebuilt(upload, instance) as uploaded, self._transaction:
-            if has_own_save(type(instance)):
-                # It may do more after Django's, which is undone if that fails.
-                self._begin()
-            setattr(instance, name, uploaded)
-            getattr(instance, name).name = upload.name
-            setattr(instance, _ATTEMPT, self)
-            columns = {column.name for column in image_columns(self.field)}
-            instance.save(using=upload.using, update_fields=columns)
-            if not self._is_stored:
-                raise RuntimeError(
-                    f"{instance._meta.label}.save() did not come to Django's own save(), "
-                    "so the image is not stored. It is called with update_fields and using."
-                )
-            if not self._is_owed:  # And save() has caught what told it so.
-                raise _NotOwedError
-
-    def store_and_lock(self, update_fields: Collection[str] | None) -> None:
-        """Have the field store the image; from here to the commit, hold the instance's row."""
-        upload, instance, using = self.upload, self.instance, self.upload.using
-        self.field.pre_save(instance, False)
-        self._is_stored = True
-        logger.info("Upload %s: stored.", upload.pk)
-        besides = {} if update_fields is None else self._set_besides(update_fields)
-        if not has_own_save(type(instance)):
-            self._begin()
-        # The instance first, then the upload: the order in which every path locks.
-        lock_instance([self.field], instance, using)
-        # Of two workers with the same upload, the one that deletes the row has saved it.
-        row = Upload.objects.using(using).pending().filter(pk=upload.pk)
-        is_only_attempt, _ = row.filter(attempts=1).delete()
-        if not is_only_attempt:
-            deleted, _ = row.delete()
-            if not deleted:
-                raise _NotOwedError
-            check_is_there(getattr(instance, self.field.attname))
-        self._is_owed = True
-        if besides:
-            rows = type(instance)._base_manager.using(using)
-            rows.filter(pk=instance.pk).update(**besides)
-        upload.remove_staged()
-
-    def _begin(self) -> None:
-        self._transaction.enter_context(transaction.atomic(using=self.upload.using))
-
-    def _set_besides(self, update_fields: Collection[str]) -> dict[str, object]:
-        """
-        Return what was set on the instance for this image, in columns that are not the image's.
-
-        By the field's own save, as a third-party field's second column; by a ``save()`` of the
-        model's own or a receiver, as an image's thumbnail.
-        """
-        instance = self.instance
-        for file_field in file_fields(instance):
-            if file_field.attname in instance.__dict__:
-                file_field.pre_save(instance, False)
-        return {
-            column.name: instance.__dict__[column.attname]
-            for column in instance._meta.concrete_fields
-            if column.name not in update_fields
-            and column.attname in instance.__dict__
-            and instance.__dict__[column.attname] != self._before.get(column.attname)
-        }
-
-    def remove_stored(self) -> None:
-        """Remove what this attempt has stored for nothing."""
-        stored: FieldFile = getattr(self.instance, self.field.attname)
-        old = self._before.get(self.field.attname)
-        if stored and stored._committed and stored.name != str(old or ""):  # type: ignore[attr-defined]
-            remove_stored(self.upload, stored)
-
-
-def _store_and_lock(instance: Model, update_fields: Collection[str] | None, **kwargs: Any) -> None:
-    """Store an image that is being attached, now that everybody has had a look at it."""
-    attempt: _Attempt | None = instance.__dict__.pop(_ATTEMPT, None)
-    # A copy that a save() of the model's own has made and saves is not what the image is owed to.
-    if attempt is not None and attempt.instance is instance:
-        attempt.store_and_lock(update_fields)
-
-
-@contextmanager
-def _rebuilt(upload: Upload, instance: Model) -> Iterator[File[Any]]:
-    storage = staging_storage(upload.using)
-    content = None
-    # A save() of the model's own may well change the image in its place, as many do to shrink it.
-    # Through a link that would reach the staged bytes, so such a model gets a copy.
-    if isinstance(storage, StagingFileSystemStorage) and not has_own_save(type(instance)):
-        content = storage.link_out(upload.staged)
-    try:
-        with (
-            closing(content or upload.open_staged()) as staged,
-            closing(reconstruct(upload.file, staged)) as uploaded,
-        ):
-            yield uploaded
-    except BaseException:
-        if content is not None:
-            content.restore_mode()
-        raise
-
-
-def _send_signal(signal: Signal, instance: Model | None, upload: Upload) -> None:
+def _send_signal(signal: Signal, instance: Model | None, upload: Upload, **more: Any) -> None:
     sender = None if instance is None else type(instance)
     responses = signal.send_robust(
-        sender, instance=instance, field_name=upload.field_name, upload=upload
+        sender, instance=instance, field_name=upload.field_name, upload=upload, **more
     )
     for receiver, response in responses:
         if isinstance(response, Exception):

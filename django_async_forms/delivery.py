@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Callable
 from contextvars import copy_context
-from datetime import timedelta
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,7 +21,6 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import SyncToAsync
 from celery import current_app
 from django.db import connections
-from django.utils import timezone
 from kombu import pools
 
 from .after_response import call_after_response
@@ -129,9 +127,8 @@ def _leave_to_recovery(upload: Upload) -> None:
     """Make an upload due now. Does not raise: without it, it is due after ``RESEND_AFTER``."""
     connection = connections[upload.using]
     was_open = connection.connection is not None
-    pending = Upload.objects.using(upload.using).pending()
     try:
-        pending.filter(pk=upload.pk).update(due_at=timezone.now())
+        upload.mark_due()
     except Exception:
         logger.exception("Upload %s: not marked as due.", upload.pk)
     finally:
@@ -188,14 +185,3 @@ def _connection(timeout: float) -> Any:
         options.update(bounds)
         _connections[app] = timeout, connection
     return connection
-
-
-def mark_sent(upload: Upload) -> None:
-    """
-    Note that an upload was sent now, and when to send it again if nothing comes of it.
-
-    Each time it has to be sent again the wait doubles, so that a long queue is not made longer.
-    """
-    now = timezone.now()
-    wait = max(timedelta(seconds=conf().RESEND_AFTER), now - upload.created_at)
-    Upload.objects.using(upload.using).filter(pk=upload.pk).update(sent_at=now, due_at=now + wait)

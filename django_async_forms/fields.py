@@ -1,40 +1,80 @@
-"""The file fields of a model, and the rows that they are in."""
+"""The file fields of a model, the columns of an image, and the rows that hold them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files.base import File
 from django.db import connections
-from django.db.models import Field, FileField, Model
+from django.db.models import Field, FileField, Model, QuerySet
 from django.db.models.fields.files import FieldFile
 
 
 def file_fields(model: type[Model] | Model) -> list[FileField]:
-    """Return the file fields of a model, its parents' included."""
-    return [field for field in model._meta.concrete_fields if isinstance(field, FileField)]
+    """
+    Return the file fields of a model, its parents' included.
+
+    A field whose attribute gives another field's file is left out. Such is the original of a field
+    that django-modeltranslation translates: what is set on it goes to the active language's.
+    """
+    model = model if isinstance(model, type) else type(model)
+    fields = _all_file_fields(model)
+    translated = {
+        original.name
+        for field in fields
+        if (original := getattr(field, "translated_field", None)) is not None
+    }
+    return [field for field in fields if field.name not in translated]
 
 
 def file_field(model: type[Model], name: str) -> FileField:
     """Return a file field by name. Raises ``FieldDoesNotExist`` if there is none of that name."""
-    for field in file_fields(model):
+    fields = _all_file_fields(model)
+    for field in fields:
         if field.name == name:
             return field
-    names = ", ".join(field.name for field in file_fields(model)) or "none"
+    names = ", ".join(field.name for field in fields) or "none"
     raise FieldDoesNotExist(
         f"{model._meta.label} has no file field {name!r}. Its file fields: {names}."
     )
 
 
+def _all_file_fields(model: type[Model]) -> list[FileField]:
+    return [field for field in model._meta.concrete_fields if isinstance(field, FileField)]
+
+
 def image_columns(field: FileField) -> list[Field[Any, Any]]:
-    """Return what an image is in the row: its field, and its width and height if it has them."""
+    """Return the columns of an image: its field, and its dimension fields if it has them."""
     names = {getattr(field, "width_field", None), getattr(field, "height_field", None)}
-    measures = [column for column in field.model._meta.concrete_fields if column.name in names]
-    return [field, *measures]
+    dimensions = [column for column in field.model._meta.concrete_fields if column.name in names]
+    return [field, *dimensions]
+
+
+def image_values(instance: Model, field: FileField) -> dict[str, Any]:
+    """
+    Return what an instance holds in the columns of an image, as plain values, by attribute.
+
+    A file is its name: a ``FieldFile`` is changed in its place and refers to its instance. A
+    deferred column is left out.
+    """
+    values = {
+        column.attname: instance.__dict__[column.attname]
+        for column in image_columns(field)
+        if column.attname in instance.__dict__
+    }
+    if field.attname in values:
+        values[field.attname] = file_name(values[field.attname])
+    return values
+
+
+def file_name(value: Any) -> str:
+    """Return the name of a file as its column holds it: a file field stores no ``None``."""
+    return str(getattr(value, "name", value) or "")
 
 
 def uncommitted_file(instance: Model, field: FileField) -> FieldFile | None:
@@ -45,32 +85,90 @@ def uncommitted_file(instance: Model, field: FileField) -> FieldFile | None:
     return file if file and not getattr(file, "_committed", True) else None
 
 
+def as_text(field: Field[Any, Any], value: Any) -> str:
+    """
+    Return a column's value as text that is equal where the values are.
+
+    Values are compared by it: objects change in their place, arrays compare element by element,
+    and what a form has set is of another type than what the database gives.
+    """
+    if hasattr(value, "resolve_expression"):
+        return f"an expression: {value!r}"
+    if isinstance(field, FileField):
+        return file_name(value)
+    value = field.get_prep_value(value)
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, sort_keys=True, default=repr)
+    return repr(bytes(value) if isinstance(value, memoryview) else value)
+
+
+def rows(model: type[Model], using: str) -> QuerySet[Any]:
+    """Return all rows of a model, of which its managers, the base manager too, may hide some."""
+    return QuerySet(model, using=using)
+
+
+def row_of(field: FileField, instance: Model, using: str) -> QuerySet[Any]:
+    """Return the row of an instance that holds an image: its parent's, for a parent's field."""
+    owner = field.model
+    return rows(owner, using).filter(pk=owner._meta.pk.value_from_object(instance))
+
+
+def current_values(field: FileField, instance: Model, using: str) -> dict[str, Any] | None:
+    """Return what the row holds in the columns of an image, or None if there is no row."""
+    names = [column.attname for column in image_columns(field)]
+    values: dict[str, Any] | None = row_of(field, instance, using).values(*names).first()
+    return values
+
+
+def key_text(field: FileField, instance: Model) -> str:
+    """
+    Return the primary key of the row that holds an image, as the outbox keeps it.
+
+    A key that was set as text (``uuid4().hex``, or what a client sent) gives the same as the key
+    of an instance that was loaded.
+    """
+    key = field.model._meta.pk
+    value = key.to_python(key.value_from_object(instance))
+    if isinstance(value, (list, tuple)):  # A composite key, in which each field has its own say.
+        columns = key.fields  # type: ignore[attr-defined]
+        value = tuple(column.to_python(item) for column, item in zip(columns, value, strict=True))
+    holder: Any = SimpleNamespace(**{key.attname: value})
+    return key.value_to_string(holder)
+
+
 def key_from_text(model: type[Model], text: str) -> Any:
     """
-    Return a primary key as instances have it, from the text that the journal keeps.
+    Return a primary key as instances have it, from the text that the outbox keeps.
 
-    Raises ``ValidationError`` for what is no key of the model.
+    Raises ``ValidationError`` for text that is not a key of the model.
     """
     value = model._meta.pk.to_python(text)
     # A key of several columns comes as a list, and is found as a tuple.
     return tuple(value) if type(value) is list else value
 
 
-def lock_instance(fields: Iterable[FileField], instance: Model, using: str) -> None:
+def lock_row(field: FileField, instance: Model, using: str) -> None:
     """
-    Hold the rows with ``fields`` of ``instance`` until the transaction that is open ends.
+    Hold the row of an image until the open transaction ends.
 
-    Every path locks in this order: the instance, then its uploads. SQLite has no row locks; the
-    first write of a transaction locks all of it there, and reading first could have that write
-    refused as "database is locked".
+    Every path locks in this order: the instance, then its uploads. Rows that refer to the instance
+    can still be inserted, where the database has such a lock. SQLite has no row locks; the first
+    write of a transaction locks all of it there, and reading first could have that write refused
+    as "database is locked".
     """
-    if not connections[using].features.has_select_for_update:
-        return
-    for owner in sorted({field.model for field in fields}, key=lambda model: model._meta.label):
-        primary_key = owner._meta.pk
-        value = primary_key.value_from_object(instance)
-        rows = owner._base_manager.using(using).filter(**{primary_key.name: value})
-        rows.select_for_update().values_list(primary_key.name).first()
+    if connections[using].features.has_select_for_update:
+        row = row_of(field, instance, using).values_list("pk")
+        for_update(row).first()
+
+
+def for_update(queryset: QuerySet[Any]) -> QuerySet[Any]:
+    """Lock the rows of a query, with the weakest lock that keeps others from changing them."""
+    features = connections[queryset.db].features
+    if not features.has_select_for_update:
+        return queryset
+    return queryset.select_for_update(no_key=features.has_select_for_no_key_update)
 
 
 @cache

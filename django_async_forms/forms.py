@@ -1,22 +1,21 @@
-"""A ``ModelForm`` that keeps its images back and has a worker save them."""
+"""A ``ModelForm`` that stages its images and has a worker save them."""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Sequence, Set
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from django import forms
-from django.db import router, transaction
+from django.db import router
 from django.db.models import FileField, ImageField
 from django.db.models.fields.files import FieldFile
 
 from .detach import Detachment
-from .fields import file_fields
+from .fields import current_values, file_fields
 from .limits import check_backlog, check_limits
-from .models import Upload
-from .uploads import discard_on_delete
+from .models import is_pending
 from .widgets import AsyncImageInput
 
 if TYPE_CHECKING:
@@ -39,13 +38,17 @@ class AsyncImageFormMixin(_Form):
                 fields = ["title", "image"]
 
     ``save()`` returns as fast as for a form without images. The instance keeps its old image, or
-    none, until a worker has saved the new one. With ``commit=False`` the image is handed over when
-    the instance is saved.
+    none, until a worker has saved the new one. With ``commit=False`` the image is staged when the
+    instance is saved.
     """
 
     #: Names of the file fields that a worker saves. ``None`` stands for every ``ImageField`` that
     #: the form has; name them to leave one out, or to add a plain ``FileField``.
     async_fields: Sequence[str] | None = None
+
+    #: ``"replacing"`` has a worker save an image only where there is one already. A new instance's
+    #: image is saved in the request then, for pages that assume that every instance has one.
+    async_when: Literal["always", "replacing"] = "always"
 
     #: The widget class of those that are images, such as ``AsyncImageInput``. ``None`` leaves them
     #: the widgets that they have.
@@ -53,12 +56,6 @@ class AsyncImageFormMixin(_Form):
 
     _detachment: Detachment
     _staying: Set[str] = frozenset()
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        model = getattr(getattr(cls, "Meta", None), "model", None)
-        if model is not None:
-            discard_on_delete(model)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,21 +69,22 @@ class AsyncImageFormMixin(_Form):
             elif self.image_widget is not None and isinstance(field, ImageField):
                 self.image_widget.install(self, field.name)
         if not self.instance._state.adding:
-            self._ask_for_nothing_that_is_owed()
+            self._make_pending_fields_optional()
 
-    def _ask_for_nothing_that_is_owed(self) -> None:
+    def _make_pending_fields_optional(self) -> None:
         for field in self.get_async_fields():
             form_field = self.fields[field.name]
             if form_field.required and not getattr(self.instance, field.attname):
-                form_field.required = form_field.widget.is_required = not self._is_coming(field)
+                form_field.required = not self._has_image(field)
+                form_field.widget.is_required = form_field.required
 
-    def _is_coming(self, field: FileField) -> bool:
-        """Tell whether an image is owed, or was attached since the instance was loaded."""
-        if Upload.objects.for_instance(self.instance, field.name).exists():
+    def _has_image(self, field: FileField) -> bool:
+        """Tell whether an image is pending, or was attached since the instance was loaded."""
+        if is_pending(self.instance, field):
             return True
         using = router.db_for_write(type(self.instance), instance=self.instance)
-        rows = type(self.instance)._base_manager.using(using).filter(pk=self.instance.pk)
-        return bool(rows.values_list(field.attname, flat=True).first())
+        values = current_values(field, self.instance, using)
+        return bool(values and values[field.attname])
 
     def get_async_fields(self) -> list[FileField]:
         """Return the model's file fields that a worker saves; override it to decide otherwise."""
@@ -97,24 +95,25 @@ class AsyncImageFormMixin(_Form):
 
     def save(self, commit: bool = True) -> Any:
         """
-        Save the instance without its images, and hand those over to a worker.
+        Save the instance without its images, and stage those for a worker.
 
-        One transaction holds both, so either the instance is saved and its images are owed, or
-        neither. Raises what ``ModelForm.save()`` raises, and what the staging storage raises.
+        One transaction holds both: the instance is saved and its images are pending, or neither.
+        Raises the exceptions of ``ModelForm.save()``, and those of the staging storage.
         """
         if not self.errors:  # Else it raises ValueError, as any ModelForm does.
             cleared = {name for name, value in self.cleaned_data.items() if value is False}
-            self._detachment.wait_for_save(self.get_async_fields(), cleared)
-        if not commit:
-            return super().save(commit=False)
-        using = router.db_for_write(type(self.instance), instance=self.instance)
-        with transaction.atomic(using=using):
-            return super().save()
+            self._detachment.wait_for_save(self.instance, self._fields_for_worker(), cleared)
+        return super().save(commit)
+
+    def _fields_for_worker(self) -> list[FileField]:
+        fields = self.get_async_fields()
+        if self.async_when == "always":
+            return fields
+        return [field for field in fields if self._detachment.had_image(field)]
 
     def _post_clean(self) -> None:
         # Django would put an image that stays on the instance once more, which makes a field with
         # dimensions open it in its storage. It reads None as "no change".
-        self._detachment.begin()
         kept = {
             name: value
             for name, value in self.cleaned_data.items()

@@ -1,30 +1,44 @@
-"""The journal of images that are owed, and the rows of ``DatabaseStorage``."""
+"""The outbox, a row for each pending or failed image; and the rows of ``DatabaseStorage``."""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from datetime import timedelta
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.files.base import File
-from django.db import DEFAULT_DB_ALIAS, models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, router, transaction
+from django.db.models import Q
+from django.db.models.sql import UpdateQuery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
-from .fields import file_field, file_fields, key_from_text, labels_sharing
+from .fields import (
+    file_field,
+    file_fields,
+    for_update,
+    key_from_text,
+    key_text,
+    labels_sharing,
+    rows,
+)
 from .storage import is_transactional, staging_storage
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     _CharField = models.CharField[str, str]
+    _TextField = models.TextField[str, str]
 else:
     _CharField = models.CharField
+    _TextField = models.TextField
 
 logger = logging.getLogger("django_async_forms")
 
@@ -34,39 +48,58 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def _in_binary_collation(column: str | None, connection: BaseDatabaseWrapper) -> str | None:
+    """
+    Add to a column of MySQL's that it holds all of Unicode and is compared byte by byte.
+
+    A database of utf8mb3 refuses an emoji, and MySQL's usual collations ignore case.
+    """
+    if connection.vendor != "mysql":
+        return column
+    # The plain utf8mb4_bin takes no notice of spaces at the end.
+    is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined]
+    collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+    return f"{column} CHARACTER SET utf8mb4 COLLATE {collation}"
+
+
 class BinaryCollationCharField(_CharField):
     """Text that is compared byte by byte on MySQL too, whose default ignores case."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        column = super().db_type(connection)
-        if connection.vendor == "mysql":
-            # The plain utf8mb4_bin takes no notice of spaces at the end.
-            is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined]
-            collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
-            return f"{column} CHARACTER SET utf8mb4 COLLATE {collation}"
-        return column
+        return _in_binary_collation(super().db_type(connection), connection)
+
+
+class BinaryCollationTextField(_TextField):
+    """Text of any length that is compared byte by byte on MySQL too, and holds any character."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        return _in_binary_collation(super().db_type(connection), connection)
+
+
+class NotPendingError(Exception):
+    """The upload was superseded, discarded, or attached by another worker."""
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
-    """What is owed, and to whom."""
+    """The uploads of one database."""
 
     def for_instance(self, instance: models.Model, field_name: str | None = None) -> UploadQuerySet:
         """
-        Return the uploads owed to ``instance``, for one field of it or for all.
+        Return the uploads for ``instance``, for one field of it or for all.
 
         They are looked for in the database that the instance is written to. A child of multi-table
-        inheritance, a proxy and its parent share what is owed to a column that they share.
+        inheritance, a proxy and its parent share the uploads for a column that they share.
 
-        Raises ``FieldDoesNotExist`` if ``field_name`` is no file field of the instance.
+        Raises ``FieldDoesNotExist`` if ``field_name`` is not a file field of the instance.
         """
         fields = [file_field(type(instance), field_name)] if field_name else file_fields(instance)
-        wanted = models.Q(pk__in=[])
+        wanted = Q(pk__in=[])
         for owner in {field.model for field in fields}:
-            names = [field.name for field in fields if field.model is owner]
-            wanted |= models.Q(
-                object_pk=owner._meta.pk.value_to_string(instance),
+            of_owner = [field for field in fields if field.model is owner]
+            wanted |= Q(
+                object_pk=key_text(of_owner[0], instance),
                 model__in=labels_sharing(owner),
-                field_name__in=names,
+                field_name__in=[field.name for field in of_owner],
             )
         chosen: str | None = self._db  # type: ignore[attr-defined]
         using = chosen or router.db_for_write(type(instance), instance=instance)
@@ -77,7 +110,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.filter(state=Upload.State.PENDING)
 
     def failed(self) -> UploadQuerySet:
-        """Return the uploads that wait for an operator, because every attempt has failed."""
+        """Return the uploads that an operator has to look at, because every attempt has failed."""
         return self.filter(state=Upload.State.FAILED)
 
     def due(self) -> UploadQuerySet:
@@ -85,35 +118,91 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.filter(due_at__lte=timezone.now()).order_by("due_at")
 
     def start(self, upload_id: uuid.UUID) -> Upload | None:
-        """Count one more attempt at a pending upload and return it, or None if it is not owed."""
+        """Count one more attempt at an upload and return it, or None if it is not pending."""
         # The write comes first: on SQLite, a transaction that reads first may be refused the write.
-        owed = self.pending().filter(pk=upload_id)
-        due_at = timezone.now() + timedelta(seconds=conf().RESEND_AFTER)
-        if not owed.update(attempts=models.F("attempts") + 1, due_at=due_at):
-            return None
-        return owed.first()
+        pending = self.pending().filter(pk=upload_id)
+        counted = {"attempts": models.F("attempts") + 1, "due_at": _due_at(Upload.State.PENDING)}
+        return _update_returning(pending, counted)
 
     def discard(self) -> int:
-        """Delete these uploads and their staged bytes, and return how many: nothing is owed."""
+        """End these uploads: delete them and their staged bytes, and return how many."""
         count = 0
-        for upload in list(self):
+        for upload in self._current():
             with transaction.atomic(using=upload.using):
                 # With this query's own conditions: an operator may have retried a failed one since.
-                deleted, _rows = self.using(upload.using).filter(pk=upload.pk).delete()
+                row = self.using(upload.using).filter(pk=upload.pk)
+                upload.reserved = for_update(row).values_list("reserved", flat=True).first()
+                deleted, _rows = row.delete()
                 if not deleted:
                     continue
+                upload.abandon_reservation()
                 upload.remove_staged()
             logger.info("Upload %s: discarded.", upload.pk)
             count += 1
         return count
 
+    def _current(self) -> Iterable[Upload]:
+        """
+        Return these uploads as they are now, also where this transaction reads an older snapshot.
+
+        A transaction of InnoDB's at REPEATABLE READ sees the rows of its first read. A locking read
+        would be current, but it locks the gap where it finds nothing, and neighbours deadlock.
+        PostgreSQL at SERIALIZABLE takes each look for a dependency on all that others insert
+        meanwhile, and refuses them. A connection of its own sees what is committed and locks
+        nothing. What it misses, the worker finds: ``Upload.is_superseded``.
+        """
+        connection = connections[self.db]
+        if not connection.in_atomic_block or not _reads_snapshot(connection):
+            return list(self)
+        found = {} if connection.vendor == "postgresql" else {upload.pk: upload for upload in self}
+        sql, params = self.values_list("pk", "staged").query.sql_with_params()
+        own_connection = connection.copy()
+        try:
+            with own_connection.cursor() as cursor:
+                cursor.execute(sql, params)
+                committed = cursor.fetchall()
+        finally:
+            own_connection.close()
+        for key, staged in committed:
+            upload = Upload(pk=uuid.UUID(str(key)), staged=staged)
+            upload._state.db = self.db
+            found.setdefault(upload.pk, upload)
+        return found.values()
+
+
+def _reads_snapshot(connection: Any) -> bool:
+    """Tell whether plain reads of a transaction miss what was committed since its first."""
+    level = connection.isolation_level if connection.vendor in ("mysql", "postgresql") else ""
+    if connection.vendor == "mysql":
+        # None is the server's default, which is REPEATABLE READ unless it was changed.
+        return level in ("repeatable read", None)
+    return getattr(level, "name", "") in ("REPEATABLE_READ", "SERIALIZABLE")
+
+
+def _update_returning(queryset: UploadQuerySet, values: dict[str, Any]) -> Upload | None:
+    """Update the one row of a query, and return it as it is then: in one statement if possible."""
+    connection = connections[queryset.db]
+    # MySQL and MariaDB have no UPDATE ... RETURNING.
+    if connection.vendor == "mysql" or not connection.features.can_return_columns_from_insert:
+        return queryset.first() if queryset.update(**values) else None
+    query: Any = queryset.query.chain(UpdateQuery)
+    query.add_update_values(values)
+    sql, params = query.get_compiler(queryset.db).as_sql()
+    returning = queryset.model._base_manager.using(queryset.db).raw(f"{sql} RETURNING *", params)
+    return next(iter(list(returning)), None)
+
+
+def first_due_at() -> datetime:
+    """Return when recovery looks at an upload that is made now."""
+    return _due_at(Upload.State.PENDING)
+
 
 class Upload(models.Model):
     """
-    An image that is owed to an instance.
+    An image that is pending or failed.
 
-    The row exists exactly as long as the image is owed: once it is saved, superseded, cleared or
-    its instance is gone, there is no row. It lies in the database of the instance.
+    The row exists exactly as long as that: once the upload is attached, superseded or discarded,
+    there is no row. It lies in the database of its instance.
     """
 
     class State(models.TextChoices):
@@ -124,18 +213,26 @@ class Upload(models.Model):
     model = models.CharField(_("model"), max_length=201)
     object_pk = BinaryCollationCharField(_("primary key"), max_length=255)
     field_name = models.CharField(_("field"), max_length=100)
-    name = models.TextField(_("file name"))
+    name = BinaryCollationTextField(_("file name"))
     file = models.JSONField(_("file"))
+    #: The name that the column held when the upload was made. A worker attaches the image only
+    #: where the column still holds it.
+    held = BinaryCollationTextField(_("replaces"), blank=True, default="")
+    #: What the project's CONTEXT captured in the request.
+    context = models.JSONField(_("context"), default=dict, blank=True)
     width = models.PositiveIntegerField(_("width"), null=True)
     height = models.PositiveIntegerField(_("height"), null=True)
     staged = models.CharField(_("staged as"), max_length=255)
+    #: The digest of the name in the final storage that a worker is storing the image by. Unique,
+    #: because a storage that looks for a free name and then stores may find one name for two.
+    reserved = models.CharField(max_length=64, null=True, unique=True, editable=False)
     state = models.CharField(_("state"), max_length=7, choices=State.choices, default=State.PENDING)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    error = models.TextField(_("last error"), blank=True)
+    error = BinaryCollationTextField(_("last error"), blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     sent_at = models.DateTimeField(_("last sent"), default=timezone.now)
     #: When recover_uploads looks at it next: to send it again, or, once failed, to purge it.
-    due_at = models.DateTimeField(_("due"))
+    due_at = models.DateTimeField(_("due"), default=first_due_at)
 
     objects = UploadQuerySet.as_manager()
 
@@ -156,22 +253,24 @@ class Upload(models.Model):
         return self._state.db or DEFAULT_DB_ALIAS
 
     def get_model(self) -> type[models.Model]:
-        """Return the instance's class. Raises ``LookupError`` if the project has it no more."""
+        """Return the class of the instance. Raises ``LookupError`` if the project lacks it."""
         return apps.get_model(self.model)
 
     def get_field(self) -> models.FileField:
-        """Return the instance's field. Raises ``FieldDoesNotExist`` if the model has it no more."""
+        """Return the instance's field. Raises ``FieldDoesNotExist`` if the model lacks it."""
         return file_field(self.get_model(), self.field_name)
 
     def get_instance(self) -> models.Model:
         """Load the instance from its database. Raises its class's ``DoesNotExist``."""
         owner = self.get_field().model
         key = {owner._meta.pk.name: key_from_text(owner, self.object_pk)}
+        instance: models.Model
         try:
-            return self.get_model()._base_manager.using(self.using).get(**key)
+            instance = rows(self.get_model(), self.using).get(**key)
         except ObjectDoesNotExist:
-            # A child may go without its parent, to which the image is owed then.
-            return owner._base_manager.using(self.using).get(**key)
+            # A child may go without its parent, which the image is for then.
+            instance = rows(owner, self.using).get(**key)
+        return instance
 
     def open_staged(self) -> File[Any]:
         """Open the staged bytes for reading. Raises what the staging storage raises."""
@@ -186,9 +285,187 @@ class Upload(models.Model):
             remove = partial(storage.delete, self.staged)
             transaction.on_commit(remove, using=self.using, robust=True)
 
+    # The transitions of its state. Each is one statement, whose condition is the state that it
+    # leaves: whoever comes second changes nothing.
+
+    def mark_sent(self) -> None:
+        """
+        Note that the upload was sent now, and when to send it again if nothing comes of it.
+
+        Each time it has to be sent again the wait doubles, so that a long queue is not made longer.
+        """
+        now = timezone.now()
+        self._change(self.State.PENDING, sent_at=now, due_at=_due_at(self.State.PENDING, self))
+
+    def mark_due(self) -> None:
+        """Note that the upload could not be sent, so that the next recovery sends it."""
+        self._change(self.State.PENDING, due_at=timezone.now())
+
+    def reschedule(self, error: str, pause: float) -> bool:
+        """Note an attempt that failed, and that the next comes after ``pause`` seconds."""
+        due_at = _due_at(self.State.PENDING) + timedelta(seconds=pause)
+        return self._change(self.State.PENDING, error=error, due_at=due_at, reserved=None)
+
+    def fail(self, error: str) -> bool:
+        """Keep the upload as failed, with its bytes, until an operator retries or discards it."""
+        return self._change(
+            self.State.PENDING,
+            state=self.State.FAILED,
+            error=error,
+            due_at=_due_at(self.State.FAILED),
+            reserved=None,
+        )
+
+    def retry(self) -> bool:
+        """Make a failed upload pending again, with its attempt count reset."""
+        return self._change(
+            self.State.FAILED,
+            state=self.State.PENDING,
+            attempts=0,
+            sent_at=timezone.now(),
+            due_at=_due_at(self.State.PENDING, self),
+        )
+
+    def reserve(self, digest: str, *, shares: bool = False) -> bool:
+        """
+        Reserve a name in the final storage, and tell whether this attempt may store by it.
+
+        ``digest`` stands for the name. It is refused if another upload has it, and if an attempt
+        had it whose end is not known, unless ``shares``. Raises ``NotPendingError`` if the upload
+        has ended.
+        """
+        pending = Upload.objects.using(self.using).pending().filter(pk=self.pk)
+        # Two attempts at one upload may run at once. One that has not seen the other's name must
+        # not take the same, since whichever fails removes its file.
+        free = pending.filter(Q(reserved=self.reserved) if self.reserved else Q(reserved=None))
+        abandoned = models.Exists(AbandonedName.objects.filter(digest=digest))
+        try:
+            with savepoint(self.using):
+                if (pending if shares else free.exclude(abandoned)).update(reserved=digest):
+                    self.reserved = digest
+                    return True
+        except IntegrityError:
+            return False
+        current = pending.values_list("reserved").first()
+        if current is None:
+            raise NotPendingError(f"Upload {self.pk} is not pending any more.")
+        if current == (self.reserved,):
+            return False
+        (self.reserved,) = current
+        self.abandon_reservation()
+        return self.reserve(digest)
+
+    def abandon_reservation(self) -> None:
+        """Let no image have the name that an attempt at this one may still be storing by."""
+        if self.reserved is not None:
+            names = AbandonedName.objects.using(self.using)
+            names.bulk_create([AbandonedName(digest=self.reserved)], ignore_conflicts=True)
+
+    def replace_held(self, name: str) -> bool:
+        """Note that the image is attached as ``name``, though its save has yet to end."""
+        pending = Upload.objects.using(self.using).pending()
+        if not pending.filter(pk=self.pk, held=self.held).update(held=name):
+            return False
+        self.held = name
+        return True
+
+    def settle(self) -> bool:
+        """End the upload as attached: delete it and its staged bytes, unless that was done."""
+        pending = Upload.objects.using(self.using).pending().filter(pk=self.pk, held=self.held)
+        deleted, _rows = pending.delete()
+        if deleted:
+            self.remove_staged()
+        return bool(deleted)
+
+    def is_superseded(self) -> bool:
+        """
+        Tell whether a newer upload for the same column was committed.
+
+        It has ended this one already, unless it could not see it: see ``UploadQuerySet.discard``.
+        """
+        if not _reads_snapshot(connections[self.using]):
+            return False
+        newer = Upload.objects.using(self.using).filter(
+            object_pk=self.object_pk,
+            model__in=labels_sharing(self.get_field().model),
+            field_name=self.field_name,
+            created_at__gt=self.created_at,
+        )
+        return newer.exists()
+
+    def _change(self, from_state: State, **values: Any) -> bool:
+        row = Upload.objects.using(self.using).filter(pk=self.pk, state=from_state)
+        return bool(row.update(**values))
+
+
+#: The databases, by alias and schema, that are known to have the table of the outbox.
+_with_outbox: set[tuple[str, str]] = set()
+
+
+def has_outbox(using: str) -> bool:
+    """
+    Tell whether a database has the table of the outbox.
+
+    A model may be kept in a database without one, such as one that another application owns, or a
+    schema of django-tenants, whose connections tell theirs.
+    """
+    connection = connections[using]
+    place = using, str(getattr(connection, "schema_name", ""))
+    if (
+        place not in _with_outbox
+        and Upload._meta.db_table in connection.introspection.table_names()
+    ):
+        _with_outbox.add(place)
+    return place in _with_outbox
+
+
+def is_pending(instance: models.Model, field: models.FileField) -> bool:
+    """Tell whether an upload is pending or failed for a field of an instance."""
+    using = router.db_for_write(type(instance), instance=instance)
+    if instance._state.adding or not has_outbox(using):
+        return False
+    return Upload.objects.using(using).for_instance(instance, field.name).exists()
+
+
+def _due_at(state: Upload.State, sent: Upload | None = None) -> datetime:
+    """
+    Return when recovery looks at an upload: the one rule for ``due_at``.
+
+    A pending upload is sent again when nothing was heard of it for ``RESEND_AFTER``, or, if it was
+    sent again just now, for as long as it is old. A failed one is purged after ``KEEP_FAILED``.
+    """
+    now = timezone.now()
+    if state == Upload.State.FAILED:
+        return now + timedelta(seconds=conf().KEEP_FAILED)
+    wait = timedelta(seconds=conf().RESEND_AFTER)
+    if sent is not None:
+        wait = max(wait, now - sent.created_at)
+    return now + wait
+
+
+def savepoint(using: str) -> AbstractContextManager[None]:
+    """Return a savepoint in an open transaction, which an error would break, or nothing."""
+    if connections[using].in_atomic_block:
+        return transaction.atomic(using=using)
+    return nullcontext()
+
+
+class AbandonedName(models.Model):
+    """
+    A name in the final storage that an attempt was storing an image by when its upload ended.
+
+    It may be storing still, so no other image gets the name until recovery removes the row.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    abandoned_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return self.digest
+
 
 class StoredChunk(models.Model):
-    """A piece of a file in ``DatabaseStorage``. A file is what has its name, in order."""
+    """A piece of a file in ``DatabaseStorage``. A file is all rows of its name, in order."""
 
     name = BinaryCollationCharField(max_length=255)
     position = models.BigIntegerField()

@@ -1,4 +1,4 @@
-"""Bringing back what got lost on the way from the journal to the worker."""
+"""Bringing back what got lost on the way from the outbox to the worker."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import logging
 import random
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.files.storage import Storage
-from django.db import Error, connections, router, transaction
-from django.db.models import FileField
+from django.db import Error, router, transaction
 from django.utils import timezone
 
 from .conf import conf
-from .delivery import mark_sent, publish, send
-from .fields import key_from_text
-from .models import Upload, UploadQuerySet
+from .delivery import publish, send
+from .fields import file_fields
+from .models import AbandonedName, Upload, UploadQuerySet, has_outbox
 from .storage import is_transactional, staging_storage
 
 logger = logging.getLogger("django_async_forms")
@@ -32,24 +30,19 @@ class Recovered:
     """What one run of ``recover`` did, as numbers of uploads and of files."""
 
     sent: int
-    discarded: int
     purged: int
-    unowned: int
+    abandoned: int
 
 
 def databases() -> list[str]:
     """Return the aliases of the databases that uploads are kept in."""
-    written = {
-        router.db_for_write(model)
-        for model in apps.get_models()
-        if any(isinstance(field, FileField) for field in model._meta.concrete_fields)
-    }
-    return sorted(alias for alias in written if _has_table(alias))
+    written = {router.db_for_write(model) for model in apps.get_models() if file_fields(model)}
+    return sorted(alias for alias in written if _can_be_recovered(alias))
 
 
-def _has_table(using: str) -> bool:
+def _can_be_recovered(using: str) -> bool:
     try:
-        return Upload._meta.db_table in connections[using].introspection.table_names()
+        return has_outbox(using)
     except Error as error:
         # The other databases can be recovered all the same, and this one when it is back.
         logger.error("Database %s: not recovered: %s", using, error)
@@ -60,63 +53,35 @@ def recover(using: str) -> Recovered:
     """
     Bring back what got lost in one database, at most ``RECOVER_BATCH`` uploads of each kind.
 
-    Purges the failed uploads past their keep time; discards those whose instance is gone; sends
-    again the pending ones that nothing was heard of for a while, longest overdue first; and
-    removes staged files that no upload owns, once they are old enough.
+    Purges the failed uploads past their keep time; sends the pending ones again of which nothing
+    was heard for a while, longest overdue first; and removes abandoned staged files, once they are
+    old enough.
     """
     batch = conf().RECOVER_BATCH
     uploads = Upload.objects.using(using)
     overdue = list(uploads.failed().due().values_list("pk", flat=True)[:batch])
-    purged = uploads.failed().filter(pk__in=overdue).discard()
-    pending = list(uploads.pending().due()[:batch])
-    failed = list(uploads.failed().order_by("due_at")[:batch])
-    orphans = _without_instance(pending + failed)
     recovered = Recovered(
-        purged=purged,
-        discarded=uploads.filter(pk__in=[upload.pk for upload in orphans]).discard(),
-        sent=_send_again(upload for upload in pending if upload not in orphans),
-        unowned=remove_unowned(using, batch),
+        purged=uploads.failed().filter(pk__in=overdue).discard(),
+        sent=_send_again(uploads.pending().due()[:batch]),
+        abandoned=remove_abandoned(using, batch),
     )
+    oldest = timezone.now() - timedelta(seconds=conf().KEEP_ABANDONED)
+    AbandonedName.objects.using(using).filter(abandoned_at__lte=oldest).delete()
     logger.info("Database %s: %s.", using, recovered)
     return recovered
 
 
 def retry(uploads: UploadQuerySet) -> int:
-    """Send failed uploads to the workers with all their attempts before them; return how many."""
+    """Send failed uploads to the workers with the attempt count reset; return how many."""
     count = 0
     for upload in uploads.failed():
-        row = Upload.objects.using(upload.using).failed().filter(pk=upload.pk)
-        due_at = timezone.now() + timedelta(seconds=conf().RESEND_AFTER)
-        if row.update(state=Upload.State.PENDING, attempts=0, due_at=due_at):
-            mark_sent(upload)
+        if upload.retry():
             transaction.on_commit(partial(send, upload), using=upload.using, robust=True)
             count += 1
     return count
 
 
-def _without_instance(uploads: Iterable[Upload]) -> set[Upload]:
-    """Return the uploads whose instance is gone, with one query for each model."""
-    by_field: dict[FileField, dict[Upload, object]] = {}
-    for upload in uploads:
-        try:
-            field = upload.get_field()
-            value = key_from_text(field.model, upload.object_pk)
-        except (LookupError, FieldDoesNotExist, ValidationError):
-            # Not gone for sure: this worker may be older or newer than the rest of the project.
-            logger.warning("Upload %s: unknown here: %s.", upload.pk, upload)
-        else:
-            by_field.setdefault(field, {})[upload] = value
-    gone: set[Upload] = set()
-    for field, wanted in by_field.items():
-        key = field.model._meta.pk
-        instances = field.model._base_manager.using(next(iter(wanted)).using)
-        living = instances.filter(**{f"{key.name}__in": list(wanted.values())})
-        found = set(living.values_list(key.name, flat=True))
-        gone.update(upload for upload, value in wanted.items() if value not in found)
-    return gone
-
-
-def _send_again(uploads: Iterable[Upload]) -> int:
+def _send_again(uploads: UploadQuerySet) -> int:
     sent = 0
     for upload in uploads:
         try:
@@ -124,13 +89,13 @@ def _send_again(uploads: Iterable[Upload]) -> int:
         except Exception as error:
             logger.warning("Recovery stops sending, the broker does not answer: %r", error)
             break
-        mark_sent(upload)
+        upload.mark_sent()
         sent += 1
     return sent
 
 
-def remove_unowned(using: str, batch: int) -> int:
-    """Remove old staged files that no upload of a database owns, of about ``batch`` looked at."""
+def remove_abandoned(using: str, batch: int) -> int:
+    """Remove old staged files that no upload of a database has, of about ``batch`` looked at."""
     storage = staging_storage(using)
     if is_transactional(storage, using):
         return 0  # What rolled back took its bytes with it.
@@ -139,7 +104,7 @@ def remove_unowned(using: str, batch: int) -> int:
     removed = seen = 0
     for folder in folders:
         names = [f"{folder}/{name}" for name in storage.listdir(folder)[1]]
-        removed += sum(_remove_if_old(storage, name) for name in _unowned(names, using))
+        removed += sum(_remove_if_old(storage, name) for name in _abandoned(names, using))
         seen += len(names)
         if seen >= batch:
             break
@@ -152,13 +117,13 @@ def _folders(storage: Storage, using: str) -> Iterator[str]:
     except FileNotFoundError:
         return  # Nothing was ever staged.
     except NotImplementedError:
-        logger.info("The staging storage cannot list its files: unowned ones stay.")
+        logger.info("The staging storage cannot list its files: abandoned ones stay.")
         return
     for folder in folders:
         yield f"{using}/{folder}"
 
 
-def _unowned(names: list[str], using: str) -> set[str]:
+def _abandoned(names: list[str], using: str) -> set[str]:
     candidates: dict[str, uuid.UUID] = {}
     for name in names:
         folder, _, file = name.rpartition("/")
@@ -177,5 +142,5 @@ def _remove_if_old(storage: Storage, name: str) -> bool:
     except FileNotFoundError:
         return False  # Its worker has just moved or removed it.
     storage.delete(name)
-    logger.info("Removed the staged file %s, which no upload owns.", name)
+    logger.info("Removed the staged file %s, which no upload has.", name)
     return True

@@ -2,8 +2,9 @@
 
 from django.dispatch import Signal
 
-#: Sent after the transaction that put the image on its instance has committed, with ``instance``,
-#: ``field_name`` and ``upload``. The sender is the instance's class.
+#: Sent after the transaction that attached the image has committed, with ``instance``,
+#: ``field_name``, ``upload``, and ``replaced``: the name that the field held before, or ``""``.
+#: The sender is the instance's class.
 image_saved = Signal()
 
 #: Sent when the last attempt has failed, with ``instance`` (``None`` if it could not be loaded),

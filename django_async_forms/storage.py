@@ -265,8 +265,6 @@ class StagingFileSystemStorage(FileSystemStorage):
         os.utime(link)
         return LinkedFile(link, staged)
 
-    lend = link_out  # Until tests/test_recovery.py uses the new name.
-
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
         return File(open(self.path(name), mode, opener=_open_private))
 

@@ -11,7 +11,7 @@ from django.db import Error, connections
 from django.utils.connection import ConnectionDoesNotExist
 
 from . import recovery
-from .attach import attach, give_up_or_wait, pause_after
+from .attach import attach, pause_after, record_failure
 from .conf import conf
 from .delivery import SAVE_IMAGE
 from .models import Upload
@@ -37,7 +37,7 @@ class WorkersLostError(Exception):
 )
 def save_image_task(self: Any, upload_id: str, using: str) -> None:
     """
-    Save the image of one upload. A message for an upload that is not owed does nothing.
+    Save the image of one upload. A message for an upload that is not pending does nothing.
 
     It is tried ``ASYNC_FORMS["MAX_ATTEMPTS"]`` times, with growing pauses.
     """
@@ -49,9 +49,17 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
         return
     try:
         upload = Upload.objects.using(alias).start(key)
-        pause = None if upload is None else _attempt(upload)
+        if upload is None:
+            logger.warning(
+                "Upload %s: not pending in the database %s. It was attached, superseded or "
+                "discarded; or it is kept elsewhere, such as in another schema.",
+                key,
+                alias,
+            )
+            return
+        pause = _attempt(upload)
     except Error as error:
-        # Not even the journal can be written: Celery counts the attempts meanwhile.
+        # Not even the outbox can be written: Celery counts the attempts meanwhile.
         raise self.retry(exc=error, countdown=pause_after(self.request.retries + 1)) from error
     if pause is not None:
         raise self.retry(countdown=pause)
@@ -62,12 +70,12 @@ def _attempt(upload: Upload) -> float | None:
     try:
         if upload.attempts > conf().MAX_ATTEMPTS:
             raise WorkersLostError(
-                f"{conf().MAX_ATTEMPTS} attempts ended without a word: the worker was killed, or "
-                "ran out of memory or time. Look at the image before you retry."
+                f"{conf().MAX_ATTEMPTS} attempts ended without reporting an error: the worker was "
+                "killed, or ran out of memory or time. Look at the image before you retry."
             )
         attach(upload)
     except Exception as error:
-        return give_up_or_wait(upload, error)
+        return record_failure(upload, error)
     return None
 
 
@@ -79,8 +87,8 @@ def recover_uploads(using: str | None = None) -> None:
     """
     Bring back what got lost on the way; for Celery beat, once a minute, say.
 
-    ``using`` is the alias of a database; left out, all databases are looked at in which a model
-    with a file field is kept. See ``recovery.recover`` for what it does.
+    ``using`` is the alias of a database; it defaults to all databases in which a model with a file
+    field is kept. See ``recovery.recover`` for what it does.
     """
     for alias in [using] if using else recovery.databases():
         try:

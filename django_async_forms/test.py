@@ -11,7 +11,7 @@ from .models import Upload
 
 def save_pending_uploads(using: str = DEFAULT_DB_ALIAS) -> int:
     """
-    Save every image that is owed, in this process and without a broker; return how many there were.
+    Save every pending image, in this process and without a broker; return how many there were.
 
     For use in a ``TestCase``, whose transaction never commits, so no worker would see it::
 

@@ -507,7 +507,7 @@ def test_what_cannot_even_be_marked_is_logged_and_raises_nothing(
     save(in_memory())
     upload = Upload.objects.get()
     monkeypatch.setattr(delivery, "publish", refuse)
-    monkeypatch.setattr(delivery.timezone, "now", refuse)
+    monkeypatch.setattr(Upload, "mark_due", refuse)
 
     delivery.send(upload)
 

@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import (
 )
 from django.test import RequestFactory
 
-from django_async_forms.uploads import deconstruct, reconstruct
+from django_async_forms.codec import deconstruct, reconstruct
 
 DATA = b"some bytes"
 EXTRA = {"charset": b"utf-8", "foo": b"\xff\x00bar", "deep": [1, None, {"a": "b"}]}
@@ -48,6 +48,8 @@ MAKERS = {
 def through_json(uploaded):
     data, content = deconstruct(uploaded)
     copy = io.BytesIO(b"".join(content.chunks()))
+    if content is not uploaded:
+        content.close()
     return reconstruct(json.loads(json.dumps(data)), File(copy))
 
 
@@ -137,7 +139,7 @@ GOOD = deconstruct(SimpleUploadedFile("a.jpg", DATA))[0]
     ids=repr,
 )
 def test_data_that_describes_no_file_is_refused(data):
-    with pytest.raises(ValueError, match="describes no uploaded file"):
+    with pytest.raises(ValueError, match="does not describe an uploaded file"):
         reconstruct(data, File(io.BytesIO(DATA)))
 
 

@@ -9,7 +9,7 @@ from django.forms import modelform_factory, modelformset_factory
 from django.http import HttpResponse
 from django.urls import path
 
-from django_async_forms import recovery
+from django_async_forms import delivery, recovery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import StoredChunk, Upload
 from django_async_forms.test import save_pending_uploads
@@ -312,6 +312,7 @@ def test_a_view_that_fails_in_its_transaction_owes_nothing(client, messages):
 
 def test_a_view_that_is_one_transaction_sends_after_its_end(client, messages):
     assert client.post("/saving/", a_post()).status_code == 200
+    delivery.finish()
 
     assert len(messages()) == 1
 

@@ -479,30 +479,29 @@ def by_recovery(upload):
     recovery.recover("default")
 
 
-@pytest.mark.parametrize("discard", [by_message, by_recovery])
-def test_an_instance_deleted_past_django_is_discarded_when_it_is_looked_at(
-    discard, staging, in_memory, django_capture_on_commit_callbacks
+def test_the_upload_of_an_instance_that_was_deleted_past_django_is_kept_as_failed(
+    staging, in_memory
 ):
-    with django_capture_on_commit_callbacks(execute=True):
-        photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
-        upload = owed_to(photo).get()
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+    upload = owed_to(photo).get()
     delete_with_sql(Photo)
 
-    with django_capture_on_commit_callbacks(execute=True):
-        discard(upload)
+    by_message(upload)
 
-    assert nothing_is_left()
+    failed = Upload.objects.failed().get()
+    assert "There is no project.photo with the primary key" in failed.error
+    assert staged_files("default")
 
 
-@pytest.mark.parametrize("discard", [by_message, by_recovery])
-def test_so_is_an_instance_with_a_key_of_two_columns(discard, in_memory):
+def test_the_upload_of_an_instance_whose_key_was_changed_past_django_is_kept(in_memory):
     form = ShelvedForm({"shelf": "sand", "position": "3"}, {"image": in_memory()})
     upload = owed_to(form.save()).get()
-    delete_with_sql(Shelved)
+    Shelved.objects.update(position=4)
 
-    discard(upload)
+    by_message(upload)
+    recovery.recover("default")
 
-    assert nothing_is_left()
+    assert Upload.objects.failed().get() == upload
 
 
 def test_recovery_keeps_what_is_owed_to_an_instance_with_a_key_of_two_columns(in_memory):

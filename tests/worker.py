@@ -74,6 +74,7 @@ def sending_to(url, **conf):
     try:
         yield app
     finally:
+        delivery.finish()  # Else a late message goes to the next test's broker.
         app.close()
         previous.set_current()
         previous.set_default()

@@ -13,6 +13,7 @@ from django.test import TestCase
 from django.urls import path
 from django.views.generic import FormView
 
+from django_async_forms import delivery
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
@@ -257,6 +258,7 @@ def atomic_requests():
 @pytest.mark.django_db(transaction=True)
 def test_an_atomic_request_sends_its_image_after_its_end(client, atomic_requests, queue):
     client.post("/atomic/", a_post())
+    delivery.finish()
 
     assert Upload.objects.count() == 1
     assert waiting(queue) == 1

@@ -19,7 +19,7 @@ class Findings:
     unexplained: list = field(default_factory=list)
     rows_left: list = field(default_factory=list)
     staged_left: list = field(default_factory=list)
-    unowned: int = 0
+    abandoned: int = 0
     errors: Counter = field(default_factory=Counter)
     #: Seconds from a kill until what was hit is attached, among other faults and with none.
     recoveries: list = field(default_factory=list)
@@ -99,13 +99,13 @@ def _check_left(findings):
     from django.conf import settings
 
     from django_async_forms.models import Upload
-    from django_async_forms.recovery import remove_unowned
+    from django_async_forms.recovery import remove_abandoned
     from django_async_forms.storage import staging_storage
 
     findings.rows_left += [f"{upload.pk} {upload.error}" for upload in Upload.objects.all()]
     # It is a day before recovery takes a file for one that nobody owns: this is the day after.
     settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "KEEP_ABANDONED": 0.001}
-    findings.unowned = remove_unowned("default", 10**9)
+    findings.abandoned = remove_abandoned("default", 10**9)
     findings.staged_left += _files(staging_storage("default"))
 
 

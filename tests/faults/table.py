@@ -24,7 +24,7 @@ def rows(harness, findings):
     yield "  not from a kill or half a write", len(findings.unexplained), not findings.unexplained
     yield "rows left", len(findings.rows_left), not findings.rows_left
     yield "staged files left", len(findings.staged_left), not findings.staged_left
-    yield "  unowned, removed by recovery", findings.unowned, True
+    yield "  abandoned, removed by recovery", findings.abandoned, True
     yield "requests answered with an error", sum(findings.errors.values()), True
     for cause in sorted(EXPECTED | findings.errors.keys()):
         yield f"  {cause}", findings.errors[cause], cause in EXPECTED

@@ -27,10 +27,11 @@ from hypothesis.stateful import (
 )
 
 from django_async_forms.chunks import CHUNK_SIZE
+from django_async_forms.codec import FILE_CLASSES, deconstruct, reconstruct
 from django_async_forms.models import StoredChunk, Upload
 from django_async_forms.storage import DatabaseStorage
 from django_async_forms.tasks import save_image_task
-from django_async_forms.uploads import FILE_CLASSES, deconstruct, reconstruct, save_image
+from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.security.texts import texts
 

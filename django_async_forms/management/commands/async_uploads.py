@@ -75,8 +75,8 @@ class Command(BaseCommand):
     def handle_recover(self, using: str, options: dict[str, Any]) -> None:
         done = recovery.recover(using)
         self.stdout.write(
-            f"{using}: {done.sent} sent again, {done.discarded} discarded, {done.purged} purged, "
-            f"{done.unowned} staged files removed."
+            f"{using}: {done.sent} sent again, {done.purged} purged, "
+            f"{done.abandoned} staged files removed."
         )
 
     def handle_purge(self, using: str, options: dict[str, Any]) -> None:

@@ -1,0 +1,133 @@
+"""The final storage while a worker stores an image in it: names that no two images get."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import lru_cache
+from typing import Any
+
+from django.core.files.storage import Storage
+from django.utils.functional import LazyObject
+
+from .models import Upload
+
+logger = logging.getLogger("django_async_forms")
+
+
+class StoredFiles:
+    """The files that one attempt at an upload has created in final storages."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.upload = upload
+        self._created: list[tuple[Storage, str]] = []
+
+    def watch(self, storage: Storage, reserves: bool) -> Storage:
+        """
+        Return a storage like ``storage``, which notes what is created in it.
+
+        It has the same attributes and another class. ``reserves`` has it take no name that another
+        worker is storing an image by: an object store looks for a free name and then stores, so
+        two that look at once find the same.
+        """
+        if isinstance(storage, LazyObject):
+            storage = _unwrapped(storage)
+        storage_class: Any = type(storage)
+        watched: Any = object.__new__(_watched_class(storage_class))
+        watched.__dict__ = storage.__dict__
+        watched._stored = self
+        watched._original = storage
+        watched._reserves = reserves
+        watched._free = ""
+        watched._refused = set()
+        return watched  # type: ignore[no-any-return]
+
+    def watches(self, storage: Storage) -> bool:
+        """Tell whether a storage is one that this has returned."""
+        return isinstance(storage, _Watched)
+
+    def keep(self) -> None:
+        """Leave the files where they are: the row refers to them."""
+        self._created.clear()
+
+    def note(self, storage: Storage, name: str) -> None:
+        self._created.append((storage, name))
+
+    def remove(self) -> None:
+        """Remove the files that this attempt has created and that nothing uses."""
+        while self._created:
+            storage, name = self._created.pop()
+            try:
+                storage.delete(name)
+                logger.info("Upload %s: removed a file that nothing uses.", self.upload.pk)
+            except Exception:
+                # One file too many in the storage is better than an upload that never ends.
+                logger.warning(
+                    "Upload %s: left %r in the storage.", self.upload.pk, name, exc_info=True
+                )
+
+
+class NameReservedError(Exception):
+    """The storage has one name for two images, and another worker is storing by it."""
+
+
+class _Watched(Storage):
+    __slots__ = ()
+
+    _stored: StoredFiles
+    _original: Storage
+    _reserves: bool
+    _free: str
+    _refused: set[str]
+
+    def deconstruct(self) -> Any:
+        return self._original.deconstruct()  # type: ignore[attr-defined]
+
+    def exists(self, name: str) -> bool:
+        is_there = super().exists(name)
+        self._free = "" if is_there else name
+        return is_there
+
+    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
+        # Reserve first, look afterwards: a name that was free a moment ago may be a file by the
+        # time that its reservation ends.
+        if self._reserves and not self._reserve(name):
+            return False
+        return super().is_name_available(name, max_length)
+
+    def _reserve(self, name: str) -> bool:
+        # A storage that overwrites has no other name to offer. There, two attempts at one upload
+        # store the same bytes, and two uploads come one after the other.
+        knows_no_other = name in self._refused
+        if self._stored.upload.reserve(_digest(name), shares=knows_no_other):
+            return True
+        if knows_no_other:
+            raise NameReservedError(f"Another image is being stored as {name!r} at the moment.")
+        self._refused.add(name)
+        return False
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        stored = super().save(name, content, max_length)
+        # A storage that names files by their content, or overwrites, may return the name of a file
+        # that was there before. Only what was asked for, and was not there, is known to be new.
+        if stored and stored == self._free:
+            self._stored.note(self._original, stored)
+        return stored
+
+
+@lru_cache(maxsize=64)
+def _watched_class(storage_class: Any) -> type[Storage]:
+    slots = ("_stored", "_original", "_reserves", "_free", "_refused")
+    attributes = {"__slots__": slots, "__module__": storage_class.__module__}
+    return type(storage_class.__name__, (_Watched, storage_class), attributes)
+
+
+def _unwrapped(storage: Any) -> Storage:
+    """Return the storage behind a lazy one, such as Django's ``default_storage``."""
+    storage.__class__  # noqa: B018  # Which has it set up.
+    wrapped: Storage = storage._wrapped
+    return _unwrapped(wrapped) if isinstance(wrapped, LazyObject) else wrapped
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()

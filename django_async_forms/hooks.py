@@ -1,0 +1,302 @@
+"""
+Everything that is done to a project's models: three methods are wrapped, two signals received.
+
+Nothing gentler works. An overridden ``save()`` must find the image gone in the request, so the
+image leaves the instance before ``save()`` begins, which is earlier than ``pre_save``. The upload
+must commit with Django's own write and nothing else, so the transaction goes around
+``_save_table()``: around ``save_base()`` it would contain the receivers of signals, and one that
+raises would undo the row. A model that validates itself (``full_clean()`` in ``save()``) must not
+miss a required image that is pending, so ``clean_fields()`` leaves it out. And a key may be used
+again, so the uploads of an instance go with it, whichever process deletes it.
+
+Every model with a file field is hooked, in every process: an instance that was saved by a form can
+be pickled, and saved or deleted in a process that imports no form. For an instance that has no
+change waiting, each wrapper is one look into a dictionary.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any
+
+from django.apps import apps
+from django.db import DatabaseError
+from django.db.models import F, FileField, Model
+from django.db.models.signals import class_prepared, post_delete, pre_save
+
+from .fields import file_fields, image_columns, labels_sharing, rows
+from .models import Upload, has_outbox, is_pending
+from .snapshot import Snapshot
+
+_UID = "django_async_forms"
+
+
+class Change:
+    """What is to happen to the images of one instance when it is saved. It must not refer to it."""
+
+    def save(self, instance: Model, save: Callable[[], None]) -> None:
+        """Call ``save``, the whole of ``save()`` of the instance, which may be overridden."""
+        save()
+
+    def before_write(self, instance: Model) -> None:
+        """Do what must precede the transaction of the write; every receiver of pre_save has run."""
+
+    def write(self, write: TableWrite) -> bool:
+        """Write the instance to one of its tables; return False if that inserted a row."""
+        return write()
+
+    def pending_fields(self) -> Collection[str]:
+        """Return the names of the fields whose images are off the instance in this save."""
+        return ()
+
+
+@dataclass(eq=False)
+class _Waiting:
+    instance: weakref.ref[Model]
+    change: Change
+    is_active: bool = False
+
+
+#: By the id of the instance, which cannot be a key itself: it has no hash before it has a primary
+#: key, and equals every other instance with the same one.
+_waiting: dict[int, _Waiting] = {}
+
+
+def wait_for_save(instance: Model, change: Change) -> None:
+    """Have ``change`` take part in each ``save()`` of an instance, and of no copy of it."""
+    key = id(instance)
+    reference = weakref.ref(instance, lambda _: _waiting.pop(key, None))
+    _waiting[key] = _Waiting(reference, change)
+
+
+def waiting_change(instance: Model) -> Change | None:
+    """Return the change that takes part in ``save()`` of an instance."""
+    waiting = _find(instance)
+    return None if waiting is None else waiting.change
+
+
+def forget(instance: Model) -> None:
+    """Have no change take part in ``save()`` of an instance any more."""
+    _waiting.pop(id(instance), None)
+
+
+def _find(instance: Model) -> _Waiting | None:
+    waiting = _waiting.get(id(instance))
+    return waiting if waiting is not None and waiting.instance() is instance else None
+
+
+def _find_active(instance: Model) -> _Waiting | None:
+    waiting = _find(instance)
+    return waiting if waiting is not None and waiting.is_active else None
+
+
+class TableWrite:
+    """One write of Django's: an instance to one of its tables. Calling it performs it."""
+
+    def __init__(
+        self,
+        perform: Callable[..., bool],
+        instance: Model,
+        table: type[Model],
+        force_insert: Any,
+        force_update: bool,
+        using: str,
+        update_fields: Collection[str] | None,
+    ) -> None:
+        self.instance = instance
+        self.table = table
+        self.using = using
+        self.update_fields = update_fields
+        self.had_key = bool(instance._is_pk_set(table._meta))  # type: ignore[attr-defined]
+        self.inserts = bool(force_insert) or instance._state.adding or not self.had_key
+        self._is_forced = bool(update_fields or force_update)
+        self._perform = partial(perform, table, force_insert, force_update, using)
+
+    def includes(self, field: FileField) -> bool:
+        """Tell whether the save includes a field, of this table or of another one."""
+        names = self.update_fields
+        return names is None or field.name in names or field.attname in names
+
+    def file_fields(self) -> list[FileField]:
+        """Return the file fields of the table that this write includes."""
+        fields = self.table._meta.local_concrete_fields
+        return [f for f in fields if isinstance(f, FileField) and self.includes(f)]
+
+    def __call__(self, without: Collection[str] = ()) -> bool:
+        """
+        Perform it, an update ``without`` the columns of these names; return False for an insert.
+
+        An update that leaves columns out is one of some fields, which Django refuses where there
+        is no row. The whole instance is written then, which inserts it, as in plain Django.
+        """
+        fields = self._fields(without)
+        if fields is None:
+            return bool(self._perform(self.update_fields))
+        try:
+            return self._update(fields)
+        except DatabaseError as error:
+            if self._is_forced or not _is_not_updated(error):
+                raise
+        return bool(self._perform(self.update_fields))
+
+    def _fields(self, without: Collection[str]) -> frozenset[str] | None:
+        """Return the names of the columns to update, or None for those that Django chooses."""
+        local = {
+            field.name: field.attname
+            for field in self.table._meta.local_concrete_fields
+            if not field.primary_key
+        }
+        if self.inserts or not local.keys() & set(without):
+            return None
+        wanted = self.update_fields
+        return frozenset(
+            name
+            for name, attname in local.items()
+            if name not in without and (wanted is None or name in wanted or attname in wanted)
+        )
+
+    def _update(self, fields: frozenset[str]) -> bool:
+        if fields:
+            return bool(self._perform(fields))
+        # For Django, no fields are all fields. A write that changes nothing holds the row as an
+        # update does, and tells whether it is there.
+        row = rows(self.table, self.using).filter(pk=self.instance._get_pk_val(self.table._meta))
+        column = next(f for f in self.table._meta.local_concrete_fields if not f.primary_key)
+        if not row.update(**{column.attname: F(column.attname)}):
+            raise DatabaseError("Save with update_fields did not affect any rows.")
+        return True
+
+
+def _is_not_updated(error: DatabaseError) -> bool:
+    """Tell whether Django itself has raised this, for an update that found no row."""
+    # https://docs.djangoproject.com/en/6.0/ref/exceptions/#objectnotupdated
+    return type(error) is DatabaseError or type(error).__name__ == "NotUpdated"
+
+
+def install() -> None:
+    """Hook every model that has a file field, and every one that will be defined."""
+    for model in apps.get_models(include_auto_created=True):
+        _hook(model)
+    class_prepared.connect(_hook_prepared, dispatch_uid=_UID)
+
+
+def _hook_prepared(sender: type[Model], **kwargs: Any) -> None:
+    labels_sharing.cache_clear()
+    # The models of migrations have another registry. Their tables are not those of today.
+    if sender._meta.apps is apps:
+        _hook(sender)
+
+
+def _hook(model: type[Model]) -> None:
+    if not file_fields(model):
+        return
+    post_delete.connect(_discard_uploads, sender=model, dispatch_uid=_UID)
+    # One that is overridden is wrapped again, to be the first: both wrappers see the same call.
+    if model.save not in _wrappers:
+        model.save = _wrapper_of(model.save, _save)  # type: ignore[method-assign]
+    for name, wrapper in (("_save_table", _save_table), ("clean_fields", _clean_fields)):
+        if not any(vars(base).get(name) in _wrappers for base in model.__mro__):
+            setattr(model, name, _wrapper_of(getattr(model, name), wrapper))
+
+
+def has_own_save(model: type[Model]) -> bool:
+    """Tell whether the ``save()`` of a model is overridden."""
+    save: Any = model.save
+    while save in _wrappers:
+        save = save.__wrapped__
+    return save is not Model.save
+
+
+#: The wrappers that are in place of methods.
+_wrappers: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _wrapper_of(method: Any, wrapper: Callable[..., Any]) -> Any:
+    @wraps(method)
+    def wrapped(self: Model, *args: Any, **kwargs: Any) -> Any:
+        return wrapper(self, method, *args, **kwargs)
+
+    _wrappers.add(wrapped)
+    return wrapped
+
+
+def _save(self: Model, save: Any, *args: Any, **kwargs: Any) -> Any:
+    waiting = _find(self)
+    if waiting is None or waiting.is_active:
+        return save(self, *args, **kwargs)
+    waiting.is_active = True
+    try:
+        return waiting.change.save(self, partial(save, self, *args, **kwargs))
+    finally:
+        waiting.is_active = False
+
+
+def _save_table(
+    self: Model,
+    save_table: Any,
+    raw: bool = False,
+    cls: Any = None,
+    force_insert: Any = False,
+    force_update: bool = False,
+    using: Any = None,
+    update_fields: Collection[str] | None = None,
+) -> bool:
+    waiting, snapshot = _find_active(self), Snapshot.of(self)
+    perform = partial(save_table, self, raw)
+    if raw or (waiting is None and snapshot is None):
+        return bool(perform(cls, force_insert, force_update, using, update_fields))
+    write = TableWrite(perform, self, cls, force_insert, force_update, using, update_fields)
+    if waiting is not None:
+        return waiting.change.write(write)
+    # Saved again by whoever holds it, or a copy of it: what a worker has attached meanwhile stays,
+    # because nobody has changed these columns of the instance.
+    return write(without=snapshot.unchanged(self, using) if snapshot else ())
+
+
+def _clean_fields(self: Model, clean_fields: Any, exclude: Any = None) -> None:
+    empty = [
+        field
+        for field in file_fields(self)
+        if not field.blank and not self.__dict__.get(field.attname, True)
+    ]
+    if (empty and not self._state.adding) or _find_active(self):
+        exclude = {*(exclude or ()), *_pending_names(self, empty)}
+    clean_fields(self, exclude)
+
+
+def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
+    """Return the names of the columns whose image is pending, of those that must not be empty."""
+    waiting = _find_active(instance)
+    off = waiting.change.pending_fields() if waiting is not None else ()
+    return {
+        column.name
+        for field in empty
+        if field.name in off or is_pending(instance, field)
+        for column in image_columns(field)
+    }
+
+
+def receive_pre_save_last(model: type[Model]) -> None:
+    """
+    Have ``before_write`` of waiting changes called when the receivers of ``pre_save`` have run.
+
+    Receivers run in the order in which they were connected, so this comes late, and once.
+    """
+    pre_save.connect(_before_write, sender=model, dispatch_uid=_UID)
+
+
+def _before_write(instance: Model, **kwargs: Any) -> None:
+    waiting = _find_active(instance)
+    if waiting is not None:
+        waiting.change.before_write(instance)
+
+
+def _discard_uploads(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+    # A parent's row may outlive its child's (keep_parents), and is received by itself when it does
+    # not. A proxy has no table of its own, and is received instead of its model.
+    for field in file_fields(sender):
+        if field.model is sender._meta.concrete_model and has_outbox(using):
+            Upload.objects.using(using).for_instance(instance, field.name).discard()

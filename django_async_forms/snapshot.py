@@ -1,0 +1,112 @@
+"""What an instance held in its image columns, so that a save can leave out what nobody changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import router
+from django.db.models import FileField, Model
+
+from .fields import (
+    current_values,
+    file_fields,
+    file_name,
+    image_columns,
+    image_values,
+    uncommitted_file,
+)
+
+#: On ``instance._state``, which travels with a copy and a pickle: the instance that comes of one
+#: may be saved when a worker has attached the image already.
+_ATTRIBUTE = "async_forms_snapshot"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """
+    The image columns of one row as an instance held them, as plain values, by attribute.
+
+    It has no say for another row: under another key, or in another database, all is written.
+    """
+
+    using: str | None
+    key: Any
+    values: Mapping[str, Any]
+
+    @classmethod
+    def take(cls, instance: Model) -> Snapshot:
+        """Return a snapshot of an instance, without images that are not stored yet."""
+        values: dict[str, Any] = {}
+        for field in file_fields(instance):
+            if uncommitted_file(instance, field) is None:
+                values.update(image_values(instance, field))
+        key = None if instance._state.adding else instance.pk
+        return cls(instance._state.db, key, values)
+
+    @classmethod
+    def before_form(cls, instance: Model) -> Snapshot:
+        """
+        Return a snapshot for a form that is made for an instance, which may have been saved before.
+
+        A column that was changed since it was saved, or loaded again, is left out: when it is
+        saved, the row tells.
+        """
+        taken, known = cls.take(instance), cls.of(instance)
+        if known is None or known.key != taken.key:
+            return taken
+        values = {
+            name: value
+            for name, value in taken.values.items()
+            if name in known.values and known.values[name] == value
+        }
+        return cls(taken.using, taken.key, values)
+
+    @classmethod
+    def of(cls, instance: Model) -> Snapshot | None:
+        """Return the snapshot that an instance carries, if a form has saved it."""
+        snapshot: Snapshot | None = getattr(instance._state, _ATTRIBUTE, None)
+        return snapshot
+
+    def put_on(self, instance: Model) -> None:
+        """Have an instance carry this snapshot, and each copy of it."""
+        setattr(instance._state, _ATTRIBUTE, self)
+
+    def is_of(self, instance: Model, using: str) -> bool:
+        """Tell whether saving an instance writes the row that this is of."""
+        if instance._state.adding or self.key is None or self.key != instance.pk:
+            return False
+        # It may have been read from a replica of the database that it is written to.
+        return using in (self.using, router.db_for_write(type(instance), instance=instance))
+
+    def is_changed(self, instance: Model, field: FileField, using: str) -> bool:
+        """Tell whether an instance holds another name than at the time, or an image to store."""
+        if field.attname not in instance.__dict__:
+            return False
+        if uncommitted_file(instance, field) is not None:
+            return True
+        now = file_name(instance.__dict__[field.attname])
+        if field.attname in self.values:
+            return now != file_name(self.values[field.attname])
+        # Not loaded at the time, so it was loaded or set since. The row tells which.
+        current = current_values(field, instance, using)
+        return current is None or now != file_name(current[field.attname])
+
+    def unchanged(self, instance: Model, using: str) -> set[str]:
+        """Return the names of the image columns that saving an instance can leave out."""
+        names: set[str] = set()
+        if not self.is_of(instance, using):
+            return names
+        for field in file_fields(instance):
+            if self.is_changed(instance, field, using):
+                continue
+            values = instance.__dict__
+            names |= {
+                column.name
+                for column in image_columns(field)
+                if column is field
+                or column.attname not in values
+                or values[column.attname] == self.values.get(column.attname, values[column.attname])
+            }
+        return names

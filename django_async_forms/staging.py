@@ -1,0 +1,118 @@
+"""From an uploaded file to a row of the outbox and staged bytes."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from functools import partial
+from typing import Any
+
+from django.core.files.base import File
+from django.core.files.storage import Storage
+from django.core.files.utils import validate_file_name
+from django.db import transaction
+from django.db.models import FileField, Model, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Coalesce
+
+from . import context
+from .codec import deconstruct
+from .delivery import send
+from .fields import key_text, row_of
+from .images import dimensions
+from .models import Upload
+from .storage import staging_storage
+
+logger = logging.getLogger("django_async_forms")
+
+
+def stage(
+    instance: Model,
+    field: FileField,
+    uploaded: File[Any],
+    *,
+    using: str,
+    name: str | None = None,
+    held: str | None = None,
+    is_new: bool = False,
+) -> Upload:
+    """
+    Stage ``uploaded`` for ``field`` of ``instance``, and have its upload sent after the commit.
+
+    The open transaction holds the row of the instance. ``name`` is passed to the field's
+    ``upload_to``; it defaults to the name of the file. ``held`` is the name that the column holds;
+    by default, the insert itself reads it from the row. ``is_new`` says that the database has just
+    chosen the key of the row, so no older upload can be for it.
+
+    Raises ``ValueError`` for a file without a name, ``SuspiciousFileOperation`` for a name that no
+    storage takes, and what the staging storage raises.
+    """
+    name = _storable(name or uploaded.name or "")
+    if not name:
+        raise ValueError(
+            f"The file for {field} has no name. Give it one, such as "
+            'ContentFile(data, name="photo.jpg").'
+        )
+    validate_file_name(name, allow_relative_path=True)
+    width, height = dimensions(uploaded)
+    upload_id = uuid.uuid4()
+    data, content = deconstruct(uploaded)
+    upload = Upload(
+        id=upload_id,
+        model=instance._meta.label_lower,
+        object_pk=key_text(field, instance),
+        field_name=field.name,
+        name=name,
+        file=data,
+        held=held if held is not None else _name_in(row_of(field, instance, using), field),
+        context=context.capture(),
+        width=width,
+        height=height,
+        # By the id, never by the name that a client chose; by database, so that recovery can tell
+        # which files are abandoned; in folders of a size that can be listed.
+        staged=f"{using}/{upload_id.hex[:2]}/{upload_id.hex}",
+    )
+    try:
+        # Part of the open transaction: a savepoint of its own would be two statements more.
+        with transaction.atomic(using=using, savepoint=False):
+            upload.save(using=using, force_insert=True)
+            if held is None:
+                del upload.held  # An expression: whoever asks for it loads what the row got.
+            staged = _save_new(staging_storage(using), upload.staged, content)
+            if staged != upload.staged:
+                upload.staged = staged
+                upload.save(using=using, update_fields=["staged"])
+            if not is_new:
+                # After the insert: two forms that look first and insert afterwards are refused at
+                # SERIALIZABLE.
+                uploads = Upload.objects.using(using).for_instance(instance, field.name)
+                uploads.exclude(pk=upload.pk).discard()
+            transaction.on_commit(partial(send, upload), using=using, robust=True)
+    finally:
+        if content is not uploaded:
+            content.close()
+    logger.info("Upload %s: staged for %s.", upload.pk, field)
+    logger.debug("Upload %s: the file is %r.", upload.pk, name)
+    return upload
+
+
+def _save_new(storage: Storage, name: str, content: File[Any]) -> str:
+    """Save a file by a name that is free, because it is made from a UUID, without a look for it."""
+    if type(storage).save is Storage.save:
+        # What a storage defines and save() calls after that look:
+        # https://docs.djangoproject.com/en/stable/howto/custom-file-storage/
+        return str(storage._save(name, content))  # type: ignore[attr-defined]
+    return storage.save(name, content)
+
+
+def _name_in(row: QuerySet[Any], field: FileField) -> Any:
+    """Return an expression for the name that a row holds, which may be ``NULL``."""
+    return Coalesce(Subquery(row.values(field.attname)[:1]), Value(""), output_field=TextField())
+
+
+def _storable(name: str) -> str:
+    """
+    Leave out what no database takes for text: NUL, and a lone surrogate.
+
+    So does every storage of Django's when it makes a name of its own from this one.
+    """
+    return "".join(char for char in name if char != "\0" and not "\ud800" <= char <= "\udfff")
