@@ -166,10 +166,8 @@ class _Attempt(hooks.Change):
                 f"{instance._meta.label}.save() did not come to Django's own save(), "
                 "so the image is not stored."
             )
-        if not self._is_settled:
-            with transaction.atomic(using=upload.using):
-                if not upload.settle():
-                    logger.info("Upload %s: superseded after it was attached.", upload.pk)
+        if not self._is_settled and not upload.settle():
+            logger.info("Upload %s: superseded after it was attached.", upload.pk)
         self._stored.keep()
 
     def before_write(self, instance: Model) -> None:

@@ -372,9 +372,12 @@ class Upload(models.Model):
     def settle(self) -> bool:
         """End the upload as attached: delete it and its staged bytes, unless that was done."""
         pending = Upload.objects.using(self.using).pending().filter(pk=self.pk, held=self.held)
-        deleted, _rows = pending.delete()
-        if deleted:
-            self.remove_staged()
+        is_one = is_transactional(staging_storage(self.using), self.using)
+        with transaction.atomic(self.using, savepoint=False) if is_one else nullcontext():
+            # One statement. delete() makes a transaction of its own of it.
+            deleted: int = pending._raw_delete(self.using)
+            if deleted:
+                self.remove_staged()
         return bool(deleted)
 
     def is_superseded(self) -> bool:
