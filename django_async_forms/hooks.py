@@ -1,13 +1,14 @@
 """
-Everything that is done to a project's models: three methods are wrapped, two signals received.
+Everything that is done to a project's models: four methods are wrapped, two signals received.
 
 Nothing gentler works. An overridden ``save()`` must find the image gone in the request, so the
 image leaves the instance before ``save()`` begins, which is earlier than ``pre_save``. The upload
 must commit with Django's own write and nothing else, so the transaction goes around
 ``_save_table()``: around ``save_base()`` it would contain the receivers of signals, and one that
 raises would undo the row. A model that validates itself (``full_clean()`` in ``save()``) must not
-miss a required image that is pending, so ``clean_fields()`` leaves it out. And a key may be used
-again, so the uploads of an instance go with it, whichever process deletes it.
+miss a required image that is pending, so ``clean_fields()`` leaves it out. What code changes before
+it makes a form must be told from what was loaded, so ``from_db()`` notes the latter. And a key may
+be used again, so the uploads of an instance go with it, whichever process deletes it.
 
 Every model with a file field is hooked, in every process: an instance that was saved by a form can
 be pickled, and saved or deleted in a process that imports no form. For an instance that has no
@@ -29,7 +30,7 @@ from django.db.models.signals import class_prepared, post_delete, pre_save
 
 from .fields import file_fields, image_columns, labels_sharing, rows
 from .models import Upload, has_outbox, is_pending
-from .snapshot import Snapshot
+from .snapshot import Snapshot, note_loaded
 
 _UID = "django_async_forms"
 
@@ -200,6 +201,23 @@ def _hook(model: type[Model]) -> None:
     for name, wrapper in (("_save_table", _save_table), ("clean_fields", _clean_fields)):
         if not any(vars(base).get(name) in _wrappers for base in model.__mro__):
             setattr(model, name, _wrapper_of(getattr(model, name), wrapper))
+    _hook_from_db(model)
+
+
+def _hook_from_db(model: type[Model]) -> None:
+    from_db: Any = model.from_db.__func__  # type: ignore[attr-defined]
+    while from_db in _wrappers:  # A parent's, which notes no image of its child.
+        from_db = from_db.__wrapped__
+    attnames = [field.attname for field in file_fields(model)]
+
+    @wraps(from_db)
+    def wrapped(cls: type[Model], *args: Any, **kwargs: Any) -> Model:
+        instance: Model = from_db(cls, *args, **kwargs)
+        note_loaded(instance, attnames)
+        return instance
+
+    _wrappers.add(wrapped)
+    model.from_db = classmethod(wrapped)  # type: ignore[assignment]
 
 
 def has_own_save(model: type[Model]) -> bool:

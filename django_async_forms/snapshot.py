@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,16 @@ from .fields import (
 #: On ``instance._state``, which travels with a copy and a pickle: the instance that comes of one
 #: may be saved when a worker has attached the image already.
 _ATTRIBUTE = "async_forms_snapshot"
+
+
+#: The names that an instance was loaded with, by attribute.
+_LOADED = "async_forms_loaded"
+
+
+def note_loaded(instance: Model, attnames: Iterable[str]) -> None:
+    """Note the names of the images that an instance was loaded with: code may change them next."""
+    values = instance.__dict__
+    setattr(instance._state, _LOADED, {name: values[name] for name in attnames if name in values})
 
 
 @dataclass(frozen=True)
@@ -48,19 +58,19 @@ class Snapshot:
     @classmethod
     def before_form(cls, instance: Model) -> Snapshot:
         """
-        Return a snapshot for a form that is made for an instance, which may have been saved before.
+        Return a snapshot for a form that is made for an instance.
 
-        A column that was changed since it was saved, or loaded again, is left out: when it is
-        saved, the row tells.
+        An image that was changed since the instance was loaded, or saved by a form, is left out:
+        when it is saved, the row tells.
         """
         taken, known = cls.take(instance), cls.of(instance)
-        if known is None or known.key != taken.key:
-            return taken
-        values = {
-            name: value
-            for name, value in taken.values.items()
-            if name in known.values and known.values[name] == value
-        }
+        names = getattr(instance._state, _LOADED, {}) if known is None else known.values
+        values = dict(taken.values)
+        for field in file_fields(instance):
+            name = file_name(names.get(field.attname))
+            if field.attname in names and name != taken.values.get(field.attname, name):
+                for column in image_columns(field):
+                    values.pop(column.attname, None)
         return cls(taken.using, taken.key, values)
 
     @classmethod
