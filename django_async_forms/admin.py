@@ -15,7 +15,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import recovery
+from .delivery import retry
 from .fields import file_fields
 from .forms import AsyncImageModelForm, async_form_class
 from .models import Upload, UploadQuerySet
@@ -167,7 +167,7 @@ class UploadAdmin(_ModelAdmin):
 
     @admin.action(permissions=["retry"], description=_("Retry selected failed uploads"))
     def retry_uploads(self, request: HttpRequest, queryset: UploadQuerySet) -> None:
-        count = recovery.retry(queryset)
+        count = retry(queryset)
         text = ngettext("%d upload will be retried.", "%d uploads will be retried.", count) % count
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
 

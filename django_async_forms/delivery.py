@@ -20,12 +20,12 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import SyncToAsync
 from celery import current_app
-from django.db import connections
+from django.db import connections, transaction
 from kombu import pools
 
 from .after_response import call_after_response
 from .conf import conf
-from .models import Upload
+from .models import Upload, UploadQuerySet
 from .sender import Sender, threads_go_on
 
 logger = logging.getLogger("django_async_forms")
@@ -67,6 +67,16 @@ def send(upload: Upload) -> None:
     deliver = partial(context.run, _deliver, current_app._get_current_object(), upload)
     if not call_after_response(partial(_submit, upload, deliver, wait=not threads_go_on())):
         _submit(upload, deliver, wait=True)
+
+
+def retry(uploads: UploadQuerySet) -> int:
+    """Send failed uploads to the workers with the attempt count reset; return how many."""
+    count = 0
+    for upload in uploads.failed():
+        if upload.retry():
+            transaction.on_commit(partial(send, upload), using=upload.using, robust=True)
+            count += 1
+    return count
 
 
 def _submit(upload: Upload, deliver: Callable[[], None], *, wait: bool) -> None:

@@ -9,15 +9,14 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
 from django.apps import apps
 from django.core.files.storage import Storage
-from django.db import Error, router, transaction
+from django.db import Error, router
 from django.utils import timezone
 
 from .conf import conf
-from .delivery import publish, send
+from .delivery import publish
 from .fields import file_fields
 from .models import AbandonedName, Upload, UploadQuerySet, has_outbox
 from .storage import is_transactional, staging_storage
@@ -69,16 +68,6 @@ def recover(using: str) -> Recovered:
     AbandonedName.objects.using(using).filter(abandoned_at__lte=oldest).delete()
     logger.info("Database %s: %s.", using, recovered)
     return recovered
-
-
-def retry(uploads: UploadQuerySet) -> int:
-    """Send failed uploads to the workers with the attempt count reset; return how many."""
-    count = 0
-    for upload in uploads.failed():
-        if upload.retry():
-            transaction.on_commit(partial(send, upload), using=upload.using, robust=True)
-            count += 1
-    return count
 
 
 def _send_again(uploads: UploadQuerySet) -> int:

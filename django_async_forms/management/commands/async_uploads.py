@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from ... import recovery
+from ...delivery import retry
 from ...models import Upload, UploadQuerySet, printable
 
 
@@ -70,7 +71,7 @@ class Command(BaseCommand):
                     self.stdout.write(f"    {printable(line)}")
 
     def handle_retry(self, using: str, options: dict[str, Any]) -> None:
-        self._report(using, "retried", recovery.retry(self._chosen(using, options)))
+        self._report(using, "retried", retry(self._chosen(using, options)))
 
     def handle_recover(self, using: str, options: dict[str, Any]) -> None:
         done = recovery.recover(using)
