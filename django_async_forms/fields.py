@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files.base import File
-from django.db import connections
+from django.db import connections, router
 from django.db.models import Field, FileField, Model, QuerySet
 from django.db.models.fields.files import FieldFile
 
@@ -169,6 +170,26 @@ def for_update(queryset: QuerySet[Any]) -> QuerySet[Any]:
     if not features.has_select_for_update:
         return queryset
     return queryset.select_for_update(no_key=features.has_select_for_no_key_update)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A column of a row that an image is in: a parent's, for a parent's field."""
+
+    model: str
+    object_pk: str
+    field_name: str
+    using: str
+
+    @classmethod
+    def of(cls, instance: Model, field: FileField) -> Target:
+        """Return the target for a field of an instance, in the database it is written to."""
+        using = router.db_for_write(type(instance), instance=instance)
+        return cls(field.model._meta.label_lower, key_text(field, instance), field.name, using)
+
+    def get_field(self) -> FileField:
+        """Return the model's field. Raises ``LookupError`` or ``FieldDoesNotExist``."""
+        return file_field(apps.get_model(self.model), self.field_name)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,11 +21,11 @@ from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
 from .fields import (
+    Target,
     file_field,
     file_fields,
     for_update,
     key_from_text,
-    key_text,
     labels_sharing,
     rows,
 )
@@ -93,17 +93,26 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         Raises ``FieldDoesNotExist`` if ``field_name`` is not a file field of the instance.
         """
         fields = [file_field(type(instance), field_name)] if field_name else file_fields(instance)
-        wanted = Q(pk__in=[])
-        for owner in {field.model for field in fields}:
-            of_owner = [field for field in fields if field.model is owner]
-            wanted |= Q(
-                object_pk=key_text(of_owner[0], instance),
-                model__in=labels_sharing(owner),
-                field_name__in=[field.name for field in of_owner],
-            )
         chosen: str | None = self._db  # type: ignore[attr-defined]
         using = chosen or router.db_for_write(type(instance), instance=instance)
-        return self.using(using).filter(wanted)
+        return self.using(using).for_targets({Target.of(instance, field) for field in fields})
+
+    def for_targets(self, targets: Collection[Target]) -> UploadQuerySet:
+        """
+        Return the uploads for columns of one database.
+
+        Of several rows with several image fields, those of each row are returned for each field.
+        """
+        wanted = Q(pk__in=[])
+        for owner in {target.model for target in targets}:
+            of_owner = [target for target in targets if target.model == owner]
+            model: Any = apps.get_model(owner)
+            wanted |= Q(
+                object_pk__in={target.object_pk for target in of_owner},
+                model__in=labels_sharing(model),
+                field_name__in={target.field_name for target in of_owner},
+            )
+        return self.filter(wanted)
 
     def pending(self) -> UploadQuerySet:
         """Return the uploads that a worker is to save."""
@@ -260,6 +269,11 @@ class Upload(models.Model):
         """Return the instance's field. Raises ``FieldDoesNotExist`` if the model lacks it."""
         return file_field(self.get_model(), self.field_name)
 
+    def get_target(self) -> Target:
+        """Return the column that the image is for. Raises as ``get_field()`` does."""
+        owner = self.get_field().model
+        return Target(owner._meta.label_lower, self.object_pk, self.field_name, self.using)
+
     def get_instance(self) -> models.Model:
         """Load the instance from its database. Raises its class's ``DoesNotExist``."""
         owner = self.get_field().model
@@ -388,12 +402,8 @@ class Upload(models.Model):
         """
         if not _reads_snapshot(connections[self.using]):
             return False
-        newer = Upload.objects.using(self.using).filter(
-            object_pk=self.object_pk,
-            model__in=labels_sharing(self.get_field().model),
-            field_name=self.field_name,
-            created_at__gt=self.created_at,
-        )
+        uploads = Upload.objects.using(self.using).for_targets({self.get_target()})
+        newer = uploads.filter(created_at__gt=self.created_at)
         return newer.exists()
 
     def _change(self, from_state: State, **values: Any) -> bool:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import FileField, Model
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
@@ -17,21 +18,24 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from .fields import (
+    Target,
+    current_values,
     file_field,
+    file_name,
     image_columns,
     key_from_text,
-    labels_sharing,
+    rows,
     uncommitted_file,
 )
 from .models import Upload
-from .tokens import Target, make_token, read_token
+from .tokens import make_token, read_token
 
 logger = logging.getLogger("django_async_forms")
 
 #: How many images one request may ask for.
 MAX_TOKENS = 500
-#: Where an instance keeps what ``prefetch_uploads`` has found, by the name of the field.
-_FOUND = "_async_forms_uploads"
+#: Where ``instance._state`` keeps what ``prefetch_uploads`` has found, by the name of the field.
+_FOUND = "async_forms_uploads"
 
 
 def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Model]:
@@ -56,7 +60,7 @@ def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Mo
     uploads = _find_uploads(targets)
     for target, of_row in targets.items():
         for instance in of_row:
-            instance.__dict__.setdefault(_FOUND, {})[field_name] = uploads.get(target)
+            vars(instance._state).setdefault(_FOUND, {})[field_name] = uploads.get(target)
     # After the uploads: an image that is no longer pending is in the row by then.
     _refresh({target: targets[target] for target in targets if target not in uploads}, field)
     return instances
@@ -64,12 +68,13 @@ def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Mo
 
 def upload_for(instance: Model, field_name: str) -> Upload | None:
     """Return the upload of a field of an instance; where there is none, its image is up to date."""
-    found: dict[str, Upload | None] = instance.__dict__.get(_FOUND, {})
-    if field_name not in found:
-        prefetch_uploads([instance], field_name)
-        # Only for this once: the next page asks anew.
-        found = instance.__dict__.pop(_FOUND, {})
-    return found.get(field_name)
+    found: dict[str, Upload | None] = vars(instance._state).get(_FOUND, {})
+    if field_name in found:
+        return found[field_name]
+    prefetch_uploads([instance], field_name)
+    # Only for this once: the next page asks anew.
+    found = vars(instance._state).get(_FOUND, {})
+    return found.pop(field_name, None)
 
 
 def token_for(instance: Model, field: FileField) -> str:
@@ -86,28 +91,24 @@ def stored_image(instance: Model, field: FileField) -> FieldFile:
     image: FieldFile = getattr(instance, field.attname)
     if uncommitted_file(instance, field) is None:
         return image
-    name = None
-    if instance.pk is not None:
-        target = Target.of(instance, field)
-        rows = field.model._base_manager.using(target.using)
-        key = key_from_text(field.model, target.object_pk)
-        name = rows.filter(pk=key).values_list(field.attname, flat=True).first()
-    return field.attr_class(instance, field, name)
+    using = Target.of(instance, field).using
+    values = None if instance.pk is None else current_values(field, instance, using)
+    return field.attr_class(instance, field, values[field.attname] if values else None)
 
 
 def _refresh(targets: dict[Target, list[Model]], field: FileField) -> None:
     columns = [column.attname for column in image_columns(field)]
     for using, of_database in groupby(sorted(targets, key=_database), _database):
         keys = {key_from_text(field.model, target.object_pk): target for target in of_database}
-        rows = field.model._base_manager.using(using).filter(pk__in=list(keys))
-        for pk, *values in rows.values_list("pk", *columns):
+        found = rows(field.model, using).filter(pk__in=list(keys))
+        for pk, *values in found.values_list("pk", *columns):
             values_now = dict(zip(columns, values, strict=True))
             for instance in targets[keys[pk]]:
                 # An upload that is still to be saved with the instance stays on it.
                 if uncommitted_file(instance, field) is not None:
                     continue
-                held = str(instance.__dict__.get(field.attname) or "")
-                if held != str(values_now[field.attname] or ""):
+                held = file_name(instance.__dict__.get(field.attname))
+                if held != file_name(values_now[field.attname]):
                     instance.__dict__.update(values_now)
 
 
@@ -115,19 +116,14 @@ def _find_uploads(targets: Iterable[Target]) -> dict[Target, Upload]:
     """Return the upload of each target that has one, with one query for each database."""
     found: dict[Target, Upload] = {}
     for using, of_database in groupby(sorted(targets, key=_database), _database):
-        wanted = list(of_database)
-        owners = {target: labels_sharing(target.get_field().model) for target in wanted}
-        rows = Upload.objects.using(using).filter(
-            object_pk__in={target.object_pk for target in wanted},
-            model__in={label for labels in owners.values() for label in labels},
-        )
-        by_column: dict[tuple[str, str], list[Upload]] = {}
-        for upload in rows.defer("file"):
-            by_column.setdefault((upload.object_pk, upload.field_name), []).append(upload)
-        for target in wanted:
-            for upload in by_column.get((target.object_pk, target.field_name), ()):
-                if upload.model in owners[target]:
-                    found[target] = upload
+        wanted = set(of_database)
+        for upload in Upload.objects.using(using).for_targets(wanted).defer("file"):
+            try:
+                target = upload.get_target()
+            except (LookupError, FieldDoesNotExist):
+                continue  # Of a version of the project that this process does not have.
+            if target in wanted:
+                found[target] = upload
     return found
 
 
@@ -145,8 +141,8 @@ def _find_images(targets: Iterable[Target]) -> dict[Target, str | None]:
             field = target.get_field()
             by_key.setdefault(key_from_text(field.model, target.object_pk), []).append(target)
             columns.update(column.name for column in image_columns(field))
-        rows = field.model._base_manager.using(using).filter(pk__in=list(by_key))
-        for instance in rows.only(*columns):
+        instances = rows(field.model, using).filter(pk__in=list(by_key))
+        for instance in instances.only(*columns):
             found.update((target, _url(instance, target)) for target in by_key[instance.pk])
     return found
 

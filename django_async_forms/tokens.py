@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.apps import apps
 from django.core import signing
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import connections, router
-from django.db.models import FileField, Model
+from django.db import connections
 
 from .conf import conf
-from .fields import file_field, key_from_text
+from .fields import Target, key_from_text
 
 _SALT = "django_async_forms.status"
-
-
-@dataclass(frozen=True)
-class Target:
-    """A file field of a row: what a token names."""
-
-    model: str
-    object_pk: str
-    field_name: str
-    using: str
-
-    @classmethod
-    def of(cls, instance: Model, field: FileField) -> Target:
-        """Return the target for a field of an instance, in the database it is written to."""
-        owner = field.model
-        key = owner._meta.pk.value_to_string(instance)
-        using = router.db_for_write(type(instance), instance=instance)
-        return cls(owner._meta.label_lower, key, field.name, using)
-
-    def get_field(self) -> FileField:
-        """Return the model's field. Raises ``LookupError`` or ``FieldDoesNotExist``."""
-        return file_field(apps.get_model(self.model), self.field_name)
 
 
 def make_token(target: Target) -> str:

@@ -14,10 +14,11 @@ from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
+from django_async_forms.fields import Target
 from django_async_forms.models import Upload
 from django_async_forms.status import MAX_TOKENS
 from django_async_forms.test import save_pending_uploads
-from django_async_forms.tokens import Target, make_token
+from django_async_forms.tokens import make_token
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import (

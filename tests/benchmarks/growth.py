@@ -8,10 +8,12 @@ from django.db import connections
 from django.test import RequestFactory
 from django.utils import timezone
 
+from django_async_forms.fields import Target
 from django_async_forms.models import Upload
 from django_async_forms.recovery import recover
-from django_async_forms.status import Target, image_status, make_token
+from django_async_forms.status import image_status
 from django_async_forms.tasks import save_image_task
+from django_async_forms.tokens import make_token
 
 from . import images
 from .project.models import Photo
