@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.core.signals import request_finished, request_started
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,9 +14,10 @@ class AsyncFormsConfig(AppConfig):
     def ready(self) -> None:
         # The last two register by being imported. A project that does not call
         # autodiscover_tasks() has the tasks all the same, because a worker sets Django up.
-        from . import after_response, checks, hooks, tasks  # noqa: F401
+        from . import after_response, checks, hooks, models, tasks  # noqa: F401
 
         hooks.install()
         uid = "django_async_forms"
+        post_migrate.connect(models.forget_outboxes, dispatch_uid=uid)
         request_started.connect(after_response.begin, weak=False, dispatch_uid=uid)
         request_finished.connect(after_response.end, weak=False, dispatch_uid=uid)

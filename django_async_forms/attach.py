@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -60,6 +60,7 @@ def attach(upload: Upload) -> None:
     help, and the exceptions of the staging storage, the field, the final storage, the model's
     ``save()`` and the database; the row and the staged bytes are there for the next attempt then.
     """
+    upload.abandon_reservation()  # Of an attempt that never ended.
     with context.restore(upload.context):
         for _ in range(_MAX_ROUNDS):
             try:
@@ -86,7 +87,6 @@ def _attach_once(upload: Upload) -> None:
         logger.info("Upload %s: superseded by a newer state.", upload.pk)
         Upload.objects.using(upload.using).filter(pk=upload.pk).discard()
         return
-    upload.abandon_reservation()  # Of an attempt that never ended.
     attempt = _Attempt(upload, instance)
     try:
         attempt.run()
@@ -134,7 +134,7 @@ class _Attempt(hooks.Change):
         self.upload = upload
         self.instance = instance
         self.field = upload.get_field()
-        self._held = image_values(instance, self.field)
+        self._held = self._written = image_values(instance, self.field)
         self._before = {
             column: as_text(column, instance.__dict__[column.attname])
             for column in instance._meta.concrete_fields
@@ -143,13 +143,16 @@ class _Attempt(hooks.Change):
         self._replaced: dict[Field[Any, Any], tuple[Any, str]] = {}
         self._stored = StoredFiles(upload)
         self._following = _columns_that_follow(instance)
-        self._is_stored = self._is_attached = self._is_settled = False
+        self._is_stored = self._is_written = self._is_attached = self._is_settled = False
+        self._is_at_work = False
+        quote = connections[upload.using].ops.quote_name
+        tables = {column.model._meta.db_table for column in instance._meta.concrete_fields}
+        self._updates = tuple(f"UPDATE {quote(table)} " for table in tables)
         self._error: Exception | None = None
 
     def run(self) -> None:
         """Store the image, attach it, and settle the upload."""
         upload, instance, name = self.upload, self.instance, self.field.attname
-        hooks.receive_pre_save_last(type(instance))
         with self._uploaded() as uploaded, self._savepoint():
             getattr(instance, name)  # An ImageField measures an image that replaces another.
             setattr(instance, name, uploaded)
@@ -157,7 +160,8 @@ class _Attempt(hooks.Change):
             self._watch()
             hooks.wait_for_save(instance, self)
             try:
-                instance.save()  # As a form calls it: an overridden save() may take no arguments.
+                with connections[upload.using].execute_wrapper(self._note_own_updates):
+                    instance.save()  # As a form calls it: an override may take no arguments.
             finally:
                 hooks.forget(instance)
                 self._unwatch()
@@ -170,15 +174,17 @@ class _Attempt(hooks.Change):
             logger.info("Upload %s: superseded after it was attached.", upload.pk)
         self._stored.keep()
 
-    def before_write(self, instance: Model) -> None:
+    def _store(self) -> None:
         """Have the fields store their files, as Django does when it writes them."""
-        for field in file_fields(instance):
-            file = uncommitted_file(instance, field)
-            if file is not None:
-                file.storage = self._watched(field, file)
-                field.pre_save(instance, False)
-        for column in self._following:
-            column.pre_save(instance, False)
+        instance = self.instance
+        with self._own_statements():
+            for field in file_fields(instance):
+                file = uncommitted_file(instance, field)
+                if file is not None:
+                    file.storage = self._watched(field, file)
+                    field.pre_save(instance, False)
+            for column in self._following:
+                column.pre_save(instance, False)
         if not self._is_stored:
             self._is_stored = True
             logger.info("Upload %s: stored.", self.upload.pk)
@@ -188,12 +194,12 @@ class _Attempt(hooks.Change):
         if write.table is not self.field.model._meta.concrete_model:
             return True
         try:
-            with transaction.atomic(using=self.upload.using):
+            self._store()
+            with self._own_statements(), transaction.atomic(using=self.upload.using):
                 # The instance first, then the upload: the order in which every path locks.
-                if not self._is_attached:
-                    self._write_image()
+                is_written = self._write_image()
                 self._write_others()
-                if not self._is_attached:
+                if is_written:
                     self._end_or_note()
         except Exception as error:
             self._error = error  # An overridden save() may catch it.
@@ -201,14 +207,17 @@ class _Attempt(hooks.Change):
         self._is_attached = True
         return True
 
-    def _write_image(self) -> None:
-        values = {
-            column.attname: self.instance.__dict__[column.attname]
-            for column in image_columns(self.field)
-        }
+    def _write_image(self) -> bool:
+        """Write the image where the column holds what it held; tell whether there was need to."""
+        values = image_values(self.instance, self.field)
+        if self._is_attached and values == self._written:
+            return False
+        # An overridden save() may move the file once it has a key, and save its new name.
         row = row_of(self.field, self.instance, self.upload.using)
-        if not _where_holds(row, self.field, self._held[self.field.attname]).update(**values):
+        if not _where_holds(row, self.field, self._written[self.field.attname]).update(**values):
             raise _ColumnChangedError
+        self._written, self._is_written = values, True
+        return True
 
     def _write_others(self) -> None:
         """Write what was set on the instance for this image, in other columns than the image's."""
@@ -243,18 +252,51 @@ class _Attempt(hooks.Change):
 
         What it does then may fail, and is tried again. Until then no row is locked for it.
         """
-        model, name = type(self.instance), file_name(self.instance.__dict__[self.field.attname])
+        model = type(self.instance)
         if hooks.has_own_save(model) or post_save.has_listeners(model):
-            is_pending = self.upload.replace_held(name)
+            is_pending = self.upload.replace_held(self._written[self.field.attname])
         else:
             is_pending = self._is_settled = self.upload.settle()
         if not is_pending:
             raise NotPendingError
 
+    @contextmanager
+    def _own_statements(self) -> Iterator[None]:
+        self._is_at_work = True
+        try:
+            yield
+        finally:
+            self._is_at_work = False
+
+    def _note_own_updates(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        """
+        Count what ``save()`` changes in the row by a query as changed by this attempt.
+
+        Such as a flag that it takes off all rows before Django writes it to this one: a form's save
+        writes every column, and this one those that have changed.
+        """
+        if self._is_at_work or not sql.startswith(self._updates):
+            return execute(sql, params, many, context)
+        before = self._row()
+        result = execute(sql, params, many, context)
+        self._before.update(
+            (column, text) for column, text in self._row().items() if before[column] != text
+        )
+        return result
+
+    def _row(self) -> dict[Field[Any, Any], str]:
+        row = rows(type(self.instance), self.upload.using).filter(pk=self.instance.pk)
+        values = row.values(*(column.attname for column in self._before)).first() or {}
+        return {column: as_text(column, values.get(column.attname)) for column in self._before}
+
     def undo(self) -> None:
         """Put back what this attempt has written, and remove what it has stored."""
         try:
-            if self._is_attached and not self._is_settled:
+            if self._is_attached or (self._is_written and self._is_held()):
+                if self._is_settled:
+                    return  # The row refers to the file, and no attempt will follow.
                 with transaction.atomic(using=self.upload.using):
                     self._detach()
         except NotPendingError:
@@ -263,6 +305,18 @@ class _Attempt(hooks.Change):
             logger.warning("Upload %s: left attached.", self.upload.pk, exc_info=True)
             return
         self._stored.remove()
+
+    def _is_held(self) -> bool:
+        """
+        Tell whether the row holds the image, although the write has raised.
+
+        The connection may break while it commits. A lock waits for that commit to end.
+        """
+        field, using = self.field, self.upload.using
+        with transaction.atomic(using=using):
+            row = for_update(row_of(field, self.instance, using))
+            held = row.values_list(field.attname, flat=True).first()
+        return file_name(held) == str(self._written[field.attname])
 
     def _detach(self) -> None:
         field, instance, using = self.field, self.instance, self.upload.using
@@ -275,11 +329,15 @@ class _Attempt(hooks.Change):
             if as_text(column, current) == text:
                 owner.update(**{column.attname: held})
         if not self.upload.replace_held(self._held[field.attname]):
-            raise NotPendingError
+            # Unless a transaction of the save() itself has taken back what was written.
+            pending = Upload.objects.using(using).pending().filter(pk=self.upload.pk)
+            if not pending.filter(held=self._held[field.attname]).exists():
+                raise NotPendingError
+            self.upload.held = self._held[field.attname]
 
     def _watch(self) -> None:
         for field in file_fields(self.instance):
-            if field.attname in self.instance.__dict__:
+            if self.instance.__dict__.get(field.attname):
                 file: FieldFile = getattr(self.instance, field.attname)
                 file.storage = self._watched(field, file)
 
@@ -398,12 +456,21 @@ def record_failure(upload: Upload, error: Exception) -> float | None:
             exc_info=error,
         )
         upload.refresh_from_db()
+        _send_failed(upload)
+    return None
+
+
+def _send_failed(upload: Upload) -> None:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(context.restore(upload.context))
+        except Exception:  # It may be what the upload has failed for.
+            logger.exception("Upload %s: its context could not be restored.", upload.pk)
         try:
             instance = upload.get_instance()
         except (ObjectDoesNotExist, LookupError):
             instance = None
         _send_signal(image_failed, instance, upload)
-    return None
 
 
 def _send_signal(signal: Signal, instance: Model | None, upload: Upload, **more: Any) -> None:

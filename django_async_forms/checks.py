@@ -140,6 +140,13 @@ def _check_form(form_class: type[Any]) -> Iterator[CheckMessage]:
             obj=form_class,
             id="django_async_forms.E007",
         )
+    if form_class.async_when not in ("always", "replacing"):
+        yield Error(
+            f"{form_class.__qualname__}.async_when is {form_class.async_when!r}.",
+            hint='Set it to "always" or "replacing".',
+            obj=form_class,
+            id="django_async_forms.E021",
+        )
     model = form_class._meta.model
     for name in form_class.async_fields or ():
         try:

@@ -21,7 +21,7 @@ class AsyncFormsSettings:
     RETRY_PAUSE: float = 2
     #: The longest pause between two attempts.
     MAX_RETRY_PAUSE: float = 600
-    #: How long one message to the broker may hold up a request when the broker does not answer.
+    #: How long the sender of a message waits for the broker to connect, and for each answer.
     PUBLISH_TIMEOUT: float = 0.5
     #: How long after a broker did not answer a process stops asking it, and leaves the sending
     #: to ``recover_uploads``.
@@ -30,7 +30,8 @@ class AsyncFormsSettings:
     RESEND_AFTER: float = 120
     #: How long a failed upload is kept for an operator to retry.
     KEEP_FAILED: float = 30 * 24 * 3600
-    #: How old an abandoned staged file, which no upload owns, must be before it is removed.
+    #: How old an abandoned staged file must be before it is removed. The name in the final storage
+    #: of an attempt that never ended is free again then, too.
     KEEP_ABANDONED: float = 24 * 3600
     #: How many uploads, and how many staged files, one run of ``recover_uploads`` looks at.
     RECOVER_BATCH: int = 1000

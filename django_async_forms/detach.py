@@ -94,10 +94,13 @@ class Detachment(hooks.Change):
             self._before = Snapshot(before.using, before.key, values)
         hooks.wait_for_save(instance, self)
 
+    def refreshed(self, instance: Model, fields: Collection[FileField]) -> None:
+        self._before = self._before.with_values_of(instance, fields)
+
     def pending_fields(self) -> Collection[str]:
         return self._detached.keys()
 
-    def save(self, instance: Model, save: Callable[[], None]) -> None:
+    def save(self, instance: Model, save: Callable[[], Any]) -> Any:
         """Call ``save`` without the images that a worker saves."""
         taken_off: dict[str, dict[str, Any]] = {}
         for field in file_fields(instance):
@@ -110,7 +113,7 @@ class Detachment(hooks.Change):
                 self._detached[field.name] = _Detached(file.file, str(file.name))
                 self._put_back(instance, field)
         try:
-            save()
+            return save()
         finally:
             # What was not written, because of an error or of update_fields, waits for the next
             # save(), as in plain Django.

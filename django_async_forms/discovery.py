@@ -10,7 +10,7 @@ from django.db import router
 from django.db.models import FileField, ImageField, Model
 from django.forms.models import BaseModelForm
 
-from .fields import file_fields
+from .fields import all_file_fields, file_fields
 from .forms import AsyncImageFormMixin, AsyncImageModelForm
 from .views import AsyncImageViewMixin
 
@@ -77,7 +77,8 @@ def _models_and_forms() -> Iterator[tuple[type[Model], type[Any], Any]]:
 
 def target_fields() -> set[FileField]:
     """Return the file fields that a worker saves."""
-    return {field for _form_class, field in target_form_fields()}
+    fields = {field for _form_class, field in target_form_fields()}
+    return {field for field in fields if field in file_fields(field.model)}
 
 
 def target_form_fields() -> set[tuple[type[Any], FileField]]:
@@ -85,7 +86,7 @@ def target_form_fields() -> set[tuple[type[Any], FileField]]:
     return {
         (form_class, field)
         for model, form_class, limit in _models_and_forms()
-        for field in file_fields(model)
+        for field in all_file_fields(model)
         if (not limit or limit == "__all__" or field.name in limit)
         and _is_async(field, getattr(form_class, "async_fields", None))
     }

@@ -16,6 +16,11 @@ from django.db.models import Field, FileField, Model, QuerySet
 from django.db.models.fields.files import FieldFile
 
 
+def all_file_fields(model: type[Model]) -> list[FileField]:
+    """Return the file fields of a model, originals of translated fields included."""
+    return [field for field in model._meta.concrete_fields if isinstance(field, FileField)]
+
+
 def file_fields(model: type[Model] | Model) -> list[FileField]:
     """
     Return the file fields of a model, its parents' included.
@@ -24,7 +29,7 @@ def file_fields(model: type[Model] | Model) -> list[FileField]:
     that django-modeltranslation translates: what is set on it goes to the active language's.
     """
     model = model if isinstance(model, type) else type(model)
-    fields = _all_file_fields(model)
+    fields = all_file_fields(model)
     translated = {
         original.name
         for field in fields
@@ -35,7 +40,7 @@ def file_fields(model: type[Model] | Model) -> list[FileField]:
 
 def file_field(model: type[Model], name: str) -> FileField:
     """Return a file field by name. Raises ``FieldDoesNotExist`` if there is none of that name."""
-    fields = _all_file_fields(model)
+    fields = all_file_fields(model)
     for field in fields:
         if field.name == name:
             return field
@@ -43,10 +48,6 @@ def file_field(model: type[Model], name: str) -> FileField:
     raise FieldDoesNotExist(
         f"{model._meta.label} has no file field {name!r}. Its file fields: {names}."
     )
-
-
-def _all_file_fields(model: type[Model]) -> list[FileField]:
-    return [field for field in model._meta.concrete_fields if isinstance(field, FileField)]
 
 
 def image_columns(field: FileField) -> list[Field[Any, Any]]:
@@ -61,12 +62,13 @@ def image_values(instance: Model, field: FileField) -> dict[str, Any]:
     Return what an instance holds in the columns of an image, as plain values, by attribute.
 
     A file is its name: a ``FieldFile`` is changed in its place and refers to its instance. A
-    deferred column is left out.
+    deferred column is left out, and so is one whose value the database has yet to tell.
     """
     values = {
         column.attname: instance.__dict__[column.attname]
         for column in image_columns(field)
         if column.attname in instance.__dict__
+        and not hasattr(instance.__dict__[column.attname], "resolve_expression")
     }
     if field.attname in values:
         values[field.attname] = file_name(values[field.attname])

@@ -63,7 +63,7 @@ class StoredFiles:
             except Exception:
                 # One file too many in the storage is better than an upload that never ends.
                 logger.warning(
-                    "Upload %s: left %r in the storage.", self.upload.pk, name, exc_info=True
+                    "Upload %s: left a file that nothing uses.", self.upload.pk, exc_info=True
                 )
 
 

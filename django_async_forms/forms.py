@@ -13,7 +13,7 @@ from django.db.models import FileField, ImageField
 from django.db.models.fields.files import FieldFile
 
 from .detach import Detachment
-from .fields import current_values, file_fields
+from .fields import current_values, file_fields, file_name
 from .limits import check_backlog, check_limits
 from .models import is_pending
 from .widgets import AsyncImageInput
@@ -63,7 +63,9 @@ class AsyncImageFormMixin(_Form):
         using = router.db_for_write(type(self.instance), instance=self.instance)
         for field in self.get_async_fields():
             form_field = self.fields[field.name]
-            form_field.validators += [partial(check_limits, field), partial(check_backlog, using)]
+            form_field.validators.append(partial(check_limits, field))
+            if field in self._fields_for_worker():
+                form_field.validators.append(partial(check_backlog, using))
             if isinstance(form_field.widget, AsyncImageInput):
                 form_field.widget.install(self, field.name)
             elif self.image_widget is not None and isinstance(field, ImageField):
@@ -120,6 +122,10 @@ class AsyncImageFormMixin(_Form):
             if isinstance(value, FieldFile) and value.instance is self.instance
         }
         self._staying = set(kept)
+        for name, value in kept.items():
+            # As Django does, for an image that was assigned since the form was made.
+            if file_name(self.instance.__dict__.get(name)) != file_name(value):
+                self.instance.__dict__[name] = value
         self.cleaned_data.update(dict.fromkeys(kept))
         super()._post_clean()  # type: ignore[misc]
         self.cleaned_data.update(kept)

@@ -1,5 +1,5 @@
 """
-Everything that is done to a project's models: four methods are wrapped, two signals received.
+Everything that is done to a project's models: five methods are wrapped, one signal is received.
 
 Nothing gentler works. An overridden ``save()`` must find the image gone in the request, so the
 image leaves the instance before ``save()`` begins, which is earlier than ``pre_save``. The upload
@@ -7,8 +7,9 @@ must commit with Django's own write and nothing else, so the transaction goes ar
 ``_save_table()``: around ``save_base()`` it would contain the receivers of signals, and one that
 raises would undo the row. A model that validates itself (``full_clean()`` in ``save()``) must not
 miss a required image that is pending, so ``clean_fields()`` leaves it out. What code changes before
-it makes a form must be told from what was loaded, so ``from_db()`` notes the latter. And a key may
-be used again, so the uploads of an instance go with it, whichever process deletes it.
+it makes a form must be told from what was loaded, so ``from_db()`` and ``refresh_from_db()`` note
+the latter. And a key may be used again, so the uploads of an instance go with it, whichever process
+deletes it.
 
 Every model with a file field is hooked, in every process: an instance that was saved by a form can
 be pickled, and saved or deleted in a process that imports no form. For an instance that has no
@@ -26,9 +27,9 @@ from typing import Any
 from django.apps import apps
 from django.db import DatabaseError
 from django.db.models import F, FileField, Model
-from django.db.models.signals import class_prepared, post_delete, pre_save
+from django.db.models.signals import class_prepared, post_delete
 
-from .fields import file_fields, image_columns, labels_sharing, rows
+from .fields import Target, file_fields, image_columns, labels_sharing, rows
 from .models import Upload, has_outbox, is_pending
 from .snapshot import Snapshot, note_loaded
 
@@ -38,12 +39,12 @@ _UID = "django_async_forms"
 class Change:
     """What is to happen to the images of one instance when it is saved. It must not refer to it."""
 
-    def save(self, instance: Model, save: Callable[[], None]) -> None:
+    def save(self, instance: Model, save: Callable[[], Any]) -> Any:
         """Call ``save``, the whole of ``save()`` of the instance, which may be overridden."""
-        save()
+        return save()
 
-    def before_write(self, instance: Model) -> None:
-        """Do what must precede the transaction of the write; every receiver of pre_save has run."""
+    def refreshed(self, instance: Model, fields: Collection[FileField]) -> None:
+        """Note that these fields of the instance were loaded again."""
 
     def write(self, write: TableWrite) -> bool:
         """Write the instance to one of its tables; return False if that inserted a row."""
@@ -123,8 +124,10 @@ class TableWrite:
 
     def file_fields(self) -> list[FileField]:
         """Return the file fields of the table that this write includes."""
-        fields = self.table._meta.local_concrete_fields
-        return [f for f in fields if isinstance(f, FileField) and self.includes(f)]
+        return [field for field in self._file_fields() if self.includes(field)]
+
+    def _file_fields(self) -> list[FileField]:
+        return [field for field in file_fields(self.table) if field.model is self.table]
 
     def __call__(self, without: Collection[str] = ()) -> bool:
         """
@@ -148,7 +151,7 @@ class TableWrite:
         local = {
             field.name: field.attname
             for field in self.table._meta.local_concrete_fields
-            if not field.primary_key
+            if field not in self.table._meta.pk_fields and not field.generated
         }
         if self.inserts or not local.keys() & set(without):
             return None
@@ -165,9 +168,9 @@ class TableWrite:
         # For Django, no fields are all fields. A write that changes nothing holds the row as an
         # update does, and tells whether it is there.
         row = rows(self.table, self.using).filter(pk=self.instance._get_pk_val(self.table._meta))
-        column = next(f for f in self.table._meta.local_concrete_fields if not f.primary_key)
+        column = self._file_fields()[0]
         if not row.update(**{column.attname: F(column.attname)}):
-            raise DatabaseError("Save with update_fields did not affect any rows.")
+            raise getattr(self.instance, "NotUpdated", DatabaseError)("There is no such row.")
         return True
 
 
@@ -195,12 +198,12 @@ def _hook(model: type[Model]) -> None:
     if not file_fields(model):
         return
     post_delete.connect(_discard_uploads, sender=model, dispatch_uid=_UID)
-    # One that is overridden is wrapped again, to be the first: both wrappers see the same call.
-    if model.save not in _wrappers:
-        model.save = _wrapper_of(model.save, _save)  # type: ignore[method-assign]
-    for name, wrapper in (("_save_table", _save_table), ("clean_fields", _clean_fields)):
-        if not any(vars(base).get(name) in _wrappers for base in model.__mro__):
-            setattr(model, name, _wrapper_of(getattr(model, name), wrapper))
+    for name, wrapper in _WRAPPERS.items():
+        is_hooked = any(vars(base).get(name) in _wrappers for base in model.__mro__)
+        # A save() that is overridden is wrapped again, to be the first: both see the same call.
+        is_own_save = name == "save" and name in vars(model) and model.save not in _wrappers
+        if is_own_save or not is_hooked:
+            setattr(model, name, _wrapper_of(model, name, wrapper))
     _hook_from_db(model)
 
 
@@ -222,32 +225,38 @@ def _hook_from_db(model: type[Model]) -> None:
 
 def has_own_save(model: type[Model]) -> bool:
     """Tell whether the ``save()`` of a model is overridden."""
-    save: Any = model.save
-    while save in _wrappers:
-        save = save.__wrapped__
-    return save is not Model.save
+    classes = model.__mro__[: model.__mro__.index(Model)]
+    return any("save" in vars(base) and vars(base)["save"] not in _passing for base in classes)
 
 
-#: The wrappers that are in place of methods.
+#: The wrappers that are in place of methods, and those of them that stand where there was none.
 _wrappers: weakref.WeakSet[Any] = weakref.WeakSet()
+_passing: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def _wrapper_of(method: Any, wrapper: Callable[..., Any]) -> Any:
-    @wraps(method)
+def _wrapper_of(model: type[Model], name: str, wrapper: Callable[..., Any]) -> Any:
+    method = vars(model).get(name)
+
+    @wraps(getattr(model, name))
     def wrapped(self: Model, *args: Any, **kwargs: Any) -> Any:
-        return wrapper(self, method, *args, **kwargs)
+        if method is not None:
+            return wrapper(self, partial(method, self), *args, **kwargs)
+        # What comes next is not settled: a child may inherit from another class behind this one.
+        return wrapper(self, getattr(super(model, self), name), *args, **kwargs)
 
     _wrappers.add(wrapped)
+    if method is None:
+        _passing.add(wrapped)
     return wrapped
 
 
 def _save(self: Model, save: Any, *args: Any, **kwargs: Any) -> Any:
     waiting = _find(self)
     if waiting is None or waiting.is_active:
-        return save(self, *args, **kwargs)
+        return save(*args, **kwargs)
     waiting.is_active = True
     try:
-        return waiting.change.save(self, partial(save, self, *args, **kwargs))
+        return waiting.change.save(self, partial(save, *args, **kwargs))
     finally:
         waiting.is_active = False
 
@@ -263,7 +272,7 @@ def _save_table(
     update_fields: Collection[str] | None = None,
 ) -> bool:
     waiting, snapshot = _find_active(self), Snapshot.of(self)
-    perform = partial(save_table, self, raw)
+    perform = partial(save_table, raw)
     if raw or (waiting is None and snapshot is None):
         return bool(perform(cls, force_insert, force_update, using, update_fields))
     write = TableWrite(perform, self, cls, force_insert, force_update, using, update_fields)
@@ -282,7 +291,18 @@ def _clean_fields(self: Model, clean_fields: Any, exclude: Any = None) -> None:
     ]
     if (empty and not self._state.adding) or _find_active(self):
         exclude = {*(exclude or ()), *_pending_names(self, empty)}
-    clean_fields(self, exclude)
+    clean_fields(exclude=exclude)
+
+
+def _refresh_from_db(self: Model, refresh: Any, *args: Any, **kwargs: Any) -> None:
+    refresh(*args, **kwargs)
+    names = kwargs.get("fields") or (args[1] if len(args) > 1 else None)
+    fields = [field for field in file_fields(self) if not names or field.name in names]
+    if fields:
+        Snapshot.renew(self, fields)
+        waiting = _find(self)
+        if waiting is not None:
+            waiting.change.refreshed(self, fields)
 
 
 def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
@@ -297,24 +317,18 @@ def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
     }
 
 
-def receive_pre_save_last(model: type[Model]) -> None:
-    """
-    Have ``before_write`` of waiting changes called when the receivers of ``pre_save`` have run.
-
-    Receivers run in the order in which they were connected, so this comes late, and once.
-    """
-    pre_save.connect(_before_write, sender=model, dispatch_uid=_UID)
-
-
-def _before_write(instance: Model, **kwargs: Any) -> None:
-    waiting = _find_active(instance)
-    if waiting is not None:
-        waiting.change.before_write(instance)
+_WRAPPERS: dict[str, Callable[..., Any]] = {
+    "save": _save,
+    "_save_table": _save_table,
+    "clean_fields": _clean_fields,
+    "refresh_from_db": _refresh_from_db,
+}
 
 
 def _discard_uploads(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
     # A parent's row may outlive its child's (keep_parents), and is received by itself when it does
     # not. A proxy has no table of its own, and is received instead of its model.
-    for field in file_fields(sender):
-        if field.model is sender._meta.concrete_model and has_outbox(using):
-            Upload.objects.using(using).for_instance(instance, field.name).discard()
+    fields = [field for field in file_fields(sender) if field.model is sender._meta.concrete_model]
+    if fields and has_outbox(using):
+        targets = {Target.of(instance, field) for field in fields}
+        Upload.objects.using(using).for_targets(targets).discard()

@@ -337,7 +337,7 @@ class Upload(models.Model):
             state=self.State.PENDING,
             attempts=0,
             sent_at=timezone.now(),
-            due_at=_due_at(self.State.PENDING, self),
+            due_at=_due_at(self.State.PENDING),
         )
 
     def reserve(self, digest: str, *, shares: bool = False) -> bool:
@@ -411,8 +411,8 @@ class Upload(models.Model):
         return bool(row.update(**values))
 
 
-#: The databases, by alias and schema, that are known to have the table of the outbox.
-_with_outbox: set[tuple[str, str]] = set()
+#: Whether databases, by alias and schema, have the table of the outbox. migrate makes this unknown.
+_outboxes: dict[tuple[str, str], bool] = {}
 
 
 def has_outbox(using: str) -> bool:
@@ -424,12 +424,14 @@ def has_outbox(using: str) -> bool:
     """
     connection = connections[using]
     place = using, str(getattr(connection, "schema_name", ""))
-    if (
-        place not in _with_outbox
-        and Upload._meta.db_table in connection.introspection.table_names()
-    ):
-        _with_outbox.add(place)
-    return place in _with_outbox
+    if place not in _outboxes:
+        _outboxes[place] = Upload._meta.db_table in connection.introspection.table_names()
+    return _outboxes[place]
+
+
+def forget_outboxes(**kwargs: Any) -> None:
+    """Receive ``post_migrate``: a database may have got the table."""
+    _outboxes.clear()
 
 
 def is_pending(instance: models.Model, field: models.FileField) -> bool:

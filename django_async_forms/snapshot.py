@@ -79,6 +79,22 @@ class Snapshot:
         snapshot: Snapshot | None = getattr(instance._state, _ATTRIBUTE, None)
         return snapshot
 
+    @classmethod
+    def renew(cls, instance: Model, fields: Iterable[FileField]) -> None:
+        """Note the images that an instance was loaded with once more."""
+        state, snapshot = vars(instance._state), cls.of(instance)
+        names = {f.attname: file_name(instance.__dict__.get(f.attname)) for f in fields}
+        state[_LOADED] = {**state.get(_LOADED, {}), **names}
+        if snapshot is not None:
+            snapshot.with_values_of(instance, fields).put_on(instance)
+
+    def with_values_of(self, instance: Model, fields: Iterable[FileField]) -> Snapshot:
+        """Return a snapshot with what an instance holds in these fields."""
+        values = dict(self.values)
+        for field in fields:
+            values.update(image_values(instance, field))
+        return Snapshot(self.using, self.key, values)
+
     def put_on(self, instance: Model) -> None:
         """Have an instance carry this snapshot, and each copy of it."""
         setattr(instance._state, _ATTRIBUTE, self)
@@ -111,6 +127,11 @@ class Snapshot:
         for field in file_fields(instance):
             if self.is_changed(instance, field, using):
                 continue
+            # The original of a translated field follows it. Where Django writes it alone, the
+            # library writes its value to the active language's column as well.
+            original = getattr(field, "translated_field", None)
+            if original is not None:
+                names.add(original.name)
             values = instance.__dict__
             names |= {
                 column.name

@@ -11,13 +11,13 @@ from django.core.files.base import File
 from django.core.files.storage import Storage
 from django.core.files.utils import validate_file_name
 from django.db import transaction
-from django.db.models import FileField, Model, QuerySet, Subquery, TextField, Value
+from django.db.models import FileField, Model, Subquery, TextField, Value
 from django.db.models.functions import Coalesce
 
 from . import context
 from .codec import deconstruct
 from .delivery import send
-from .fields import key_text, row_of
+from .fields import current_values, file_name, key_text, row_of
 from .images import dimensions
 from .models import Upload
 from .storage import staging_storage
@@ -63,7 +63,7 @@ def stage(
         field_name=field.name,
         name=name,
         file=data,
-        held=held if held is not None else _name_in(row_of(field, instance, using), field),
+        held=held if held is not None else _held(field, instance, using),
         context=context.capture(),
         width=width,
         height=height,
@@ -75,7 +75,7 @@ def stage(
         # Part of the open transaction: a savepoint of its own would be two statements more.
         with transaction.atomic(using=using, savepoint=False):
             upload.save(using=using, force_insert=True)
-            if held is None:
+            if not isinstance(upload.held, str):
                 del upload.held  # An expression: whoever asks for it loads what the row got.
             staged = _save_new(staging_storage(using), upload.staged, content)
             if staged != upload.staged:
@@ -104,9 +104,13 @@ def _save_new(storage: Storage, name: str, content: File[Any]) -> str:
     return storage.save(name, content)
 
 
-def _name_in(row: QuerySet[Any], field: FileField) -> Any:
-    """Return an expression for the name that a row holds, which may be ``NULL``."""
-    return Coalesce(Subquery(row.values(field.attname)[:1]), Value(""), output_field=TextField())
+def _held(field: FileField, instance: Model, using: str) -> Any:
+    """Return the name that the row holds, if possible as an expression that the insert reads."""
+    if hasattr(field, "from_db_value"):  # A name that is not what the column has.
+        values = current_values(field, instance, using)
+        return file_name(values[field.attname]) if values else ""
+    name = Subquery(row_of(field, instance, using).values(field.attname)[:1])
+    return Coalesce(name, Value(""), output_field=TextField())
 
 
 def _storable(name: str) -> str:

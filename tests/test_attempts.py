@@ -11,7 +11,7 @@ from django.db import OperationalError, connection, connections
 from django.db.models.signals import post_save
 from django.utils import timezone
 
-from django_async_forms import recovery
+from django_async_forms import delivery
 from django_async_forms.attach import attach
 from django_async_forms.models import StoredChunk, Upload
 from django_async_forms.signals import image_failed, image_saved
@@ -140,7 +140,7 @@ def test_a_failed_upload_can_be_retried(photo, in_memory, settings):
     fail_times(2)
     work_on(upload)
 
-    assert recovery.retry(Upload.objects.all()) == 1
+    assert delivery.retry(Upload.objects.all()) == 1
     assert Upload.objects.pending().get().attempts == 0
     work_on(upload)
 

@@ -323,6 +323,19 @@ def test_async_fields_that_the_form_leaves_out_are_found():
 
 
 @pytest.mark.usefixtures("own_classes")
+def test_an_async_when_that_is_neither_of_the_two_is_found():
+    class WheneverForm(AsyncImageModelForm):
+        async_when = "replaced"
+
+        class Meta:
+            model = Photo
+            fields = ["image"]
+
+    (message,) = about(WheneverForm, "E021")
+    assert "WheneverForm.async_when is 'replaced'" in message.msg
+    assert '"always" or "replacing"' in message.hint
+
+
 def test_async_fields_that_are_one_string_are_found():
     class StringForm(AsyncImageModelForm):
         async_fields = "image"

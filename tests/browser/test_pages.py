@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.files.base import ContentFile
 
-from django_async_forms import recovery
+from django_async_forms import delivery
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
@@ -94,7 +94,7 @@ def test_an_image_that_cannot_be_saved_says_so_and_appears_when_it_is_retried(
     page.wait_for_selector("async-image[data-state=failed] >> text=could not be saved")
 
     witness.withdraw("fail")
-    recovery.retry(Upload.objects.all())
+    delivery.retry(Upload.objects.all())
     wait_until(lambda: not Upload.objects.exists(), "the image is saved")
     page.reload()
     page.wait_for_selector("img[src$='dune.jpg']")
