@@ -1,0 +1,119 @@
+"""
+Run Django's suites without the package and with it, and compare.
+
+Usage: python -m tests.django_suites FOLDER [--quick] [LABEL ...]
+
+FOLDER is the folder ``tests`` of the installed Django's source. What came of the run without the
+package is kept in the folder ``results`` beside that source, so it is made once.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import django
+
+from .differences import Difference, read_differences
+from .results import FAILED, PASSED, SKIPPED
+from .suites import QUICK, SUITES
+
+HERE = Path(__file__).parent
+
+
+def run(folder, labels, results, *, plain):
+    """Run suites in a process of their own; return what is recorded of them."""
+    command = [sys.executable, "-m", f"{__package__}.suite", str(folder), "--results", str(results)]
+    process = subprocess.run(
+        [*command, *(["--plain"] if plain else []), *labels],
+        capture_output=True,
+        text=True,
+    )
+    if not results.exists():
+        sys.exit(f"{process.stdout}{process.stderr}\nThe suites did not run.")
+    return json.loads(results.read_text())
+
+
+def run_plain(folder, labels, database):
+    """Return the results without the package, from the last time if nothing has changed."""
+    own_files = [HERE / name for name in ("suite.py", "settings.py", "storages.py")]
+    key = [django.__version__, sys.version, database, os.getuid(), labels]
+    key += [path.read_text() for path in own_files]
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    kept = folder.parent.parent / "results" / f"{django.__version__}-{database}-{digest}.json"
+    kept.parent.mkdir(exist_ok=True)
+    if not kept.exists():
+        part = kept.with_suffix(f".{os.getpid()}")
+        run(folder, labels, part, plain=True)
+        part.rename(kept)
+    return json.loads(kept.read_text())
+
+
+def names(outcomes, *wanted):
+    return {name for name, outcome in outcomes.items() if outcome in wanted}
+
+
+def compare(plain, mixed, differences: dict[str, Difference]):
+    """Yield what is wrong, each as a text."""
+    before, after = plain["outcomes"], mixed["outcomes"]
+    failed = names(after, FAILED) - names(before, FAILED)
+    for name in sorted(failed - set(differences)):
+        yield f"{name} fails:\n{mixed['tracebacks'].get(name, '').rstrip()}"
+    for name in sorted(names(after, PASSED) & set(differences)):
+        yield f"{name} passes. Remove it from {differences[name].where}."
+    ran_before, ran_after = (names(o, PASSED, FAILED) for o in (before, after))
+    if ran_before != ran_after:
+        yield (
+            f"{len(ran_after)} tests ran, and {len(ran_before)} without the package:\n"
+            + "\n".join(
+                [f"  {name} did not run" for name in sorted(ran_before - ran_after)]
+                + [f"  {name} ran" for name in sorted(ran_after - ran_before)]
+            )
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("labels", nargs="*")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_intermixed_args()
+    folder = options.folder.resolve()
+    labels = options.labels or (QUICK if options.quick else SUITES)
+    database = os.environ.get("SUITES_DATABASE", "sqlite")
+    differences, wrong = read_differences(database, ".".join(django.__version__.split(".")[:2]))
+    start = time.monotonic()
+    plain = run_plain(folder, labels, database)
+    between = time.monotonic()
+    recorded = folder.parent.parent / "results" / f"with-{os.getpid()}.json"
+    try:
+        mixed = run(folder, labels, recorded, plain=False)
+    finally:
+        recorded.unlink(missing_ok=True)
+    end = time.monotonic()
+    wrong += compare(plain, mixed, differences)
+    if not options.labels and not mixed["attached"]:
+        wrong.append("No upload was attached, so this run has shown nothing.")
+    for text in wrong:
+        print(f"\n{'-' * 70}\n{text}")
+    before, after = plain["outcomes"], mixed["outcomes"]
+    listed = names(after, FAILED) & set(differences)
+    print(
+        f"Django {django.__version__}, {database}: {len(names(after, PASSED, FAILED)):,} tests ran "
+        f"({len(names(before, PASSED, FAILED)):,} without the package) and "
+        f"{len(names(after, SKIPPED)):,} were skipped; {mixed['attached']} uploads were attached; "
+        f"{len(listed)} tests differ as documented; "
+        f"{len(names(after, FAILED) & names(before, FAILED) - listed)} fail without the package "
+        f"too; {len(wrong)} things are wrong. "
+        f"{between - start:.0f} s without the package, {end - between:.0f} s with it.",
+        flush=True,
+    )
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

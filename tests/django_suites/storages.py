@@ -1,0 +1,259 @@
+"""
+Django's tests of storages, on the two staging storages.
+
+Without the package, they are run on the storages of Django that come nearest. A test that looks
+into a folder has its like here, which asks the storage. ``ContentAndNames`` is about what the
+storages of Django take and its tests have only in part.
+"""
+
+import os
+import shutil
+import tempfile
+import threading
+from io import BytesIO
+from pathlib import Path
+
+from django.core.files.base import ContentFile, File
+from django.db import connections
+from django.test import (
+    SimpleTestCase,
+    TestCase,
+    TransactionTestCase,
+    override_settings,
+    skipUnlessDBFeature,
+)
+from file_storage import test_generate_filename, test_inmemory_storage
+from file_storage import tests as file_storage
+
+#: Whether the suites run without the package.
+PLAIN = "SUITES_PLAIN" in os.environ
+
+if PLAIN:
+    from django.core.files.storage import FileSystemStorage as Folder
+    from django.core.files.storage import InMemoryStorage as Database
+else:
+    from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
+
+    class Folder(StagingFileSystemStorage):
+        """The staging storage of files, with the arguments that Django's tests give."""
+
+        def __init__(self, location=None, base_url=None, **options):
+            super().__init__(location)
+
+    class Database(DatabaseStorage):
+        """The staging storage of rows, with the arguments that Django's tests give."""
+
+        def __init__(self, location=None, base_url=None, **options):
+            super().__init__("default")
+
+
+class InFolder(SimpleTestCase):
+    """A test of the storage of files."""
+
+    def setUp(self):
+        super().setUp()
+        self.temp_dir = self.storage_dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.temp_dir)
+        self.storage = Folder(self.temp_dir)
+
+
+class InDatabase(TestCase):
+    """A test of the storage of rows."""
+
+    def setUp(self):
+        super().setUp()
+        self.storage = Database()
+
+
+class FolderStorageTests(file_storage.FileStorageTests):
+    storage_class = Folder
+
+
+class DatabaseStorageTests(file_storage.FileStorageTests, TestCase):
+    storage_class = Database
+
+
+class FolderGenerateFilenameTests(test_generate_filename.StorageGenerateFilenameTests):
+    def storage_class(self):
+        return Folder("staging")
+
+
+class DatabaseGenerateFilenameTests(test_generate_filename.StorageGenerateFilenameTests):
+    storage_class = Database
+
+
+class DatabaseIOTests(test_inmemory_storage.MemoryStorageIOTests, TestCase):
+    def setUp(self):
+        self.storage = Database()
+
+
+class FolderPathParsingTests(file_storage.FileStoragePathParsing):
+    def setUp(self):
+        super().setUp()
+        self.storage = Folder(self.storage_dir)
+
+
+class FolderContentTests(file_storage.ContentFileStorageTestCase):
+    def setUp(self):
+        super().setUp()
+        storage_dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, storage_dir)
+        self.storage = Folder(storage_dir)
+
+
+class DatabaseContentTests(file_storage.ContentFileStorageTestCase, TestCase):
+    def setUp(self):
+        super().setUp()
+        self.storage = Database()
+
+
+class FolderFileLikeObjectTests(file_storage.FileLikeObjectTestCase):
+    def setUp(self):
+        super().setUp()
+        self.storage = Folder(self.temp_dir)
+
+
+class DatabaseFileLikeObjectTests(file_storage.FileLikeObjectTestCase):
+    databases = ("default",)
+
+    def setUp(self):
+        super().setUp()
+        self.storage = Database()
+
+
+class FolderRaceTests(file_storage.FileSaveRaceConditionTest):
+    def setUp(self):
+        super().setUp()
+        self.storage = Folder(self.storage_dir)
+
+
+@skipUnlessDBFeature("test_db_allows_multiple_connections")
+class DatabaseRaceTests(TransactionTestCase):
+    """Django's test of two saves of one name at once, which lists a folder."""
+
+    available_apps = []
+
+    def test_race_condition(self):
+        storage = Database()
+        names = []
+
+        def save():
+            try:
+                names.append(storage.save("conflict", file_storage.SlowFile(b"Data")))
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=save) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        first, second = sorted(names)
+        self.assertEqual(first, "conflict")
+        self.assertRegex(second, f"conflict_{file_storage.FILE_SUFFIX_REGEX}")
+        self.assertEqual(sorted(storage.listdir("")[1]), [first, second])
+
+
+class NoSize(ContentFile):
+    """Content whose ``chunks()`` takes no size, as a project's own class may have it."""
+
+    def chunks(self):
+        yield b"con"
+        yield b"tent"
+
+
+class ContentAndNames:
+    """Content and names that both storages take, as ``FileSystemStorage`` does."""
+
+    def read(self, name, mode="rb"):
+        with self.storage.open(name, mode) as file:
+            return file.read()
+
+    def test_chunks_that_take_no_size(self):
+        name = self.storage.save("name", NoSize(b"content"))
+        self.assertEqual(self.read(name), b"content")
+
+    def test_path_as_name(self):
+        path = Path("folder") / "name.txt"
+        self.assertEqual(self.storage.save(path, ContentFile(b"content")), "folder/name.txt")
+        self.assertTrue(self.storage.exists(path))
+        self.assertEqual(self.storage.size(path), 7)
+        self.assertEqual(self.read(path), b"content")
+        self.assertEqual(self.storage.listdir(Path("folder")), ([], ["name.txt"]))
+        self.assertEqual(
+            self.storage.get_modified_time(path), self.storage.get_modified_time(str(path))
+        )
+        self.storage.delete(path)
+        self.assertFalse(self.storage.exists(path))
+
+    def test_text_mode(self):
+        name = self.storage.save("name.txt", ContentFile("Grüße\nan alle\n"))
+        self.assertEqual(self.read(name, "r"), "Grüße\nan alle\n")
+        with self.storage.open(name, "r") as file:
+            self.assertEqual(list(file), ["Grüße\n", "an alle\n"])
+
+    def test_file_object_without_name(self):
+        name = self.storage.save("name", BytesIO(b"content"))
+        self.assertEqual(self.read(name), b"content")
+
+    def test_reopened_file(self):
+        name = self.storage.save("name", ContentFile(b"content"))
+        file = self.storage.open(name)
+        self.addCleanup(file.close)
+        self.assertEqual(file.read(), b"content")
+        file.close()
+        with file.open("rb") as again:
+            self.assertEqual(again.read(), b"content")
+
+    def test_file_that_was_read_before(self):
+        content = File(BytesIO(b"content"), "name")
+        content.read()
+        name = self.storage.save("name", content)
+        self.assertEqual(self.read(name), b"content")
+
+    def test_second_file_of_the_name(self):
+        first = self.storage.save("name", ContentFile(b"first"))
+        second = self.storage.save("name", ContentFile(b"second"))
+        self.assertNotEqual(first, second)
+        self.assertEqual([self.read(first), self.read(second)], [b"first", b"second"])
+
+
+class FolderContentAndNamesTests(ContentAndNames, InFolder):
+    pass
+
+
+class DatabaseContentAndNamesTests(ContentAndNames, InDatabase):
+    pass
+
+
+class DatabasePathParsingTests(InDatabase):
+    """Django's tests of names with dots, which list a folder."""
+
+    def names(self, name):
+        for content in ("1", "2"):
+            self.storage.save(f"dotted.path/{name}", ContentFile(content))
+        return sorted(self.storage.listdir("dotted.path")[1])
+
+    def test_directory_with_dot(self):
+        first, second = self.names("test")
+        self.assertEqual(first, "test")
+        self.assertRegex(second, f"test_{file_storage.FILE_SUFFIX_REGEX}")
+
+    def test_first_character_dot(self):
+        first, second = self.names(".test")
+        self.assertEqual(first, ".test")
+        self.assertRegex(second, f".test_{file_storage.FILE_SUFFIX_REGEX}")
+
+
+@override_settings(FILE_UPLOAD_PERMISSIONS=0o654, FILE_UPLOAD_DIRECTORY_PERMISSIONS=0o765)
+class FolderPermissionsTests(InFolder):
+    """Django's tests of permissions, with what a private folder has instead."""
+
+    def test_file(self):
+        path = Path(self.storage.path(self.storage.save("name", ContentFile("data"))))
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+
+    def test_directories(self):
+        name = self.storage.save("the_directory/subdir/the_file", ContentFile("data"))
+        parents = Path(self.storage.path(name)).parents
+        self.assertEqual([parents[i].stat().st_mode & 0o777 for i in (0, 1)], [0o700, 0o700])
