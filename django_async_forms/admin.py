@@ -64,8 +64,6 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
     it costs two queries for each image field, however long the list.
     """
 
-    form = AsyncImageAdminForm
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.form = admin_form_class(self.form)

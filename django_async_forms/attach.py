@@ -153,6 +153,10 @@ class _Attempt(hooks.Change):
     def run(self) -> None:
         """Store the image, attach it, and settle the upload."""
         upload, instance, name = self.upload, self.instance, self.field.attname
+        table: Any = instance._meta.concrete_model
+        if table._meta.parents:
+            # Django writes it in one transaction, before which the image has to be stored.
+            hooks.receive_pre_save(type(instance))
         with self._uploaded() as uploaded, self._savepoint():
             getattr(instance, name)  # An ImageField measures an image that replaces another.
             setattr(instance, name, uploaded)
@@ -173,6 +177,9 @@ class _Attempt(hooks.Change):
         if not self._is_settled and not upload.settle():
             logger.info("Upload %s: superseded after it was attached.", upload.pk)
         self._stored.keep()
+
+    def before_write(self) -> None:
+        self._store()
 
     def _store(self) -> None:
         """Have the fields store their files, as Django does when it writes them."""

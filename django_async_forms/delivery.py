@@ -64,7 +64,8 @@ def send(upload: Upload) -> None:
     context = copy_context()
     # Where a request never ends, nothing may keep alive what it is known by.
     context.run(SyncToAsync.thread_sensitive_context.set, None)  # type: ignore[arg-type]
-    deliver = partial(context.run, _deliver, current_app._get_current_object(), upload)
+    schema = getattr(connections[upload.using], "schema_name", None)
+    deliver = partial(context.run, _deliver, current_app._get_current_object(), upload, schema)
     if not call_after_response(partial(_submit, upload, deliver, wait=not threads_go_on())):
         _submit(upload, deliver, wait=True)
 
@@ -107,10 +108,14 @@ def _sender() -> Sender:
     return _senders.setdefault(pid, Sender())
 
 
-def _deliver(app: Any, upload: Upload) -> None:
+def _deliver(app: Any, upload: Upload, schema: str | None) -> None:
     """Publish an upload's message in the sender's thread. Does not raise."""
     global _silent_until
     try:
+        if schema is not None:
+            # django-tenants': whoever adds the tenant to messages reads it from the connection.
+            connection: Any = connections[upload.using]
+            connection.set_schema(schema)
         if time.monotonic() < _silent_until:
             _leave_to_recovery(upload)
             return

@@ -20,6 +20,7 @@ from .fields import (
     file_name,
     image_columns,
     image_values,
+    lock_row,
     uncommitted_file,
 )
 from .models import Upload
@@ -66,6 +67,7 @@ class Detachment(hooks.Change):
         self._fields: set[str] = set()
         self._cleared: set[str] = set()
         self._detached: dict[str, _Detached] = {}
+        self._is_whole = True
 
     def had_image(self, field: FileField) -> bool:
         """Tell whether the row had an image before the form, as far as it was loaded."""
@@ -100,7 +102,7 @@ class Detachment(hooks.Change):
     def pending_fields(self) -> Collection[str]:
         return self._detached.keys()
 
-    def save(self, instance: Model, save: Callable[[], Any]) -> Any:
+    def save(self, instance: Model, save: Callable[[], Any], is_whole: bool) -> Any:
         """Call ``save`` without the images that a worker saves."""
         taken_off: dict[str, dict[str, Any]] = {}
         for field in file_fields(instance):
@@ -112,8 +114,11 @@ class Detachment(hooks.Change):
                 }
                 self._detached[field.name] = _Detached(file.file, str(file.name))
                 self._put_back(instance, field)
+        self._is_whole = is_whole
         try:
-            return save()
+            result = save()
+            self._stage_unwritten(instance)
+            return result
         finally:
             # What was not written, because of an error or of update_fields, waits for the next
             # save(), as in plain Django.
@@ -126,10 +131,10 @@ class Detachment(hooks.Change):
     def write(self, write: hooks.TableWrite) -> bool:
         """Write the instance without the images, and stage those in the same transaction."""
         instance, using, before = write.instance, write.using, self._before
-        fields = write.file_fields()
+        fields = [field for field in write.file_fields() if write.includes(field)]
         to_stage = [
             field
-            for field in fields
+            for field in (write.file_fields() if self._is_whole else fields)
             if field.name in self._detached and self._detached[field.name].needs_staging()
         ]
         changed = [] if write.inserts else self._changed(write, fields)
@@ -146,6 +151,23 @@ class Detachment(hooks.Change):
             if write.table is instance._meta.concrete_model:
                 self._remember(write, changed if updated else [])
         return updated
+
+    def _stage_unwritten(self, instance: Model) -> None:
+        """Stage images for whose sake ``save()`` should have written, had it seen them."""
+        using = instance._state.db
+        fields = [
+            field
+            for field in file_fields(instance)
+            if field.name in self._detached and self._detached[field.name].on_commit is None
+        ]
+        if not self._is_whole or instance._state.adding or using is None:
+            return
+        for field in fields:
+            with transaction.atomic(using=using):
+                lock_row(field, instance, using)
+                detached = self._detached[field.name]
+                stage(instance, field, detached.needed_file(), name=detached.name, using=using)
+                detached.staged(using)
 
     def _changed(self, write: hooks.TableWrite, fields: Iterable[FileField]) -> list[FileField]:
         """Return the fields that the form empties, or that somebody has given another file."""

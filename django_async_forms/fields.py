@@ -174,6 +174,16 @@ def for_update(queryset: QuerySet[Any]) -> QuerySet[Any]:
     return queryset.select_for_update(no_key=features.has_select_for_no_key_update)
 
 
+def place(using: str) -> str:
+    """
+    Return the name of the place that an outbox, its staged files and its tokens are for.
+
+    It is the alias of the database, and with django-tenants also the schema of the connection.
+    """
+    schema = getattr(connections[using], "schema_name", None) if using in connections else None
+    return using if schema is None else f"{using}.{schema}"
+
+
 @dataclass(frozen=True)
 class Target:
     """A column of a row that an image is in: a parent's, for a parent's field."""

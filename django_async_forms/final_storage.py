@@ -40,6 +40,7 @@ class StoredFiles:
         watched._reserves = reserves
         watched._free = ""
         watched._refused = set()
+        watched._is_asked = False
         return watched  # type: ignore[no-any-return]
 
     def watches(self, storage: Storage) -> bool:
@@ -79,13 +80,15 @@ class _Watched(Storage):
     _reserves: bool
     _free: str
     _refused: set[str]
+    _is_asked: bool
 
     def deconstruct(self) -> Any:
         return self._original.deconstruct()  # type: ignore[attr-defined]
 
     def exists(self, name: str) -> bool:
         is_there = super().exists(name)
-        self._free = "" if is_there else name
+        if self._is_asked:
+            self._free = "" if is_there else name
         return is_there
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
@@ -93,7 +96,13 @@ class _Watched(Storage):
         # time that its reservation ends.
         if self._reserves and not self._reserve(name):
             return False
-        return super().is_name_available(name, max_length)
+        # Only this look makes a name known as free: _save() of a storage that names files by their
+        # content looks for another name, which two workers may find free at once.
+        self._free, self._is_asked = "", True
+        try:
+            return super().is_name_available(name, max_length)
+        finally:
+            self._is_asked = False
 
     def _reserve(self, name: str) -> bool:
         # A storage that overwrites has no other name to offer. There, two attempts at one upload
@@ -117,7 +126,7 @@ class _Watched(Storage):
 
 @lru_cache(maxsize=64)
 def _watched_class(storage_class: Any) -> type[Storage]:
-    slots = ("_stored", "_original", "_reserves", "_free", "_refused")
+    slots = ("_stored", "_original", "_reserves", "_free", "_refused", "_is_asked")
     attributes = {"__slots__": slots, "__module__": storage_class.__module__}
     return type(storage_class.__name__, (_Watched, storage_class), attributes)
 

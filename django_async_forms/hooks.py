@@ -1,5 +1,5 @@
 """
-Everything that is done to a project's models: five methods are wrapped, one signal is received.
+Everything that is done to a project's models: five methods are wrapped, two signals received.
 
 Nothing gentler works. An overridden ``save()`` must find the image gone in the request, so the
 image leaves the instance before ``save()`` begins, which is earlier than ``pre_save``. The upload
@@ -27,7 +27,7 @@ from typing import Any
 from django.apps import apps
 from django.db import DatabaseError
 from django.db.models import F, FileField, Model
-from django.db.models.signals import class_prepared, post_delete
+from django.db.models.signals import class_prepared, post_delete, pre_save
 
 from .fields import Target, file_fields, image_columns, labels_sharing, rows
 from .models import Upload, has_outbox, is_pending
@@ -39,12 +39,20 @@ _UID = "django_async_forms"
 class Change:
     """What is to happen to the images of one instance when it is saved. It must not refer to it."""
 
-    def save(self, instance: Model, save: Callable[[], Any]) -> Any:
-        """Call ``save``, the whole of ``save()`` of the instance, which may be overridden."""
+    def save(self, instance: Model, save: Callable[[], Any], is_whole: bool) -> Any:
+        """
+        Call ``save``, the whole of ``save()`` of the instance, which may be overridden.
+
+        ``is_whole`` tells that the caller has passed no ``update_fields``. An overridden ``save()``
+        may pass some on: those that look changed to it, now that the image is off.
+        """
         return save()
 
     def refreshed(self, instance: Model, fields: Collection[FileField]) -> None:
         """Note that these fields of the instance were loaded again."""
+
+    def before_write(self) -> None:
+        """Do what must come before a transaction that Django opens for a model with parents."""
 
     def write(self, write: TableWrite) -> bool:
         """Write the instance to one of its tables; return False if that inserted a row."""
@@ -123,10 +131,7 @@ class TableWrite:
         return names is None or field.name in names or field.attname in names
 
     def file_fields(self) -> list[FileField]:
-        """Return the file fields of the table that this write includes."""
-        return [field for field in self._file_fields() if self.includes(field)]
-
-    def _file_fields(self) -> list[FileField]:
+        """Return the file fields of the table."""
         return [field for field in file_fields(self.table) if field.model is self.table]
 
     def __call__(self, without: Collection[str] = ()) -> bool:
@@ -168,7 +173,7 @@ class TableWrite:
         # For Django, no fields are all fields. A write that changes nothing holds the row as an
         # update does, and tells whether it is there.
         row = rows(self.table, self.using).filter(pk=self.instance._get_pk_val(self.table._meta))
-        column = self._file_fields()[0]
+        column = self.file_fields()[0]
         if not row.update(**{column.attname: F(column.attname)}):
             raise getattr(self.instance, "NotUpdated", DatabaseError)("There is no such row.")
         return True
@@ -256,7 +261,8 @@ def _save(self: Model, save: Any, *args: Any, **kwargs: Any) -> Any:
         return save(*args, **kwargs)
     waiting.is_active = True
     try:
-        return waiting.change.save(self, partial(save, *args, **kwargs))
+        names = kwargs.get("update_fields") if len(args) < 4 else args[3]
+        return waiting.change.save(self, partial(save, *args, **kwargs), is_whole=names is None)
     finally:
         waiting.is_active = False
 
@@ -315,6 +321,21 @@ def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
         if field.name in off or is_pending(instance, field)
         for column in image_columns(field)
     }
+
+
+def receive_pre_save(model: type[Model]) -> None:
+    """
+    Have ``before_write`` of changes called when the receivers of ``pre_save`` have run.
+
+    Receivers run in the order in which they were connected, so this comes late, and once.
+    """
+    pre_save.connect(_before_write, sender=model, dispatch_uid=_UID)
+
+
+def _before_write(instance: Model, **kwargs: Any) -> None:
+    waiting = _find_active(instance)
+    if waiting is not None:
+        waiting.change.before_write()
 
 
 _WRAPPERS: dict[str, Callable[..., Any]] = {

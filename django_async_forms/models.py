@@ -27,6 +27,7 @@ from .fields import (
     for_update,
     key_from_text,
     labels_sharing,
+    place,
     rows,
 )
 from .storage import is_transactional, staging_storage
@@ -165,9 +166,12 @@ class UploadQuerySet(models.QuerySet["Upload"]):
             return list(self)
         found = {} if connection.vendor == "postgresql" else {upload.pk: upload for upload in self}
         sql, params = self.values_list("pk", "staged").query.sql_with_params()
+        path = _search_path(connection)
         own_connection = connection.copy()
         try:
             with own_connection.cursor() as cursor:
+                if path:
+                    cursor.execute("SELECT set_config('search_path', %s, false)", [path])
                 cursor.execute(sql, params)
                 committed = cursor.fetchall()
         finally:
@@ -177,6 +181,15 @@ class UploadQuerySet(models.QuerySet["Upload"]):
             upload._state.db = self.db
             found.setdefault(upload.pk, upload)
         return found.values()
+
+
+def _search_path(connection: Any) -> str:
+    """Return the schemas of PostgreSQL that a connection looks in, which a copy of it may not."""
+    if connection.vendor != "postgresql":
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW search_path")
+        return str(cursor.fetchone()[0])
 
 
 def _reads_snapshot(connection: Any) -> bool:
@@ -411,8 +424,8 @@ class Upload(models.Model):
         return bool(row.update(**values))
 
 
-#: Whether databases, by alias and schema, have the table of the outbox. migrate makes this unknown.
-_outboxes: dict[tuple[str, str], bool] = {}
+#: Whether there is an outbox at each place. migrate makes this unknown.
+_outboxes: dict[str, bool] = {}
 
 
 def has_outbox(using: str) -> bool:
@@ -422,11 +435,11 @@ def has_outbox(using: str) -> bool:
     A model may be kept in a database without one, such as one that another application owns, or a
     schema of django-tenants, whose connections tell theirs.
     """
-    connection = connections[using]
-    place = using, str(getattr(connection, "schema_name", ""))
-    if place not in _outboxes:
-        _outboxes[place] = Upload._meta.db_table in connection.introspection.table_names()
-    return _outboxes[place]
+    where = place(using)
+    if where not in _outboxes:
+        tables = connections[using].introspection.table_names()
+        _outboxes[where] = Upload._meta.db_table in tables
+    return _outboxes[where]
 
 
 def forget_outboxes(**kwargs: Any) -> None:

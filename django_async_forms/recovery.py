@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from .conf import conf
 from .delivery import publish
-from .fields import file_fields
+from .fields import file_fields, place
 from .models import AbandonedName, Upload, UploadQuerySet, has_outbox
 from .storage import is_transactional, staging_storage
 
@@ -102,14 +102,14 @@ def remove_abandoned(using: str, batch: int) -> int:
 
 def _folders(storage: Storage, using: str) -> Iterator[str]:
     try:
-        folders, _ = storage.listdir(using)
+        folders, _ = storage.listdir(place(using))
     except FileNotFoundError:
         return  # Nothing was ever staged.
     except NotImplementedError:
         logger.info("The staging storage cannot list its files: abandoned ones stay.")
         return
     for folder in folders:
-        yield f"{using}/{folder}"
+        yield f"{place(using)}/{folder}"
 
 
 def _abandoned(names: list[str], using: str) -> set[str]:

@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 from . import context
 from .codec import deconstruct
 from .delivery import send
-from .fields import current_values, file_name, key_text, row_of
+from .fields import current_values, file_name, key_text, place, row_of
 from .images import dimensions
 from .models import Upload
 from .storage import staging_storage
@@ -69,7 +69,7 @@ def stage(
         height=height,
         # By the id, never by the name that a client chose; by database, so that recovery can tell
         # which files are abandoned; in folders of a size that can be listed.
-        staged=f"{using}/{upload_id.hex[:2]}/{upload_id.hex}",
+        staged=f"{place(using)}/{upload_id.hex[:2]}/{upload_id.hex}",
     )
     try:
         # Part of the open transaction: a savepoint of its own would be two statements more.

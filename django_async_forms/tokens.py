@@ -10,7 +10,7 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import connections
 
 from .conf import conf
-from .fields import Target, key_from_text
+from .fields import Target, key_from_text, place
 
 _SALT = "django_async_forms.status"
 
@@ -22,17 +22,19 @@ def make_token(target: Target) -> str:
     It is signed, not encrypted: whoever has it can read the target.
     """
     parts = [target.model, target.object_pk, target.field_name, target.using]
-    return signing.dumps(parts, salt=_SALT)
+    return signing.dumps([*parts, place(target.using)], salt=_SALT)
 
 
 def read_token(token: Any) -> Target | None:
     """Return the target that a token names, or ``None`` if it is forged, unknown or too old."""
     age = timedelta(seconds=conf().STATUS_MAX_AGE)
     try:
-        target = Target(*signing.loads(token, salt=_SALT, max_age=age))
+        *parts, where = signing.loads(token, salt=_SALT, max_age=age)
+        target = Target(*parts)
         # This process may be older or newer than the one that made it.
         key_from_text(target.get_field().model, target.object_pk)
-        return target if target.using in connections else None
+        # Another tenant has an image of the same key.
+        return target if target.using in connections and place(target.using) == where else None
     except (signing.BadSignature, LookupError, FieldDoesNotExist, ValidationError):
         return None
     except (TypeError, ValueError):

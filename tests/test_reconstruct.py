@@ -158,7 +158,8 @@ def test_a_copy_that_fails_half_way_is_removed_at_once(cls, tmp_path, settings):
             raise OSError("the staging storage is away")
 
     with MAKERS[cls]() as uploaded:
-        data, _ = deconstruct(uploaded)
+        data, content = deconstruct(uploaded)
+        content.close()
     before = list(tmp_path.iterdir())
 
     with pytest.raises(OSError, match="is away") as caught:
