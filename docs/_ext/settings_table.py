@@ -27,6 +27,8 @@ def _comments():
 def _readable(field):
     """Return a default as a person would say it: times are seconds, which are floats there."""
     value = ast.literal_eval(repr(field.default))
+    if field.type == "str":
+        return f"``{value}``"
     if field.type != "float":
         return f"{value}"
     for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
