@@ -13,7 +13,7 @@ from .widgets import AsyncImageInput
 # A crispy-forms without type hints has classes of any kind.
 class AsyncImage(Field):  # type: ignore[misc]
     """
-    An image field with what is there, what is being saved, a preview and the progress.
+    An image field with the current image, the pending one, a preview and the progress.
 
     ::
 

@@ -11,8 +11,8 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
-#: Bytes that come together before the disk is told of them. Some hundred such calls are the most
-#: that a large upload makes, and what is left at its end takes no disk long.
+#: The bytes that arrive before the disk is told of them. A large upload makes some hundred such
+#: calls, and no disk takes long for the rest at its end.
 _STEP = 1024 * 1024
 
 #: From Linux's fs.h: begin to write, wait for nothing.
@@ -21,7 +21,7 @@ _SYNC_FILE_RANGE_WRITE = 2
 
 class FlushingFileUploadHandler(TemporaryFileUploadHandler):
     """
-    Receive an upload in a temporary file, and have the disk write what has come meanwhile.
+    Receive an upload in a temporary file, and have the disk write it as it arrives.
 
     ::
 
@@ -31,9 +31,9 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
         ]
 
     ``StagingFileSystemStorage`` waits until the disk has every byte of a file. With Django's own
-    handler it begins with them only then, with this one it has most by then: so the wait does not
-    grow with the file, as ``docs/performance.rst`` shows. Where the system cannot be told to begin,
-    on any but Linux, this is Django's handler.
+    handler the disk begins only then. With this one it has most of the bytes by then, so the wait
+    does not grow with the file, as ``docs/performance.rst`` shows. On systems other than Linux,
+    this is Django's handler.
     """
 
     file: Any
@@ -58,7 +58,7 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
         sync_file_range = _sync_file_range()
         if sync_file_range is not None and end > self._begun:
             self.file.flush()
-            # What it returns is no matter: fsync comes later, and tells of any error.
+            # Its result does not matter: fsync comes later, and reports any error.
             length = end - self._begun
             sync_file_range(self.file.fileno(), self._begun, length, _SYNC_FILE_RANGE_WRITE)
             self._begun = end

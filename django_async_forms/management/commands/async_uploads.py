@@ -1,4 +1,4 @@
-"""``manage.py async_uploads``: what is owed, and what to do about it."""
+"""``manage.py async_uploads``: lists, retries, recovers and purges uploads."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ...models import Upload, UploadQuerySet, printable
 
 
 class Command(BaseCommand):
-    help = "Lists the uploads that are owed, sends them again, or gives them up."
+    help = "Lists pending and failed uploads, sends them again, or discards them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_subparsers(dest="what", required=True, metavar="list|retry|recover|purge")
         commands = {
-            "list": "Print what is owed, the oldest first.",
-            "retry": "Send failed uploads to the workers again, with all attempts before them.",
+            "list": "Print the uploads, the oldest first.",
+            "retry": "Send failed uploads to the workers again, with the attempt count reset.",
             "recover": "Do now what recover_uploads does: bring back what got lost on the way.",
-            "purge": "Give up failed uploads: delete them and their staged bytes.",
+            "purge": "Discard failed uploads: delete them and their staged bytes.",
         }
         for name, text in commands.items():
             command = what.add_parser(name, help=text, description=text)
             command.add_argument(
                 "--database",
                 choices=sorted(connections),
-                help="The alias of the database; all that uploads are kept in, if left out.",
+                help="The alias of the database; defaults to all that uploads are kept in.",
             )
             if name in ("retry", "purge"):
                 command.add_argument(
