@@ -155,7 +155,7 @@ def check_site(address, data, services):
     print(f"request answered after       {(answered - sent) * 1000:>7,.0f} ms")
     print(f"both images attached after   {(attached - sent) * 1000:>7,.0f} ms")
 
-    wait_until(lambda: not Upload.objects.exists(), services, "nothing is owed")
+    wait_until(lambda: not Upload.objects.exists(), services, "no upload is left")
     for folder in ("staging", "incoming"):
         # The bytes go when the transaction that has attached them is through.
         what = f"the folder {folder} is empty"
@@ -169,4 +169,4 @@ def check_site(address, data, services):
     check_stored(browser, path, files)
 
     sizes = " and ".join(f"{len(content) / 1e6:.1f}" for content in files.values())
-    print(f"2 images, {sizes} MB: stored byte for byte, nothing owed, staging empty.")
+    print(f"2 images, {sizes} MB: stored byte for byte, no upload left, staging empty.")

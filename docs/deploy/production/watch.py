@@ -1,4 +1,4 @@
-"""What the site tells those who watch it: that it answers, and what is owed, for Prometheus."""
+"""What the site tells those who watch it: that it answers, and how many uploads there are, for Prometheus."""
 
 from datetime import timedelta
 

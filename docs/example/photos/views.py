@@ -44,7 +44,7 @@ class PhotoListView(ListView):
 
     def get_context_data(self, **kwargs):
         context = super().get_context_data(**kwargs)
-        # What is owed to all of them, so that the tag need not ask for each.
+        # The uploads of all of them, so that the tag need not ask for each.
         prefetch_uploads(context["object_list"], "image")
         return context
 
