@@ -1,1 +1,1 @@
-"""What the example needs besides, to run on several hosts."""
+"""What the example also needs, to run on several hosts."""

@@ -1,4 +1,4 @@
-"""What the site tells those who watch it: that it answers, and how many uploads there are, for Prometheus."""
+"""What the site tells those who watch it: that it answers, and its uploads, for Prometheus."""
 
 from datetime import timedelta
 
