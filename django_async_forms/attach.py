@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, SuspiciousOperation
@@ -77,6 +77,8 @@ def _attach_once(upload: Upload) -> None:
     try:
         instance = upload.get_instance()
     except ObjectDoesNotExist as error:
+        if not Upload.objects.using(upload.using).pending().filter(pk=upload.pk).exists():
+            raise NotPendingError from error  # Deleted with its instance.
         raise KeptError(
             f"There is no {upload.model} with the primary key {upload.object_pk!r}: it was "
             "deleted, or its key was changed, without Django's signals."
@@ -101,23 +103,35 @@ def _is_newer(upload: Upload, field: FileField, instance: Model) -> bool:
     """
     Tell whether the column holds a newer state than the upload, now that it holds another one.
 
-    An emptied column and a file that was stored after the upload was made are newer. A file that
-    was stored before was written by code that had loaded the instance earlier, and loses.
+    A column that was emptied and a file that was stored after the upload was made are newer. A file
+    that was stored before was written by code that had loaded the instance earlier, and loses.
     """
     file: FieldFile = getattr(instance, field.attname)
     if not file:
         return True
-    try:
-        stored_at = file.storage.get_modified_time(str(file.name))
-    except (NotImplementedError, FileNotFoundError) as error:
+    stored_at = _stored_at(file)
+    if stored_at is None:
         raise KeptError(
             f"{field} was changed from {upload.held!r} to {file.name!r} while this upload was "
-            f"pending, and its storage cannot tell which is newer ({error!r}). Discard the upload, "
-            "or change the field back and retry."
-        ) from error
+            "pending, and its storage cannot tell which is newer. Discard the upload, or change "
+            "the field back and retry."
+        )
     # Object stores know whole seconds, and a file system's clock lags by some milliseconds.
     precision = timedelta(milliseconds=20) if stored_at.microsecond else timedelta(seconds=1)
-    return bool(stored_at > upload.created_at - precision)
+    return stored_at > upload.created_at - precision
+
+
+def _stored_at(file: FieldFile) -> datetime | None:
+    """Return when a file was stored, or None if it is not there or its storage has no dates."""
+    try:
+        stored_at: datetime = file.storage.get_modified_time(str(file.name))
+    except (NotImplementedError, FileNotFoundError):
+        return None
+    except Exception:
+        if not file.storage.exists(str(file.name)):  # Which object stores tell in other errors.
+            return None
+        raise
+    return stored_at
 
 
 class _Attempt(hooks.Change):

@@ -55,12 +55,21 @@ def deconstruct(uploaded: File[Any]) -> tuple[dict[str, Any], File[Any]]:
     content = _file_at_path(uploaded)
     data = {
         "class": cls.__name__,
-        "name": _to_json(uploaded.name, "name"),
-        "size": content.size,
+        # Names may be paths, and sizes what a client has said, or not to be had.
+        "name": None if uploaded.name is None else _to_json(str(uploaded.name), "name"),
+        "size": _size(content),
     }
     for key in ("content_type", "charset", "content_type_extra", "field_name"):
         data[key] = _to_json(getattr(uploaded, key, None), key)
     return data, content
+
+
+def _size(content: File[Any]) -> int | None:
+    try:
+        size = content.size
+    except (AttributeError, OSError):  # Of a stream that cannot be sought.
+        return None
+    return size if isinstance(size, int) else None
 
 
 class _PathFile(_File):

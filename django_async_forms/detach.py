@@ -64,31 +64,41 @@ class Detachment(hooks.Change):
 
     def __init__(self, instance: Model) -> None:
         self._before = Snapshot.before_form(instance)
+        taken = Snapshot.take(instance)
+        self._had_images = {
+            field.name
+            for field in file_fields(instance)
+            if taken.key is not None and taken.values.get(field.attname)
+        }
         self._fields: set[str] = set()
         self._cleared: set[str] = set()
         self._detached: dict[str, _Detached] = {}
         self._is_whole = True
 
     def had_image(self, field: FileField) -> bool:
-        """Tell whether the row had an image before the form, as far as it was loaded."""
-        return self._before.key is not None and bool(self._before.values.get(field.attname))
+        """Tell whether the instance had an image when the form was made for it."""
+        return field.name in self._had_images
 
     def wait_for_save(
-        self, instance: Model, fields: Collection[FileField], cleared: Collection[str]
+        self,
+        instance: Model,
+        fields: Collection[FileField],
+        cleared: Collection[str],
+        own_names: Collection[str] = (),
     ) -> None:
         """
         Detach the images of ``fields`` when ``save()`` of ``instance`` is called.
 
         ``cleared`` names those that the form empties. Until then the instance is as Django's own
         form leaves it, so that a view may look at the upload, rename it, or put another in its
-        place.
+        place. ``own_names`` names the fields that the form has, whoever saves them.
         """
         self._fields = {field.name for field in fields}
         self._cleared = set(cleared)
         earlier = hooks.waiting_change(instance)
         if isinstance(earlier, Detachment) and earlier is not self:
             # A second form on the same instance. The first one knows what was there before both.
-            self._fields |= earlier._fields
+            self._fields |= earlier._fields.difference(own_names)
             self._cleared |= earlier._cleared
             self._detached = {**earlier._detached, **self._detached}
             before = self._before
@@ -138,6 +148,8 @@ class Detachment(hooks.Change):
             if field.name in self._detached and self._detached[field.name].needs_staging()
         ]
         changed = [] if write.inserts else self._changed(write, fields)
+        if to_stage:
+            self._store_others(instance, fields, write.inserts)
         columns = before.unchanged(instance, using)
         columns -= {column.name for field in changed for column in image_columns(field)}
         # Django stores the image of another field in its write: not while a transaction waits.
@@ -151,6 +163,12 @@ class Detachment(hooks.Change):
             if write.table is instance._meta.concrete_model:
                 self._remember(write, changed if updated else [])
         return updated
+
+    def _store_others(self, instance: Model, fields: list[FileField], inserts: bool) -> None:
+        """Have the fields store that are saved in the request, before a transaction waits."""
+        for field in fields:
+            if uncommitted_file(instance, field) is not None:
+                field.pre_save(instance, inserts)
 
     def _stage_unwritten(self, instance: Model) -> None:
         """Stage images for whose sake ``save()`` should have written, had it seen them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from functools import lru_cache
 from typing import Any
@@ -33,14 +32,13 @@ class StoredFiles:
         if isinstance(storage, LazyObject):
             storage = _unwrapped(storage)
         storage_class: Any = type(storage)
-        watched: Any = object.__new__(_watched_class(storage_class))
+        watched_class = _watched_class(storage_class)
+        if watched_class is None:
+            return storage
+        watched: Any = object.__new__(watched_class)
         watched.__dict__ = storage.__dict__
-        watched._stored = self
-        watched._original = storage
-        watched._reserves = reserves
-        watched._free = ""
-        watched._refused = set()
-        watched._is_asked = False
+        watched._set(stored=self, original=storage, reserves=reserves, refused=set())
+        watched._set(free="", is_asked=False)
         return watched  # type: ignore[no-any-return]
 
     def watches(self, storage: Storage) -> bool:
@@ -88,7 +86,7 @@ class _Watched(Storage):
     def exists(self, name: str) -> bool:
         is_there = super().exists(name)
         if self._is_asked:
-            self._free = "" if is_there else name
+            self._set(free="" if is_there else name)
         return is_there
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
@@ -98,17 +96,22 @@ class _Watched(Storage):
             return False
         # Only this look makes a name known as free: _save() of a storage that names files by their
         # content looks for another name, which two workers may find free at once.
-        self._free, self._is_asked = "", True
+        self._set(free="", is_asked=True)
         try:
-            return super().is_name_available(name, max_length)
+            return super().is_name_available(name, max_length=max_length)
         finally:
-            self._is_asked = False
+            self._set(is_asked=False)
+
+    def _set(self, **values: Any) -> None:
+        # Past a __setattr__() of the storage's own, to which these mean nothing.
+        for name, value in values.items():
+            object.__setattr__(self, f"_{name}", value)
 
     def _reserve(self, name: str) -> bool:
         # A storage that overwrites has no other name to offer. There, two attempts at one upload
         # store the same bytes, and two uploads come one after the other.
         knows_no_other = name in self._refused
-        if self._stored.upload.reserve(_digest(name), shares=knows_no_other):
+        if self._stored.upload.reserve(name, shares=knows_no_other):
             return True
         if knows_no_other:
             raise NameReservedError(f"Another image is being stored as {name!r} at the moment.")
@@ -116,7 +119,7 @@ class _Watched(Storage):
         return False
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
-        stored = super().save(name, content, max_length)
+        stored = super().save(name, content, max_length=max_length)
         # A storage that names files by their content, or overwrites, may return the name of a file
         # that was there before. Only what was asked for, and was not there, is known to be new.
         if stored and stored == self._free:
@@ -125,10 +128,17 @@ class _Watched(Storage):
 
 
 @lru_cache(maxsize=64)
-def _watched_class(storage_class: Any) -> type[Storage]:
+def _watched_class(storage_class: Any) -> Any:
+    """Return a class that watches, or None for a storage that cannot be watched so."""
+    # One that only behaves as a storage would lose its methods to those of Django's class.
+    if not issubclass(storage_class, Storage) or not hasattr(storage_class, "__dict__"):
+        return None
     slots = ("_stored", "_original", "_reserves", "_free", "_refused", "_is_asked")
     attributes = {"__slots__": slots, "__module__": storage_class.__module__}
-    return type(storage_class.__name__, (_Watched, storage_class), attributes)
+    try:
+        return type(storage_class)(storage_class.__name__, (_Watched, storage_class), attributes)
+    except TypeError:  # It refuses to be extended.
+        return None
 
 
 def _unwrapped(storage: Any) -> Storage:
@@ -136,7 +146,3 @@ def _unwrapped(storage: Any) -> Storage:
     storage.__class__  # noqa: B018  # Which has it set up.
     wrapped: Storage = storage._wrapped
     return _unwrapped(wrapped) if isinstance(wrapped, LazyObject) else wrapped
-
-
-def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()

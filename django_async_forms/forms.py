@@ -104,7 +104,9 @@ class AsyncImageFormMixin(_Form):
         """
         if not self.errors:  # Else it raises ValueError, as any ModelForm does.
             cleared = {name for name, value in self.cleaned_data.items() if value is False}
-            self._detachment.wait_for_save(self.instance, self._fields_for_worker(), cleared)
+            self._detachment.wait_for_save(
+                self.instance, self._fields_for_worker(), cleared, own_names=self.fields
+            )
         return super().save(commit)
 
     def _fields_for_worker(self) -> list[FileField]:

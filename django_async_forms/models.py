@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Collection, Iterable
@@ -353,23 +354,23 @@ class Upload(models.Model):
             due_at=_due_at(self.State.PENDING),
         )
 
-    def reserve(self, digest: str, *, shares: bool = False) -> bool:
+    def reserve(self, name: str, *, shares: bool = False) -> bool:
         """
         Reserve a name in the final storage, and tell whether this attempt may store by it.
 
-        ``digest`` stands for the name. It is refused if another upload has it, and if an attempt
-        had it whose end is not known, unless ``shares``. Raises ``NotPendingError`` if the upload
-        has ended.
+        It is refused if another upload has it, and if an attempt had it whose end is not known,
+        unless ``shares``. Raises ``NotPendingError`` if the upload has ended.
         """
+        reserved = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
         pending = Upload.objects.using(self.using).pending().filter(pk=self.pk)
         # Two attempts at one upload may run at once. One that has not seen the other's name must
         # not take the same, since whichever fails removes its file.
         free = pending.filter(Q(reserved=self.reserved) if self.reserved else Q(reserved=None))
-        abandoned = models.Exists(AbandonedName.objects.filter(digest=digest))
+        abandoned = models.Exists(AbandonedName.objects.filter(digest=reserved))
         try:
             with savepoint(self.using):
-                if (pending if shares else free.exclude(abandoned)).update(reserved=digest):
-                    self.reserved = digest
+                if (pending if shares else free.exclude(abandoned)).update(reserved=reserved):
+                    self.reserved = reserved
                     return True
         except IntegrityError:
             return False
@@ -380,7 +381,7 @@ class Upload(models.Model):
             return False
         (self.reserved,) = current
         self.abandon_reservation()
-        return self.reserve(digest)
+        return self.reserve(name)
 
     def abandon_reservation(self) -> None:
         """Let no image have the name that an attempt at this one may still be storing by."""
