@@ -1,0 +1,48 @@
+"""Forms of these tests, and what they leave behind."""
+
+import pytest
+from django import forms
+from django.db.models import QuerySet
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from tests import pictures
+
+#: Runs a test with Django's own form, which says what is right, and with ours.
+both = pytest.mark.parametrize(
+    "base", [forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"]
+)
+
+
+class ReplacingForm(AsyncImageModelForm):
+    """A form that has a worker save only what replaces an image."""
+
+    async_when = "replacing"
+
+
+def form_for(base, model, data, files=None, instance=None):
+    """Return a valid form with these data and files, and with the fields that they are for."""
+    form_class = modelform_factory(model, base, fields=[*data, *(files or {})])
+    form = form_class(data, files or {}, instance=instance)
+    assert form.is_valid(), form.errors
+    return form
+
+
+def async_form(model, data, files=None, instance=None):
+    return form_for(AsyncImageModelForm, model, data, files, instance)
+
+
+def loaded(instance):
+    """Return the instance as the database has it, whatever its managers say."""
+    return QuerySet(type(instance), using=instance._state.db).get(pk=instance.pk)
+
+
+def bytes_of(instance, field_name="image"):
+    """Return the bytes of an image of a row, or None if it has none."""
+    file = getattr(loaded(instance), field_name)
+    return pictures.stored(file) if file else None
+
+
+def uploads_for(instance, field_name=None):
+    return Upload.objects.for_instance(instance, field_name)

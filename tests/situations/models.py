@@ -1,0 +1,138 @@
+"""
+The models of these tests.
+
+They belong to the app of the test project, so that their tables are made with its own.
+"""
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone, translation
+
+
+class Titled(models.Model):
+    title = models.CharField(max_length=100)
+    image = models.ImageField(upload_to="situations", blank=True)
+
+    class Meta:
+        abstract = True
+        app_label = "project"
+
+
+class Validated(Titled):
+    """Validates itself in save(); its image is required, and so are its dimensions."""
+
+    image = models.ImageField(upload_to="validated", width_field="width", height_field="height")
+    width = models.PositiveIntegerField(editable=False)
+    height = models.PositiveIntegerField(editable=False)
+
+    def save(self, *args, **kwargs):
+        self.full_clean()
+        super().save(*args, **kwargs)
+
+    class Meta:
+        app_label = "project"
+
+
+class ValidatedChild(Validated):
+    """Has a second required image, in a table of its own."""
+
+    cover = models.ImageField(upload_to="covers")
+
+    class Meta:
+        app_label = "project"
+
+
+class Visible(models.Manager):
+    def get_queryset(self):
+        return super().get_queryset().filter(title="visible")
+
+
+class Hidden(Titled):
+    """No manager that Django asks of its own accord finds all rows."""
+
+    objects = Visible()
+    everything = models.Manager()
+
+    class Meta:
+        app_label = "project"
+        base_manager_name = "objects"
+
+
+class HiddenValidated(Hidden):
+    """A child of the hidden, which validates itself."""
+
+    cover = models.ImageField(upload_to="covers")
+    objects = Visible()
+    everything = models.Manager()
+
+    def save(self, *args, **kwargs):
+        self.full_clean()
+        super().save(*args, **kwargs)
+
+    class Meta:
+        app_label = "project"
+        base_manager_name = "objects"
+
+
+def in_context(instance, filename):
+    """Return a name that has the active language and time zone in it."""
+    return f"{translation.get_language()}/{timezone.get_current_timezone_name()}/{filename}"
+
+
+class Localized(Titled):
+    """Its name and a column come of the context in which the image is saved."""
+
+    image = models.ImageField(upload_to=in_context, blank=True)
+    saved_in = models.CharField(max_length=20, editable=False)
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            self.saved_in = translation.get_language()
+        super().save(*args, **kwargs)
+
+    class Meta:
+        app_label = "project"
+
+
+class TwoImages(Titled):
+    """A second image beside the first."""
+
+    cover = models.ImageField(upload_to="covers", blank=True)
+
+    class Meta:
+        app_label = "project"
+
+
+class WithDefault(Titled):
+    """Every instance has an image, which is a placeholder at first."""
+
+    image = models.ImageField(upload_to="situations", default="placeholder.png")
+
+    class Meta:
+        app_label = "project"
+
+
+class Demanding(Titled):
+    """Refuses a title in clean(), which save() calls."""
+
+    image = models.ImageField(upload_to="demanding")
+
+    def clean(self):
+        if self.title == "refused":
+            raise ValidationError("This title is refused.")
+
+    def save(self, *args, **kwargs):
+        self.full_clean()
+        super().save(*args, **kwargs)
+
+    class Meta:
+        app_label = "project"
+
+
+class Elevated(Titled):
+    """Kept in the second database."""
+
+    lives_elsewhere = True
+
+    class Meta:
+        app_label = "project"

@@ -1,0 +1,303 @@
+"""Primary keys: set as text, changed, chosen, and used again."""
+
+import os
+import pickle
+import subprocess
+import sys
+import uuid
+
+import pytest
+from django.db import connection
+
+from django_async_forms import uploads
+from django_async_forms.models import Upload, is_pending
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.project.models import Coded, Country, Flag, Keyed, Photo, Shelved, Slugged
+from tests.situations.forms import async_form, both, bytes_of, form_for, uploads_for
+from tests.worker import ROOT, staged_files
+
+pytestmark = pytest.mark.django_db
+
+
+def delete_past_django(instance):
+    table, column = instance._meta.db_table, instance._meta.pk.column
+    prepared = instance._meta.pk.get_db_prep_value(instance.pk, connection)
+    quote = connection.ops.quote_name
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {quote(table)} WHERE {quote(column)} = %s", [prepared])
+
+
+# Set as text
+
+
+@pytest.mark.parametrize("text", [lambda key: key.hex, str, lambda key: str(key).upper()])
+def test_an_image_is_attached_under_a_key_that_was_set_as_text(text, in_memory):
+    key, data = uuid.uuid4(), pictures.jpeg()
+    keyed = async_form(Keyed, {}, {"image": in_memory(data=data)}, Keyed(pk=text(key))).save()
+
+    save_pending_uploads()
+
+    assert bytes_of(Keyed.objects.get(pk=key)) == data
+    assert not Upload.objects.exists()
+    assert keyed.pk == text(key)
+
+
+@pytest.mark.parametrize("text", [lambda key: key.hex, str])
+def test_an_upload_under_a_key_that_was_set_as_text_is_that_of_the_loaded_instance(text, in_memory):
+    key = uuid.uuid4()
+    async_form(Keyed, {}, {"image": in_memory()}, Keyed(pk=text(key))).save()
+
+    loaded = Keyed.objects.get(pk=key)
+
+    assert uploads_for(loaded).count() == 1
+    assert is_pending(loaded, Keyed._meta.get_field("image"))
+
+
+def test_an_upload_under_a_number_that_was_set_as_text_is_that_of_the_loaded_instance(in_memory):
+    photo = Photo.objects.create(title="Dune", image="old.jpg")
+    same = Photo.objects.get(pk=photo.pk)
+    same.pk = f" {photo.pk} "
+    uploads.save_image(in_memory(), same)
+
+    assert uploads_for(photo).count() == 1
+
+
+def test_a_second_form_with_the_key_as_text_supersedes_the_first(in_memory):
+    key, newer = uuid.uuid4(), pictures.jpeg()
+    async_form(Keyed, {}, {"image": in_memory()}, Keyed(pk=key)).save()
+    same = Keyed.objects.get(pk=key)
+    same.pk = key.hex
+    async_form(Keyed, {}, {"image": in_memory(data=newer)}, same).save()
+
+    assert Upload.objects.count() == 1
+    save_pending_uploads()
+    assert bytes_of(Keyed.objects.get(pk=key)) == newer
+
+
+def test_deleting_an_instance_whose_key_is_text_discards_its_upload(in_memory, staging):
+    key = uuid.uuid4()
+    keyed = async_form(Keyed, {}, {"image": in_memory()}, Keyed(pk=key.hex)).save()
+
+    Keyed(pk=str(keyed.pk)).delete()
+
+    assert not Upload.objects.exists()
+
+
+def test_a_relation_for_a_key_can_be_set_by_its_column(in_memory):
+    Country.objects.create(code="XY")
+    data = pictures.jpeg()
+    async_form(Flag, {}, {"image": in_memory(data=data)}, Flag(country_id="XY")).save()
+
+    save_pending_uploads()
+
+    assert bytes_of(Flag.objects.get()) == data
+
+
+def test_a_key_of_two_columns_can_be_set_as_text(in_memory):
+    data = pictures.jpeg()
+    shelved = Shelved(shelf="a", position="3")
+    async_form(Shelved, {}, {"image": in_memory(data=data)}, shelved).save()
+    loaded = Shelved.objects.get(pk=("a", 3))
+    assert uploads_for(loaded).count() == 1
+
+    save_pending_uploads()
+
+    assert bytes_of(loaded) == data
+
+
+# Changed
+
+
+@both
+def test_an_instance_under_another_key_is_another_row_with_the_image_of_the_form(base, in_memory):
+    old, new = pictures.jpeg(), pictures.jpeg()
+    slugged = Slugged.objects.create(slug="first", image=in_memory("old.jpg", old))
+    form = form_for(base, Slugged, {}, {"image": in_memory("new.jpg", new)}, slugged)
+    slugged = form.save(commit=False)
+    slugged.slug = "second"
+    slugged.save()
+    save_pending_uploads()
+
+    assert bytes_of(Slugged.objects.get(slug="first")) == old
+    assert bytes_of(Slugged.objects.get(slug="second")) == new
+
+
+def test_a_pending_image_stays_with_its_row_when_a_copy_gets_another_key(in_memory):
+    data = pictures.jpeg()
+    slugged = async_form(Slugged, {"slug": "first"}, {"image": in_memory(data=data)}).save()
+
+    slugged.slug = "second"
+    slugged.save()
+    save_pending_uploads()
+
+    assert bytes_of(Slugged.objects.get(slug="first")) == data
+    assert not Slugged.objects.get(slug="second").image
+
+
+def test_a_key_that_changes_back_finds_its_upload(in_memory):
+    slugged = async_form(Slugged, {"slug": "first"}, {"image": in_memory()}).save()
+
+    slugged.slug = "second"
+    assert not uploads_for(slugged).exists()
+    slugged.slug = "first"
+
+    assert uploads_for(slugged).count() == 1
+
+
+# Chosen
+
+
+@both
+def test_a_key_can_be_chosen_for_a_field_with_a_default(base, in_memory):
+    key, data = uuid.uuid4(), pictures.jpeg()
+    form_for(base, Keyed, {"title": "Dune"}, {"image": in_memory(data=data)}, Keyed(pk=key)).save()
+    save_pending_uploads()
+
+    assert bytes_of(Keyed.objects.get(pk=key)) == data
+
+
+@both
+def test_a_number_can_be_chosen_for_a_key(base, in_memory):
+    data = pictures.jpeg()
+    photo = Photo(pk=4711)
+    form_for(base, Photo, {"title": "Dune"}, {"image": in_memory(data=data)}, photo).save()
+    save_pending_uploads()
+
+    assert bytes_of(Photo.objects.get(pk=4711)) == data
+
+
+@both
+def test_a_new_instance_under_a_key_that_is_taken_ends_as_with_a_plain_form(base, in_memory):
+    old, new = pictures.jpeg(), pictures.jpeg()
+    Photo.objects.create(pk=4711, title="Old", image=in_memory("old.jpg", old))
+    photo = Photo(pk=4711)
+    form_for(base, Photo, {"title": "New"}, {"image": in_memory("new.jpg", new)}, photo).save()
+    save_pending_uploads()
+
+    photo = Photo.objects.get()
+    assert (photo.title, bytes_of(photo)) == ("New", new)
+
+
+# Used again
+
+
+@pytest.mark.parametrize("key", [4711, None], ids=["chosen", "given by the database"])
+def test_a_row_made_again_under_its_old_key_gets_its_own_image(key, in_memory):
+    older, newer = in_memory("older.jpg"), pictures.jpeg()
+    photo = async_form(Photo, {"title": "Dune"}, {"image": older}, Photo(pk=key)).save()
+    key = photo.pk
+    delete_past_django(photo)
+
+    files = {"image": in_memory("newer.jpg", newer)}
+    async_form(Photo, {"title": "Dune"}, files, Photo(pk=key)).save()
+
+    assert [upload.name for upload in uploads_for(photo)] == ["newer.jpg"]
+    save_pending_uploads()
+    assert bytes_of(Photo.objects.get(pk=key)) == newer
+
+
+def test_a_row_made_again_with_a_default_for_its_key_gets_its_own_image(in_memory):
+    newer = pictures.jpeg()
+    keyed = async_form(Keyed, {"title": "Dune"}, {"image": in_memory("older.jpg")}).save()
+    delete_past_django(keyed)
+
+    files = {"image": in_memory("newer.jpg", newer)}
+    async_form(Keyed, {"title": "Dune"}, files, Keyed(pk=keyed.pk)).save()
+
+    assert [upload.name for upload in uploads_for(keyed)] == ["newer.jpg"]
+    save_pending_uploads()
+    assert bytes_of(Keyed.objects.get()) == newer
+
+
+@pytest.mark.parametrize("new", ["A", "a"])
+def test_a_key_that_differs_in_case_only_is_another_instances(new, in_memory):
+    data = pictures.jpeg()
+    async_form(Coded, {"code": "a"}, {"image": in_memory(data=data)}).save()
+    if new == "A":
+        async_form(Coded, {"code": "A"}).save()
+
+    save_pending_uploads()
+
+    assert bytes_of(Coded.objects.get(code="a")) == data
+    assert [c.code for c in Coded.objects.filter(image="")] == (["A"] if new == "A" else [])
+
+
+SETUP = """
+import pickle, sys, django
+from django.conf import settings
+for database in settings.DATABASES.values():
+    database["NAME"] = database["TEST"]["NAME"]
+settings.INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django_async_forms",
+    "tests.project.apps.ProjectConfig",
+]
+django.setup()
+from tests.project.models import Country, Slugged
+"""
+CHECK = """
+from django_async_forms.forms import AsyncImageModelForm
+assert not AsyncImageModelForm.__subclasses__()
+"""
+
+
+@pytest.fixture
+def elsewhere(transactional_db):
+    """Executes a statement in another process on the test's database, which imports no form."""
+
+    def execute(statement):
+        code = "\n".join([SETUP, statement, CHECK])
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.project.settings"}
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
+
+    return execute
+
+
+def test_a_process_without_forms_discards_the_upload_of_what_it_deletes(elsewhere, in_memory):
+    async_form(Slugged, {"slug": "again"}, {"image": in_memory()}).save()
+
+    elsewhere("Slugged.objects.get(slug='again').delete()")
+
+    assert not Upload.objects.exists()
+    assert not staged_files()
+
+
+def test_a_key_used_again_by_a_process_without_forms_does_not_get_the_old_image(
+    elsewhere, in_memory
+):
+    async_form(Slugged, {"slug": "again"}, {"image": in_memory()}).save()
+
+    elsewhere("Slugged.objects.all().delete(); Slugged.objects.create(slug='again')")
+    save_pending_uploads()
+
+    assert not Slugged.objects.get().image
+
+
+def test_a_process_without_forms_deletes_what_hangs_on_an_instance(elsewhere, in_memory):
+    country = Country.objects.create(code="XY")
+    async_form(Flag, {}, {"image": in_memory()}, Flag(country=country)).save()
+
+    elsewhere("Country.objects.all().delete()")
+
+    assert not Upload.objects.exists()
+
+
+def test_a_process_without_forms_saves_a_pickled_instance_and_no_old_name(
+    elsewhere, in_memory, tmp_path
+):
+    data = pictures.jpeg()
+    photo = Photo.objects.create(title="Old", image="old.jpg")
+    photo = async_form(Photo, {"title": "New"}, {"image": in_memory(data=data)}, photo).save()
+    (tmp_path / "photo").write_bytes(pickle.dumps(photo))
+    save_pending_uploads()
+    name = Photo.objects.get().image.name
+
+    elsewhere(
+        f"photo = pickle.load(open({str(tmp_path / 'photo')!r}, 'rb')); "
+        "photo.title = 'Newest'; photo.save()"
+    )
+
+    photo = Photo.objects.get()
+    assert (photo.title, photo.image.name) == ("Newest", name)

@@ -1,0 +1,337 @@
+"""What depends on the time and on the request: keep times, language, time zone and tenant."""
+
+import os
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone, translation
+
+from django_async_forms import recovery
+from django_async_forms.context import RequestContext
+from django_async_forms.models import Upload
+from django_async_forms.signals import image_failed, image_saved
+from django_async_forms.storage import StagingFileSystemStorage
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from tests import pictures, services
+from tests.project.models import Photo
+from tests.situations.forms import async_form, both, bytes_of, form_for, loaded, uploads_for
+from tests.situations.models import Localized
+from tests.worker import sending_to_broker, staged_files
+
+pytestmark = pytest.mark.django_db
+
+
+DAY = 24 * 3600
+BERLIN = ZoneInfo("Europe/Berlin")
+tenant = ContextVar("tenant", default="nobody")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Puts the time of this process forward."""
+    start = timezone.now()
+    passed = timedelta()
+    monkeypatch.setattr(timezone, "now", lambda: start + passed)
+
+    def forward(seconds):
+        nonlocal passed
+        passed += timedelta(seconds=seconds)
+
+    return forward
+
+
+@pytest.fixture
+def queue(asking_anew):
+    """A queue without a worker, which recovery sends to."""
+    broker = services.Broker("filesystem", "filesystem://")
+    with sending_to_broker(broker):
+        yield
+    broker.remove()
+
+
+@pytest.fixture
+def pending(in_memory):
+    return async_form(Photo, {"title": "Dune"}, {"image": in_memory()}).save()
+
+
+def work(upload):
+    """Do what a worker does with the message of an upload, in a context of its own."""
+    with translation.override("fr"), timezone.override(ZoneInfo("Asia/Tokyo")):
+        save_image_task.apply(args=[str(upload.pk), upload.using], throw=False)
+
+
+# Keep times
+
+
+def test_a_failed_upload_is_kept_30_days_though_recovery_sent_it_before(pending, clock, queue):
+    (upload,) = uploads_for(pending)
+    clock(DAY)
+    recovery.recover("default")
+    upload.fail("The storage is full.")
+
+    clock(29 * DAY)
+    recovery.recover("default")
+    assert uploads_for(pending).failed().exists()
+
+    clock(2 * DAY)
+    recovery.recover("default")
+    assert not uploads_for(pending).exists()
+
+
+def test_a_failed_upload_is_kept_though_it_is_marked_sent_after_it_failed(pending, clock, queue):
+    (upload,) = uploads_for(pending)
+    stale = Upload.objects.get(pk=upload.pk)
+    upload.fail("The storage is full.")
+    stale.mark_sent()
+    stale.mark_due()
+
+    clock(29 * DAY)
+    recovery.recover("default")
+
+    (upload,) = uploads_for(pending)
+    assert upload.state == Upload.State.FAILED
+    assert staged_files()
+
+
+def test_an_upload_that_failed_long_after_it_was_made_is_kept_30_days_from_then(
+    pending, clock, queue
+):
+    clock(100 * DAY)
+    (upload,) = uploads_for(pending)
+    upload.fail("The storage is full.")
+
+    clock(29 * DAY)
+    recovery.recover("default")
+
+    assert uploads_for(pending).failed().exists()
+
+
+def test_an_upload_that_fails_again_after_a_retry_is_kept_30_days_from_then(pending, clock, queue):
+    (upload,) = uploads_for(pending)
+    upload.fail("The storage is full.")
+    clock(20 * DAY)
+    upload.retry()
+    recovery.recover("default")
+    upload.fail("The storage is full.")
+
+    clock(29 * DAY)
+    recovery.recover("default")
+
+    assert uploads_for(pending).failed().exists()
+
+
+def test_a_retried_upload_is_not_purged_however_old(pending, clock, queue):
+    (upload,) = uploads_for(pending)
+    upload.fail("The storage is full.")
+    upload.retry()
+
+    clock(100 * DAY)
+    recovery.recover("default")
+
+    assert uploads_for(pending).pending().exists()
+
+
+# Old files
+
+
+def make_old(path):
+    year_ago = timezone.now().timestamp() - 365 * DAY
+    os.utime(path, (year_ago, year_ago))
+
+
+def test_staged_bytes_of_an_old_temporary_file_outlive_a_recovery_before_the_commit(
+    location, on_disk, in_memory, queue
+):
+    uploaded = on_disk()
+    make_old(uploaded.temporary_file_path())
+    photo = async_form(Photo, {"title": "Dune"}, {"image": uploaded}).save()
+    (staged,) = staged_files()
+    rows = list(Upload.objects.all())
+    Upload.objects.all().delete()  # As another connection sees it, before the commit.
+
+    recovery.recover("default")
+
+    assert staged_files() == [staged]
+    Upload.objects.bulk_create(rows)
+    save_pending_uploads()
+    assert loaded(photo).image
+
+
+def test_the_staged_file_of_an_old_temporary_file_is_as_old_as_its_upload(location, on_disk):
+    uploaded = on_disk()
+    make_old(uploaded.temporary_file_path())
+    before = timezone.now() - timedelta(seconds=1)
+
+    async_form(Photo, {"title": "Dune"}, {"image": uploaded}).save()
+
+    (staged,) = staged_files()
+    assert StagingFileSystemStorage(location=location).get_modified_time(staged) >= before
+
+
+# Language and time zone
+
+
+@both
+def test_upload_to_has_the_language_and_the_time_zone_of_the_request(base, in_memory, staging):
+    with translation.override("de"), timezone.override(BERLIN):
+        localized = form_for(base, Localized, {"title": "x"}, {"image": in_memory()}).save()
+    for upload in uploads_for(localized):
+        work(upload)
+
+    assert loaded(localized).image.name == "de/Europe/Berlin/dune.jpg"
+
+
+@both
+def test_an_overridden_save_has_the_language_of_the_request(base, in_memory):
+    with translation.override("de"):
+        localized = form_for(base, Localized, {"title": "x"}, {"image": in_memory()}).save()
+    for upload in uploads_for(localized):
+        work(upload)
+
+    assert loaded(localized).saved_in == "de"
+
+
+def test_receivers_of_image_saved_have_the_context_of_the_request(in_memory):
+    seen = []
+
+    def receive(**kwargs):
+        seen.append((translation.get_language(), timezone.get_current_timezone_name()))
+
+    with translation.override("de"), timezone.override(BERLIN):
+        localized = async_form(Localized, {"title": "x"}, {"image": in_memory()}).save()
+    image_saved.connect(receive)
+    try:
+        work(*uploads_for(localized))
+    finally:
+        image_saved.disconnect(receive)
+
+    assert seen == [("de", "Europe/Berlin")]
+
+
+def test_the_worker_has_its_own_language_again_afterwards(in_memory):
+    with translation.override("de"):
+        localized = async_form(Localized, {"title": "x"}, {"image": in_memory()}).save()
+    (upload,) = uploads_for(localized)
+
+    with translation.override("fr"):
+        save_image_task.apply(args=[str(upload.pk), "default"])
+        assert translation.get_language() == "fr"
+
+
+def test_the_language_of_commit_false_is_that_in_which_the_instance_is_saved(in_memory):
+    with translation.override("de"):
+        form = async_form(Localized, {"title": "x"}, {"image": in_memory()})
+        localized = form.save(commit=False)
+    with translation.override("it"):
+        localized.save()
+
+    work(*uploads_for(localized))
+
+    assert loaded(localized).saved_in == "it"
+
+
+def test_each_upload_has_the_language_of_its_own_request(in_memory):
+    made = {}
+    for language in ("de", "it"):
+        with translation.override(language):
+            form = async_form(Localized, {"title": language}, {"image": in_memory()})
+            made[language] = form.save()
+
+    with translation.override("fr"):
+        save_pending_uploads()
+
+    assert {language: loaded(each).saved_in for language, each in made.items()} == {
+        "de": "de",
+        "it": "it",
+    }
+
+
+def test_a_language_that_the_worker_does_not_know_costs_no_image(in_memory, settings):
+    data = pictures.jpeg()
+    with translation.override("de"):
+        files = {"image": in_memory(data=data)}
+        localized = async_form(Localized, {"title": "x"}, files).save()
+    Upload.objects.update(context={"language": "tlh-unknown", "time_zone": "Mars/Base"})
+
+    work(*uploads_for(localized))
+
+    assert bytes_of(localized) == data
+
+
+# Tenants
+
+
+class TenantContext(RequestContext):
+    """What a project with tenants writes."""
+
+    def capture(self):
+        return {**super().capture(), "tenant": tenant.get()}
+
+    @contextmanager
+    def restore(self, data):
+        token = tenant.set(data["tenant"])
+        try:
+            with super().restore(data):
+                yield
+        finally:
+            tenant.reset(token)
+
+
+@pytest.fixture
+def tenants(settings):
+    """Has uploads carry the tenant; returns those that receivers of the signals have seen."""
+    settings.ASYNC_FORMS = {"CONTEXT": f"{__name__}.TenantContext", "MAX_ATTEMPTS": 1}
+    seen = []
+
+    def receive(**kwargs):
+        seen.append(tenant.get())
+
+    for signal in (image_saved, image_failed):
+        signal.connect(receive)
+    yield seen
+    for signal in (image_saved, image_failed):
+        signal.disconnect(receive)
+
+
+def of_tenant(name, in_memory):
+    token = tenant.set(name)
+    try:
+        return async_form(Localized, {"title": name}, {"image": in_memory()}).save()
+    finally:
+        tenant.reset(token)
+
+
+def test_the_tenant_of_the_request_is_that_of_image_saved(tenants, in_memory):
+    work(*uploads_for(of_tenant("blue", in_memory)))
+    work(*uploads_for(of_tenant("green", in_memory)))
+
+    assert tenants == ["blue", "green"]
+    assert tenant.get() == "nobody"
+
+
+def test_the_tenant_of_the_request_is_there_as_the_image_is_stored(tenants, in_memory, monkeypatch):
+    seen = []
+    upload_to = Localized._meta.get_field("image")
+    monkeypatch.setattr(
+        upload_to, "upload_to", lambda instance, name: seen.append(tenant.get()) or f"t/{name}"
+    )
+
+    work(*uploads_for(of_tenant("blue", in_memory)))
+
+    assert seen == ["blue"]
+
+
+def test_the_tenant_ends_with_an_attempt_that_fails(tenants, in_memory, monkeypatch):
+    localized = of_tenant("blue", in_memory)
+    monkeypatch.setattr(
+        Localized._meta.get_field("image"), "upload_to", lambda instance, name: 1 / 0
+    )
+
+    work(*uploads_for(localized))
+
+    assert uploads_for(localized).failed().exists()
+    assert tenant.get() == "nobody"

@@ -1,0 +1,317 @@
+"""Models that validate themselves: full_clean() in save(), with an image that must not be empty."""
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
+from django.forms import modelformset_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import Photo
+from tests.situations.forms import (
+    ReplacingForm,
+    async_form,
+    both,
+    bytes_of,
+    form_for,
+    loaded,
+    uploads_for,
+)
+from tests.situations.models import Demanding, HiddenValidated, Validated, ValidatedChild
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def entry(in_memory):
+    """An instance whose image is pending."""
+    return async_form(Validated, {"title": "Dune"}, {"image": in_memory()}).save()
+
+
+def sizes(instance):
+    instance = loaded(instance)
+    return instance.width, instance.height
+
+
+@both
+def test_a_model_that_validates_itself_is_created_with_its_image(base, in_memory, staging):
+    data = pictures.jpeg(30, 20)
+    entry = form_for(base, Validated, {"title": "Dune"}, {"image": in_memory(data=data)}).save()
+    save_pending_uploads()
+
+    assert bytes_of(entry) == data
+    assert sizes(entry) == (30, 20)
+
+
+@both
+def test_a_model_that_validates_itself_is_updated_while_its_image_is_pending(base, in_memory):
+    data = pictures.jpeg()
+    entry = form_for(base, Validated, {"title": "Dune"}, {"image": in_memory(data=data)}).save()
+
+    form_for(base, Validated, {"title": "New"}, instance=loaded(entry)).save()
+    save_pending_uploads()
+
+    assert (loaded(entry).title, bytes_of(entry)) == ("New", data)
+
+
+@both
+def test_a_form_with_the_image_may_leave_it_empty_while_it_is_pending(base, in_memory):
+    data = pictures.jpeg()
+    form = form_for(base, Validated, {"title": "Dune"}, {"image": in_memory(data=data)})
+    entry = form.save()
+
+    form_class = type(form)
+    form = form_class({"title": "New"}, {}, instance=loaded(entry))
+    assert form.is_valid(), form.errors
+    form.save()
+    save_pending_uploads()
+
+    assert (loaded(entry).title, bytes_of(entry)) == ("New", data)
+
+
+def test_a_model_that_validates_itself_gets_another_image_while_one_is_pending(entry, in_memory):
+    newer = pictures.jpeg(50, 40)
+    files = {"image": in_memory(data=newer)}
+    async_form(Validated, {"title": "New"}, files, instance=loaded(entry)).save()
+
+    assert uploads_for(entry).count() == 1
+    save_pending_uploads()
+    assert bytes_of(entry) == newer
+    assert sizes(entry) == (50, 40)
+
+
+def test_its_holder_saves_it_again_while_its_image_is_pending(entry):
+    entry.title = "Again"
+    entry.save()
+
+    assert loaded(entry).title == "Again"
+    save_pending_uploads()
+    assert loaded(entry).image
+
+
+def test_it_is_saved_again_while_its_image_is_pending_by_code_that_has_just_loaded_it(entry):
+    instance = loaded(entry)
+    instance.title = "Again"
+    instance.save()
+
+    save_pending_uploads()
+    assert loaded(entry).title == "Again"
+    assert loaded(entry).image
+
+
+def test_it_is_valid_while_its_image_has_failed(entry):
+    (upload,) = uploads_for(entry)
+    upload.fail("The storage is full.")
+
+    loaded(entry).full_clean()
+
+
+def test_it_is_valid_in_commit_false_and_after_it(in_memory):
+    form = async_form(Validated, {"title": "Dune"}, {"image": in_memory()})
+    entry = form.save(commit=False)
+    entry.full_clean()
+    entry.save()
+    entry.full_clean()
+
+    save_pending_uploads()
+    assert loaded(entry).image
+
+
+def test_it_is_saved_twice_in_a_row_before_any_commit(in_memory):
+    entry = async_form(Validated, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
+    entry.save()
+    entry.save()
+
+    assert uploads_for(entry).count() == 1
+
+
+def test_a_formset_creates_models_that_validate_themselves(in_memory):
+    factory = modelformset_factory(
+        Validated, form=AsyncImageModelForm, fields=["title", "image"], extra=2
+    )
+    data = {
+        "form-TOTAL_FORMS": 2,
+        "form-INITIAL_FORMS": 0,
+        "form-0-title": "a",
+        "form-1-title": "b",
+    }
+    images = [pictures.jpeg(), pictures.jpeg()]
+    files = {f"form-{i}-image": in_memory(data=image) for i, image in enumerate(images)}
+    formset = factory(data, files, queryset=Validated.objects.none())
+    assert formset.is_valid(), formset.errors
+
+    entries = formset.save()
+    save_pending_uploads()
+
+    assert [bytes_of(entry) for entry in entries] == images
+
+
+def test_a_formset_updates_models_that_validate_themselves_while_images_are_pending(entry):
+    factory = modelformset_factory(
+        Validated, form=AsyncImageModelForm, fields=["title", "image"], extra=0
+    )
+    data = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": entry.pk}
+    formset = factory({**data, "form-0-title": "New"}, {}, queryset=Validated.objects.all())
+    assert formset.is_valid(), formset.errors
+
+    formset.save()
+    save_pending_uploads()
+
+    assert loaded(entry).title == "New"
+    assert loaded(entry).image
+
+
+def test_images_of_a_child_and_its_parent_may_be_pending_both(in_memory):
+    data, cover = pictures.jpeg(), pictures.jpeg()
+    files = {"image": in_memory(data=data), "cover": in_memory(data=cover)}
+    child = async_form(ValidatedChild, {"title": "Dune"}, files).save()
+    loaded(child).save()
+    child.save()
+
+    save_pending_uploads()
+
+    assert (bytes_of(child), bytes_of(child, "cover")) == (data, cover)
+
+
+def test_a_parent_is_valid_while_its_childs_form_has_its_image_pending(in_memory):
+    files = {"image": in_memory(), "cover": in_memory()}
+    child = async_form(ValidatedChild, {"title": "Dune"}, files).save()
+
+    Validated.objects.get(pk=child.pk).full_clean()
+
+
+def test_what_save_image_stages_for_a_model_that_validates_itself_is_attached(in_memory):
+    old, new = pictures.jpeg(), pictures.jpeg()
+    entry = Validated.objects.create(title="Dune", image=ContentFile(old, "old.jpg"))
+    save_image(in_memory(data=new), entry)
+
+    loaded(entry).save()
+    save_pending_uploads()
+
+    assert bytes_of(entry) == new
+
+
+def test_a_hidden_row_is_valid_while_its_image_is_pending(in_memory):
+    data = pictures.jpeg()
+    hidden = async_form(
+        HiddenValidated, {"title": "hidden"}, {"cover": in_memory(data=data)}
+    ).save()
+    loaded(hidden).full_clean()
+
+    save_pending_uploads()
+
+    assert bytes_of(hidden, "cover") == data
+
+
+def test_an_image_that_is_saved_in_the_request_is_validated_with_its_model(in_memory):
+    data = pictures.jpeg()
+    entry = form_for(
+        ReplacingForm, Validated, {"title": "Dune"}, {"image": in_memory(data=data)}
+    ).save()
+
+    assert bytes_of(entry) == data
+
+
+# What is wrong still raises
+
+
+@both
+def test_a_model_that_is_saved_without_its_image_raises(base):
+    with pytest.raises(ValidationError) as refused:
+        form_for(base, Validated, {"title": "Dune"}).save()
+
+    assert set(refused.value.message_dict) == {"image"}
+
+
+def test_a_model_whose_pending_image_was_discarded_raises(entry):
+    uploads_for(entry).discard()
+
+    with pytest.raises(ValidationError) as refused:
+        loaded(entry).save()
+    assert "image" in refused.value.message_dict
+
+
+def test_a_model_whose_image_was_emptied_raises(in_memory):
+    entry = Validated.objects.create(title="Dune", image=in_memory())
+    entry.image = ""
+
+    with pytest.raises(ValidationError) as refused:
+        entry.save()
+    assert "image" in refused.value.message_dict
+
+
+def test_one_pending_image_is_no_excuse_for_another_field(in_memory):
+    files = {"image": in_memory()}
+    child = async_form(ValidatedChild, {"title": "Dune"}, files)
+
+    with pytest.raises(ValidationError) as refused:
+        child.save()
+    assert set(refused.value.message_dict) == {"cover"}
+    assert not Upload.objects.exists()
+
+
+def test_another_instances_pending_image_is_no_excuse(entry):
+    with pytest.raises(ValidationError):
+        Validated(title="Other").save()
+    with pytest.raises(ValidationError):
+        Validated(pk=entry.pk + 1, title="Other").save()
+
+
+def test_another_column_is_validated_while_the_image_is_pending(entry):
+    entry.title = ""
+
+    with pytest.raises(ValidationError) as refused:
+        entry.save()
+    assert set(refused.value.message_dict) == {"title"}
+
+
+@both
+def test_a_model_that_refuses_itself_saves_nothing(base, in_memory):
+    form = form_for(base, Demanding, {"title": "x"}, {"image": in_memory()})
+    form.instance.title = "refused"
+
+    with pytest.raises(ValidationError, match="refused"):
+        form.save()
+
+    assert not Demanding.objects.exists()
+    assert not Upload.objects.exists()
+
+
+def test_a_model_that_refused_itself_can_be_saved_once_it_is_right(in_memory):
+    data = pictures.jpeg()
+    form = form_for(AsyncImageModelForm, Demanding, {"title": "x"}, {"image": in_memory(data=data)})
+    entry = form.save(commit=False)
+    entry.title = "refused"
+    with pytest.raises(ValidationError):
+        entry.save()
+
+    entry.title = "right"
+    entry.save()
+    save_pending_uploads()
+
+    assert bytes_of(entry) == data
+
+
+def test_a_model_that_refuses_itself_in_the_worker_keeps_its_upload(in_memory):
+    demanding = async_form(Demanding, {"title": "x"}, {"image": in_memory()}).save()
+    Demanding.objects.update(title="refused")
+
+    with pytest.raises(ValidationError, match="refused"):
+        save_pending_uploads()
+    assert uploads_for(demanding).count() == 1
+
+    Demanding.objects.update(title="right")
+    save_pending_uploads()
+    assert loaded(demanding).image
+
+
+def test_validating_a_model_with_an_image_asks_the_outbox_nothing(
+    in_memory, django_assert_num_queries
+):
+    photo = Photo.objects.create(title="Dune", image=in_memory())
+
+    with django_assert_num_queries(0):
+        photo.clean_fields()
