@@ -1,0 +1,167 @@
+"""The admin's pages, as they end beside those of a plain admin: list, save as new, deletion."""
+
+import pytest
+from django import forms
+from django.contrib import admin
+from django.urls import path, reverse
+
+from django_async_forms.admin import AsyncImageAdminMixin
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.situations.forms import bytes_of, loaded, uploads_for
+from tests.situations.models import TwoImages, Validated
+from tests.worker import staged_files
+
+plain_site, async_site = admin.AdminSite("plain"), admin.AdminSite("async")
+
+
+class OwnForm(forms.ModelForm):
+    """A form of the project, which changes what is saved."""
+
+    def save(self, commit=True):
+        self.instance.title = f"{self.instance.title}!"
+        return super().save(commit)
+
+
+class PlainAdmin(admin.ModelAdmin):
+    form = OwnForm
+    fields = ["title", "image", "cover"]
+    list_display = ["id", "title", "image", "cover"]
+    list_editable = ["title", "image", "cover"]
+    save_as = True
+
+
+class AsyncAdmin(AsyncImageAdminMixin, PlainAdmin):
+    pass
+
+
+class PlainValidatedAdmin(admin.ModelAdmin):
+    list_display = ["id", "title", "image"]
+    list_editable = ["title", "image"]
+
+
+class AsyncValidatedAdmin(AsyncImageAdminMixin, PlainValidatedAdmin):
+    pass
+
+
+plain_site.register(TwoImages, PlainAdmin)
+plain_site.register(Validated, PlainValidatedAdmin)
+async_site.register(TwoImages, AsyncAdmin)
+async_site.register(Validated, AsyncValidatedAdmin)
+
+urlpatterns = [path("plain/", plain_site.urls), path("async/", async_site.urls)]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(params=["plain", "async"])
+def post(request, admin_client):
+    """Posts to a page of an admin, plain and with the mixin, and has a worker save the images."""
+
+    def post(page, data, *args, model=TwoImages):
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+        url = reverse(name, args=args, current_app=request.param)
+        response = admin_client.post(url, data)
+        assert response.status_code == 302, response.context["errors"]
+        save_pending_uploads()
+
+    return post
+
+
+def of_list(*rows):
+    data = {"form-TOTAL_FORMS": len(rows), "form-INITIAL_FORMS": len(rows), "_save": "Save"}
+    for i, row in enumerate(rows):
+        data.update({f"form-{i}-{name}": value for name, value in row.items()})
+    return data
+
+
+@pytest.fixture
+def two(in_memory):
+    return TwoImages.objects.create(title="x", image=in_memory("a.jpg"), cover=in_memory("b.jpg"))
+
+
+def test_the_change_list_replaces_one_of_two_images(post, two, in_memory):
+    data, cover = pictures.jpeg(), bytes_of(two, "cover")
+
+    post("changelist", of_list({"id": two.pk, "title": "y", "image": in_memory(data=data)}))
+
+    assert (bytes_of(two), bytes_of(two, "cover")) == (data, cover)
+    assert loaded(two).title.startswith("y")
+
+
+def test_the_change_list_clears_an_image(post, two):
+    cover = bytes_of(two, "cover")
+
+    post("changelist", of_list({"id": two.pk, "title": "y", "image-clear": "on"}))
+
+    assert (bytes_of(two), bytes_of(two, "cover")) == (None, cover)
+
+
+def test_the_change_list_replaces_the_images_of_each_row(post, in_memory):
+    images = [pictures.jpeg(), pictures.jpeg()]
+    rows = [TwoImages.objects.create(title=str(i)) for i in range(2)]
+    # The list begins with the newest.
+    posted = [
+        {"id": row.pk, "title": "y", "image": in_memory(data=data)}
+        for row, data in reversed(list(zip(rows, images, strict=True)))
+    ]
+
+    post("changelist", of_list(*posted))
+
+    assert [bytes_of(row) for row in rows] == images
+
+
+def test_the_change_list_shows_and_saves_a_model_that_validates_itself(post, in_memory):
+    data = pictures.jpeg()
+    entry = Validated.objects.create(title="x", image=in_memory())
+
+    row = {"id": entry.pk, "title": "y", "image": in_memory(data=data)}
+    post("changelist", of_list(row), model=Validated)
+
+    assert (loaded(entry).title, bytes_of(entry)) == ("y", data)
+
+
+def test_saving_as_new_makes_an_instance_with_its_own_image(post, two, in_memory):
+    before, data = bytes_of(two), pictures.jpeg()
+
+    posted = {"title": "new", "image": in_memory(data=data), "_saveasnew": "1"}
+    post("change", posted, two.pk)
+
+    new = TwoImages.objects.exclude(pk=two.pk).get()
+    assert bytes_of(new) == data
+    assert bytes_of(two) == before
+
+
+def test_deleting_in_the_admin_discards_what_is_pending(admin_client, in_memory, staging):
+    add = reverse("admin:project_twoimages_add", current_app="async")
+    admin_client.post(add, {"title": "x", "image": in_memory(), "cover": in_memory()})
+    two = TwoImages.objects.get()
+    assert uploads_for(two).count() == 2
+
+    url = reverse("admin:project_twoimages_delete", args=[two.pk], current_app="async")
+    admin_client.post(url, {"post": "yes"})
+
+    assert not TwoImages.objects.exists()
+    assert not Upload.objects.exists()
+
+
+def test_the_action_that_deletes_discards_what_is_pending(admin_client, in_memory):
+    add = reverse("admin:project_twoimages_add", current_app="async")
+    for title in "ab":
+        admin_client.post(add, {"title": title, "image": in_memory()})
+    assert Upload.objects.count() == 2
+
+    selected = [str(two.pk) for two in TwoImages.objects.all()]
+    url = reverse("admin:project_twoimages_changelist", current_app="async")
+    data = {"action": "delete_selected", "_selected_action": selected, "post": "yes"}
+    admin_client.post(url, data)
+
+    assert not TwoImages.objects.exists()
+    assert not Upload.objects.exists()
+    assert not staged_files()

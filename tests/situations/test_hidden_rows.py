@@ -1,0 +1,127 @@
+"""Rows that a model's managers hide, the base manager too: an image finds its row all the same."""
+
+import pytest
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload, is_pending
+from django_async_forms.signals import image_saved
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.situations.forms import async_form, bytes_of, loaded, uploads_for
+from tests.situations.models import Hidden
+from tests.worker import staged_files
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def hidden(in_memory):
+    """A row that no manager finds, whose image is pending."""
+    return async_form(Hidden, {"title": "hidden"}, {"image": in_memory()}).save()
+
+
+def test_the_row_of_these_tests_is_hidden(hidden):
+    assert not Hidden.objects.exists()
+    assert not Hidden._base_manager.exists()
+
+
+def test_the_image_of_a_hidden_row_is_attached(in_memory):
+    data = pictures.jpeg()
+    hidden = async_form(Hidden, {"title": "hidden"}, {"image": in_memory(data=data)}).save()
+
+    save_pending_uploads()
+
+    assert bytes_of(hidden) == data
+
+
+def test_the_image_of_a_row_that_is_hidden_while_it_is_pending_is_attached(in_memory):
+    data = pictures.jpeg()
+    hidden = async_form(Hidden, {"title": "visible"}, {"image": in_memory(data=data)}).save()
+    Hidden.everything.update(title="hidden")
+
+    save_pending_uploads()
+
+    assert (loaded(hidden).title, bytes_of(hidden)) == ("hidden", data)
+
+
+def test_the_image_that_replaces_that_of_a_hidden_row_is_attached(in_memory):
+    new = pictures.jpeg()
+    hidden = Hidden.everything.create(title="hidden", image=in_memory("old.jpg"))
+    save_image(in_memory(data=new), hidden)
+
+    save_pending_uploads()
+
+    assert bytes_of(hidden) == new
+
+
+def test_image_saved_has_the_hidden_instance(hidden):
+    received = []
+
+    def receive(instance, replaced, **kwargs):
+        received.append((instance.pk, replaced))
+
+    image_saved.connect(receive)
+    try:
+        save_pending_uploads()
+    finally:
+        image_saved.disconnect(receive)
+
+    assert received == [(hidden.pk, "")]
+
+
+def test_the_image_of_a_hidden_row_is_pending(hidden):
+    assert is_pending(loaded(hidden), Hidden._meta.get_field("image"))
+    assert uploads_for(hidden).count() == 1
+
+
+def test_a_hidden_row_with_a_pending_image_is_valid(hidden):
+    loaded(hidden).full_clean()
+
+
+def test_a_form_for_a_hidden_row_is_valid(hidden):
+    form = async_form(Hidden, {"title": "hidden"}, instance=loaded(hidden))
+
+    assert form.is_valid()
+
+
+def test_deleting_a_hidden_row_discards_its_upload(hidden, staging):
+    loaded(hidden).delete()
+
+    assert not Upload.objects.exists()
+    assert not staged_files()
+
+
+def test_deleting_what_a_manager_finds_discards_its_uploads(hidden):
+    Hidden.everything.all().delete()
+
+    assert not Upload.objects.exists()
+
+
+def test_a_newer_image_supersedes_that_of_a_hidden_row(hidden, in_memory):
+    newer = pictures.jpeg()
+    save_image(in_memory("newer.jpg", newer), loaded(hidden))
+
+    assert [upload.name for upload in uploads_for(hidden)] == ["newer.jpg"]
+    save_pending_uploads()
+    assert bytes_of(hidden) == newer
+
+
+def test_a_form_of_an_instance_of_another_manager_updates_it(in_memory):
+    data = pictures.jpeg()
+    visible = Hidden.everything.create(title="visible")
+    form = async_form(
+        Hidden, {"title": "hidden"}, {"image": in_memory(data=data)}, Hidden.everything.get()
+    )
+    assert isinstance(form, AsyncImageModelForm)
+    form.save()
+
+    save_pending_uploads()
+
+    assert (loaded(visible).title, bytes_of(visible)) == ("hidden", data)
+
+
+def test_the_upload_of_a_hidden_row_that_fails_says_so_with_the_instance(hidden, settings):
+    (upload,) = uploads_for(hidden)
+
+    assert upload.get_instance().pk == hidden.pk

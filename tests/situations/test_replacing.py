@@ -1,0 +1,412 @@
+"""``async_when = "replacing"``: a new instance's image is saved in the request, for its pages."""
+
+import os
+
+import pytest
+from django.core.files.base import ContentFile
+from django.forms import inlineformset_factory, modelform_factory, modelformset_factory
+from django.test import RequestFactory
+from django.views.generic import CreateView, UpdateView
+
+from django_async_forms.models import Upload
+from django_async_forms.signals import image_saved
+from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from tests import pictures
+from tests.project.models import Album, Document, Measured, Page, Photo, Restaurant, Shrunk
+from tests.situations.forms import ReplacingForm, async_form, bytes_of, form_for, loaded
+from tests.situations.models import TwoImages, WithDefault
+from tests.worker import staged_files
+
+pytestmark = pytest.mark.django_db
+
+PhotoForm = modelform_factory(Photo, ReplacingForm, fields=["title", "image"])
+
+
+def replacing(model, data, files=None, instance=None):
+    return form_for(ReplacingForm, model, data, files, instance)
+
+
+def pending_names():
+    return sorted(Upload.objects.values_list("name", flat=True))
+
+
+@pytest.fixture
+def old(in_memory):
+    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+# New instances
+
+
+def test_the_image_of_a_new_instance_is_saved_in_the_request(in_memory, staging):
+    data = pictures.jpeg()
+    photo = replacing(Photo, {"title": "New"}, {"image": in_memory(data=data)}).save()
+
+    assert pictures.stored(photo.image) == data
+    assert bytes_of(photo) == data
+    assert not Upload.objects.exists()
+    assert not staged_files()
+
+
+def test_the_image_of_a_new_instance_is_saved_with_commit_false(in_memory):
+    data = pictures.jpeg()
+    form = replacing(Photo, {"title": "New"}, {"image": in_memory(data=data)})
+    photo = form.save(commit=False)
+    photo.title = "Newer"
+    photo.save()
+
+    assert (loaded(photo).title, bytes_of(photo)) == ("Newer", data)
+    assert not Upload.objects.exists()
+
+
+def test_the_dimensions_of_a_new_instance_are_there(in_memory):
+    files = {
+        "image": in_memory(data=pictures.jpeg(30, 20)),
+        "cover": in_memory(data=pictures.jpeg(50, 40)),
+    }
+    measured = loaded(replacing(Measured, {"title": "New"}, files).save())
+
+    assert (measured.width, measured.height) == (30, 20)
+    assert (measured.cover_width, measured.cover_height) == (50, 40)
+
+
+def test_the_image_of_a_new_instance_with_a_chosen_key_is_saved_in_the_request(in_memory):
+    data = pictures.jpeg()
+    photo = replacing(
+        Photo, {"title": "New"}, {"image": in_memory(data=data)}, Photo(pk=4711)
+    ).save()
+
+    assert bytes_of(photo) == data
+
+
+def test_a_default_image_is_none_that_a_new_instance_replaces(in_memory):
+    data = pictures.jpeg()
+    instance = replacing(WithDefault, {"title": "x"}, {"image": in_memory(data=data)}).save()
+
+    assert bytes_of(instance) == data
+    assert not Upload.objects.exists()
+
+
+def test_an_overridden_save_finds_the_image_of_a_new_instance(in_memory):
+    data = pictures.jpeg(200, 200)
+    shrunk = replacing(Shrunk, {}, {"image": in_memory(data=data)}).save()
+
+    assert (shrunk.image.width, shrunk.image.height) == (64, 64)
+
+
+def test_both_images_of_a_new_child_are_saved_in_the_request(in_memory):
+    image, menu = pictures.jpeg(), pictures.jpeg()
+    files = {"image": in_memory(data=image), "menu": in_memory(data=menu)}
+    restaurant = replacing(Restaurant, {"name": "x"}, files).save()
+
+    assert (bytes_of(restaurant), bytes_of(restaurant, "menu")) == (image, menu)
+    assert not Upload.objects.exists()
+
+
+def test_an_instance_that_is_saved_as_a_new_one_has_its_image_in_the_request(old, in_memory):
+    data = pictures.jpeg()
+    form = replacing(Photo, {"title": "Copy"}, {"image": in_memory(data=data)}, Photo())
+    photo = form.save()
+
+    assert photo.pk != old.pk
+    assert bytes_of(photo) == data
+
+
+# Updates
+
+
+def test_an_image_that_replaces_another_is_saved_by_a_worker(old, in_memory, staging):
+    before, data = bytes_of(old), pictures.jpeg()
+    photo = replacing(Photo, {"title": "New"}, {"image": in_memory(data=data)}, old).save()
+    assert bytes_of(photo) == before
+    assert pending_names() == ["dune.jpg"]
+
+    save_pending_uploads()
+
+    assert bytes_of(photo) == data
+
+
+def test_an_image_that_replaces_another_is_saved_by_a_worker_with_commit_false(old, in_memory):
+    before, data = bytes_of(old), pictures.jpeg()
+    form = replacing(Photo, {"title": "New"}, {"image": in_memory(data=data)}, old)
+    photo = form.save(commit=False)
+    photo.save()
+    assert bytes_of(photo) == before
+
+    save_pending_uploads()
+
+    assert bytes_of(photo) == data
+
+
+def test_an_image_for_a_field_that_is_still_empty_is_saved_in_the_request(in_memory):
+    data = pictures.jpeg()
+    two = TwoImages.objects.create(title="x")
+    replacing(TwoImages, {"title": "y"}, {"image": in_memory(data=data)}, loaded(two)).save()
+
+    assert bytes_of(two) == data
+    assert not Upload.objects.exists()
+
+
+def test_each_field_of_an_update_goes_its_own_way(in_memory):
+    cover = pictures.jpeg()
+    two = TwoImages.objects.create(title="x", image=ContentFile(b"old", "old.jpg"))
+    files = {"image": in_memory("new.jpg"), "cover": in_memory(data=cover)}
+    replacing(TwoImages, {"title": "y"}, files, loaded(two)).save()
+
+    assert (bytes_of(two), bytes_of(two, "cover")) == (b"old", cover)
+    assert pending_names() == ["new.jpg"]
+
+
+def test_a_placeholder_that_the_row_has_is_replaced_by_a_worker(in_memory):
+    instance = WithDefault.objects.create(title="x")
+    replacing(WithDefault, {"title": "y"}, {"image": in_memory()}, loaded(instance)).save()
+
+    assert loaded(instance).image.name == "placeholder.png"
+    assert pending_names() == ["dune.jpg"]
+
+
+def test_an_image_that_was_cleared_is_replaced_in_the_request(in_memory):
+    data = pictures.jpeg()
+    two = TwoImages.objects.create(title="x", image=ContentFile(b"old", "old.jpg"))
+    form_class = modelform_factory(TwoImages, ReplacingForm, fields=["title", "image"])
+    form_class({"title": "x", "image-clear": "on"}, {}, instance=loaded(two)).save()
+
+    replacing(TwoImages, {"title": "y"}, {"image": in_memory(data=data)}, loaded(two)).save()
+
+    assert bytes_of(two) == data
+
+
+def test_an_image_that_is_saved_in_the_request_supersedes_one_that_is_pending(in_memory):
+    data = pictures.jpeg()
+    two = async_form(TwoImages, {"title": "x"}, {"image": in_memory()}).save()
+    replacing(TwoImages, {"title": "y"}, {"image": in_memory(data=data)}, loaded(two)).save()
+
+    assert not Upload.objects.exists()
+    save_pending_uploads()
+    assert bytes_of(two) == data
+
+
+def test_a_second_image_on_the_saved_instance_is_saved_by_a_worker(in_memory):
+    first, second = pictures.jpeg(), pictures.jpeg()
+    photo = replacing(Photo, {"title": "x"}, {"image": in_memory(data=first)}).save()
+    replacing(Photo, {"title": "x"}, {"image": in_memory(data=second)}, photo).save()
+    assert bytes_of(photo) == first
+
+    save_pending_uploads()
+
+    assert bytes_of(photo) == second
+
+
+def test_an_image_of_an_instance_whose_image_was_not_loaded_is_saved(old, in_memory):
+    data = pictures.jpeg()
+    instance = Photo.objects.defer("image").get()
+    replacing(Photo, {"title": "x"}, {"image": in_memory(data=data)}, instance).save()
+
+    save_pending_uploads()
+
+    assert bytes_of(old) == data
+
+
+def test_an_update_without_an_image_changes_none(old, in_memory):
+    before = bytes_of(old)
+    PhotoForm({"title": "New"}, {}, instance=loaded(old)).save()
+
+    assert (loaded(old).title, bytes_of(old)) == ("New", before)
+    assert not Upload.objects.exists()
+
+
+def test_a_plain_file_that_the_form_names_is_replaced_by_a_worker(in_memory):
+    class DocumentForm(ReplacingForm):
+        async_fields = ["file"]
+
+        class Meta:
+            model = Document
+            fields = ["title", "file", "scan"]
+
+    files = {"file": in_memory("first.txt")}
+    document = DocumentForm({"title": "x"}, files).save()
+    assert loaded(document).file
+    assert not Upload.objects.exists()
+
+    files = {"file": in_memory("second.txt"), "scan": in_memory("scan.jpg")}
+    DocumentForm({"title": "x"}, files, instance=loaded(document)).save()
+    assert pending_names() == ["second.txt"]
+    assert loaded(document).scan
+
+
+# Views, formsets and inlines
+
+
+class Create(CreateView):
+    model = Photo
+    form_class = PhotoForm
+    success_url = "/"
+
+
+class Update(UpdateView):
+    model = Photo
+    form_class = PhotoForm
+    success_url = "/"
+
+
+def post(view, data, **kwargs):
+    response = view.as_view()(RequestFactory().post("/", data), **kwargs)
+    assert response.status_code == 302
+
+
+def test_a_view_that_creates_saves_the_image_in_the_request(in_memory):
+    data = pictures.jpeg()
+    post(Create, {"title": "New", "image": in_memory(data=data)})
+
+    assert bytes_of(Photo.objects.get()) == data
+
+
+def test_a_view_that_updates_leaves_the_image_to_a_worker(old, in_memory):
+    before, data = bytes_of(old), pictures.jpeg()
+    post(Update, {"title": "New", "image": in_memory(data=data)}, pk=old.pk)
+    assert bytes_of(old) == before
+
+    save_pending_uploads()
+
+    assert bytes_of(old) == data
+
+
+def test_a_formset_saves_images_of_new_rows_in_the_request_and_leaves_others(old, in_memory):
+    new = pictures.jpeg()
+    factory = modelformset_factory(Photo, form=ReplacingForm, fields=["title", "image"], extra=1)
+    data = {
+        "form-TOTAL_FORMS": 2,
+        "form-INITIAL_FORMS": 1,
+        "form-0-id": old.pk,
+        "form-0-title": "Old",
+        "form-1-title": "New",
+    }
+    files = {"form-0-image": in_memory("replaces.jpg"), "form-1-image": in_memory(data=new)}
+    formset = factory(data, files, queryset=Photo.objects.all())
+    assert formset.is_valid(), formset.errors
+    formset.save()
+
+    assert pending_names() == ["replaces.jpg"]
+    assert bytes_of(Photo.objects.get(title="New")) == new
+
+
+def test_an_inline_formset_with_commit_false_saves_images_of_new_rows_in_the_request(in_memory):
+    data = pictures.jpeg()
+    album = Album.objects.create(name="x")
+    factory = inlineformset_factory(Album, Page, form=ReplacingForm, fields=["image"], extra=1)
+    prefix = factory.get_default_prefix()
+    formset = factory(
+        {f"{prefix}-TOTAL_FORMS": 1, f"{prefix}-INITIAL_FORMS": 0},
+        {f"{prefix}-0-image": in_memory(data=data)},
+        instance=album,
+    )
+    assert formset.is_valid(), formset.errors
+    for page in formset.save(commit=False):
+        page.save()
+
+    assert bytes_of(Page.objects.get()) == data
+    assert not Upload.objects.exists()
+
+
+# What image_saved says was replaced
+
+
+@pytest.fixture
+def replaced():
+    """What image_saved says was replaced, in order."""
+    names = []
+
+    def receive(replaced, **kwargs):
+        names.append(replaced)
+
+    image_saved.connect(receive)
+    yield names
+    image_saved.disconnect(receive)
+
+
+def test_the_first_image_of_an_instance_replaces_none(replaced, in_memory):
+    async_form(Photo, {"title": "x"}, {"image": in_memory()}).save()
+    save_pending_uploads()
+
+    assert replaced == [""]
+
+
+def test_an_image_replaces_that_which_the_row_had(replaced, old, in_memory):
+    name = old.image.name
+    async_form(Photo, {"title": "x"}, {"image": in_memory()}, old).save()
+    save_pending_uploads()
+
+    assert replaced == [name]
+
+
+def test_an_image_replaces_that_which_was_attached_before(replaced, in_memory):
+    photo = async_form(Photo, {"title": "x"}, {"image": in_memory("a.jpg")}).save()
+    save_pending_uploads()
+    save_image(in_memory("b.jpg"), loaded(photo))
+    save_pending_uploads()
+
+    assert replaced == ["", "photos/a.jpg"]
+
+
+def test_an_image_that_supersedes_a_pending_one_replaces_that_which_the_row_had(
+    replaced, old, in_memory
+):
+    name = old.image.name
+    for new in ("a.jpg", "b.jpg"):
+        async_form(Photo, {"title": "x"}, {"image": in_memory(new)}, loaded(old)).save()
+    save_pending_uploads()
+
+    assert replaced == [name]
+
+
+def test_an_image_replaces_that_which_a_stale_write_has_left(replaced, old, in_memory):
+    stale = loaded(old)
+    os.utime(old.image.path, (0, 0))
+    Photo.objects.update(image="photos/newer.jpg")
+    async_form(Photo, {"title": "x"}, {"image": in_memory()}, loaded(old)).save()
+    stale.save()
+    save_pending_uploads()
+
+    assert replaced == [stale.image.name]
+
+
+def test_an_image_of_a_model_with_its_own_save_replaces_that_which_the_row_had(replaced, in_memory):
+    shrunk = Shrunk.objects.create(image=in_memory("old.jpg"))
+    name = shrunk.image.name
+    async_form(Shrunk, {}, {"image": in_memory()}, loaded(shrunk)).save()
+    save_pending_uploads()
+
+    assert replaced == [name]
+
+
+def test_a_placeholder_is_replaced(replaced, in_memory):
+    instance = WithDefault.objects.create(title="x")
+    async_form(WithDefault, {"title": "x"}, {"image": in_memory()}, loaded(instance)).save()
+    save_pending_uploads()
+
+    assert replaced == ["placeholder.png"]
+
+
+def test_what_an_image_has_replaced_can_be_deleted(replaced, old, in_memory):
+    storage, name = old.image.storage, old.image.name
+
+    def delete(replaced, **kwargs):
+        storage.delete(replaced)
+
+    image_saved.connect(delete)
+    try:
+        async_form(Photo, {"title": "x"}, {"image": in_memory()}, old).save()
+        assert storage.exists(name)
+        save_pending_uploads()
+    finally:
+        image_saved.disconnect(delete)
+
+    assert not storage.exists(name)
+    assert bytes_of(old)
+
+
+def test_an_image_that_the_request_saves_sends_no_signal(replaced, in_memory):
+    replacing(Photo, {"title": "x"}, {"image": in_memory()}).save()
+
+    assert replaced == []
