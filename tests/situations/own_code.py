@@ -1,0 +1,160 @@
+"""Models whose classes and methods a project has written in its own way."""
+
+import os
+
+from django.db import models
+from django.db.models.functions import Length
+
+from .models import Titled
+
+
+class Stamped(models.Model):
+    """An abstract base that comes after a model with an image."""
+
+    stamp = models.CharField(max_length=20, editable=False)
+
+    def save(self, *args, **kwargs):
+        self.stamp = "set in save()"
+        super().save(*args, **kwargs)
+
+    class Meta:
+        abstract = True
+
+
+class Pictured(Titled):
+    class Meta:
+        app_label = "project"
+
+
+class StampedChild(Pictured, Stamped):
+    class Meta:
+        app_label = "project"
+
+
+class Cleaning(models.Model):
+    """An abstract base without columns, which a proxy may have."""
+
+    def save(self, *args, **kwargs):
+        self.title = f"{self.title} saved"
+        super().save(*args, **kwargs)
+
+    def clean_fields(self, exclude=None):
+        super().clean_fields(exclude=exclude)
+        self.title = f"{self.title} cleaned"
+
+    class Meta:
+        abstract = True
+
+
+class PicturedProxy(Pictured, Cleaning):
+    class Meta:
+        app_label = "project"
+        proxy = True
+
+
+class CleanedByKeyword(Titled):
+    def clean_fields(self, **kwargs):
+        super().clean_fields(**kwargs)
+
+    class Meta:
+        app_label = "project"
+
+
+class Returning(Titled):
+    """A save() that returns something."""
+
+    def save(self, *args, **kwargs):
+        super().save(*args, **kwargs)
+        return self
+
+    class Meta:
+        app_label = "project"
+
+
+class Counted(models.Model):
+    """Nothing but an image, and a column that the database makes from it."""
+
+    image = models.ImageField(upload_to="counted", blank=True)
+    length = models.GeneratedField(
+        expression=Length("image"), output_field=models.IntegerField(), db_persist=True
+    )
+
+    class Meta:
+        app_label = "project"
+
+
+class DefaultOfDatabase(Titled):
+    image = models.ImageField(upload_to="defaults", blank=True, db_default="placeholder.png")
+
+    class Meta:
+        app_label = "project"
+
+
+class NamedByKey(Titled):
+    """Moves its image once it is stored, to a name that is made from the key."""
+
+    def save(self, *args, **kwargs):
+        super().save(*args, **kwargs)
+        if self.image and not self.image.name.startswith("by-key/"):
+            path = self.image.path
+            self.image.name = f"by-key/{self.pk}-{os.path.basename(path)}"
+            os.makedirs(os.path.dirname(self.image.path), exist_ok=True)
+            os.rename(path, self.image.path)
+            super().save(update_fields=["image"])
+
+    class Meta:
+        app_label = "project"
+
+
+class OnlyOneMain(Titled):
+    """Of all rows, the one that was saved last is the main one."""
+
+    is_main = models.BooleanField(default=True)
+
+    def save(self, *args, **kwargs):
+        if self.is_main:
+            OnlyOneMain.objects.filter(is_main=True).update(is_main=False)
+        super().save(*args, **kwargs)
+
+    class Meta:
+        app_label = "project"
+
+
+class PrefixedField(models.ImageField):
+    """Keeps a prefix in its column that no instance sees."""
+
+    def from_db_value(self, value, expression, connection):
+        return value.removeprefix("prefix:") if value else value
+
+    def get_prep_value(self, value):
+        value = super().get_prep_value(value)
+        return f"prefix:{value.removeprefix('prefix:')}" if value else value
+
+
+class Prefixed(Titled):
+    image = PrefixedField(upload_to="prefixed", blank=True)
+
+    class Meta:
+        app_label = "project"
+
+
+class WritesWhatChanged(Titled):
+    """Updates only what has changed since it was made."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._remember()
+
+    def _remember(self):
+        self._first = {name: str(self.__dict__.get(name)) for name in ("title", "image")}
+
+    def save(self, *args, **kwargs):
+        if not self._state.adding:
+            kwargs["update_fields"] = [
+                name for name, value in self._first.items() if str(self.__dict__[name]) != value
+            ]
+        super().save(*args, **kwargs)
+        self._remember()
+
+    class Meta:
+        app_label = "project"
