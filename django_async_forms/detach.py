@@ -74,6 +74,7 @@ class Detachment(hooks.Change):
         self._cleared: set[str] = set()
         self._detached: dict[str, _Detached] = {}
         self._is_whole = True
+        self._only_replaces = False
 
     def had_image(self, field: FileField) -> bool:
         """Tell whether the instance had an image when the form was made for it."""
@@ -85,6 +86,7 @@ class Detachment(hooks.Change):
         fields: Collection[FileField],
         cleared: Collection[str],
         own_names: Collection[str] = (),
+        only_replaces: bool = False,
     ) -> None:
         """
         Detach the images of ``fields`` when ``save()`` of ``instance`` is called.
@@ -92,9 +94,11 @@ class Detachment(hooks.Change):
         ``cleared`` names those that the form empties. Until then the instance is as Django's own
         form leaves it, so that a view may look at the upload, rename it, or put another in its
         place. ``own_names`` names the fields that the form has, whoever saves them.
+        ``only_replaces`` leaves a new instance's images to the request.
         """
         self._fields = {field.name for field in fields}
         self._cleared = set(cleared)
+        self._only_replaces = only_replaces
         earlier = hooks.waiting_change(instance)
         if isinstance(earlier, Detachment) and earlier is not self:
             # A second form on the same instance. The first one knows what was there before both.
@@ -115,7 +119,8 @@ class Detachment(hooks.Change):
     def save(self, instance: Model, save: Callable[[], Any], is_whole: bool) -> Any:
         """Call ``save`` without the images that a worker saves."""
         taken_off: dict[str, dict[str, Any]] = {}
-        for field in file_fields(instance):
+        is_left = self._only_replaces and instance._state.adding
+        for field in [] if is_left else file_fields(instance):
             file = uncommitted_file(instance, field)
             if field.name in self._fields and file is not None:
                 taken_off[field.name] = {

@@ -131,7 +131,8 @@ class _Watched(Storage):
 def _watched_class(storage_class: Any) -> Any:
     """Return a class that watches, or None for a storage that cannot be watched so."""
     # One that only behaves as a storage would lose its methods to those of Django's class.
-    if not issubclass(storage_class, Storage) or not hasattr(storage_class, "__dict__"):
+    has_slots = any(vars(base).get("__slots__") for base in storage_class.__mro__)
+    if has_slots or not issubclass(storage_class, Storage):
         return None
     slots = ("_stored", "_original", "_reserves", "_free", "_refused", "_is_asked")
     attributes = {"__slots__": slots, "__module__": storage_class.__module__}

@@ -105,7 +105,11 @@ class AsyncImageFormMixin(_Form):
         if not self.errors:  # Else it raises ValueError, as any ModelForm does.
             cleared = {name for name, value in self.cleaned_data.items() if value is False}
             self._detachment.wait_for_save(
-                self.instance, self._fields_for_worker(), cleared, own_names=self.fields
+                self.instance,
+                self._fields_for_worker(),
+                cleared,
+                own_names=self.fields,
+                only_replaces=self.async_when == "replacing",
             )
         return super().save(commit)
 

@@ -443,6 +443,11 @@ def has_outbox(using: str) -> bool:
     return _outboxes[where]
 
 
+def note_outbox(using: str) -> None:
+    """Note that a database has the table: another process may have run migrate."""
+    _outboxes[place(using)] = True
+
+
 def forget_outboxes(**kwargs: Any) -> None:
     """Receive ``post_migrate``: a database may have got the table."""
     _outboxes.clear()

@@ -19,7 +19,7 @@ from .codec import deconstruct
 from .delivery import send
 from .fields import current_values, file_name, key_text, place, row_of
 from .images import dimensions
-from .models import Upload
+from .models import Upload, note_outbox
 from .storage import staging_storage
 
 logger = logging.getLogger("django_async_forms")
@@ -75,6 +75,7 @@ def stage(
         # Part of the open transaction: a savepoint of its own would be two statements more.
         with transaction.atomic(using=using, savepoint=False):
             upload.save(using=using, force_insert=True)
+            note_outbox(using)
             if not isinstance(upload.held, str):
                 del upload.held  # An expression: whoever asks for it loads what the row got.
             staged = _save_new(staging_storage(using), upload.staged, content)

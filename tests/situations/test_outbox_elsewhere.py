@@ -96,7 +96,7 @@ def test_each_databases_uploads_are_attached_in_it(in_memory):
 @pytest.fixture
 def without_outbox(monkeypatch):
     """Have the second database, which another application owns, know nothing of the outbox."""
-    monkeypatch.setattr(outbox, "_with_outbox", set())
+    outbox.forget_outboxes()
     tables = connections["other"].introspection.table_names
     ours = {model._meta.db_table for model in (Upload, StoredChunk, AbandonedName)}
     monkeypatch.setattr(
@@ -111,6 +111,7 @@ def without_outbox(monkeypatch):
 
     with connections["other"].execute_wrapper(refuse):
         yield
+    outbox.forget_outboxes()
 
 
 def test_an_instance_is_deleted_in_a_database_without_the_outbox(without_outbox):
@@ -156,7 +157,7 @@ def test_a_model_that_validates_itself_says_so_in_a_database_without_the_outbox(
 
 
 def test_a_database_gets_its_outbox_while_the_process_runs(monkeypatch, in_memory):
-    monkeypatch.setattr(outbox, "_with_outbox", set())
+    outbox.forget_outboxes()
     introspection = connections["other"].introspection
     with monkeypatch.context() as patch:
         patch.setattr(introspection, "table_names", lambda *args, **kwargs: [])
@@ -169,7 +170,7 @@ def test_a_database_gets_its_outbox_while_the_process_runs(monkeypatch, in_memor
 
 
 def test_each_schema_is_asked_for_its_outbox(monkeypatch):
-    monkeypatch.setattr(outbox, "_with_outbox", set())
+    outbox.forget_outboxes()
     monkeypatch.setattr(connections["other"], "schema_name", "blue", raising=False)
     assert has_outbox("other")
     monkeypatch.setattr(connections["other"], "schema_name", "public")
@@ -179,7 +180,7 @@ def test_each_schema_is_asked_for_its_outbox(monkeypatch):
 
 
 def test_a_database_with_the_outbox_is_asked_once(monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(outbox, "_with_outbox", set())
+    outbox.forget_outboxes()
     has_outbox("default")
 
     with django_assert_num_queries(0):

@@ -234,21 +234,7 @@ class Final(FileSystemStorage):
         raise TypeError("This class is final.")
 
 
-class Registered(FileSystemStorage):
-    """Is known by its identity."""
-
-    folders = {}
-
-    def __init__(self, location):
-        super().__init__(location)
-        self.folders[id(self)] = "folder"
-
-    def _save(self, name, content):
-        return super()._save(f"{self.folders[id(self)]}/{name}", content)
-
-
-@both
-@pytest.mark.parametrize("storage", [ByName, Composed, WithSlots, Final, Registered])
+@pytest.mark.parametrize("storage", [ByName, Composed, WithSlots, Final])
 def test_an_image_is_stored_in_this_storage(storage, base, in_memory, tmp_path, monkeypatch):
     monkeypatch.setattr(Photo._meta.get_field("image"), "storage", storage(tmp_path / "final"))
     data = pictures.jpeg()
