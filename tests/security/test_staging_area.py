@@ -205,7 +205,9 @@ def test_a_row_that_points_outside_gives_no_access_to_delete_there(
     assert outside.exists()
 
 
-# A full disk
+# A full disk. In an open transaction, what could not be staged has that rolled back.
+
+on_a_full_disk = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
 
 class Small(StagingFileSystemStorage):
@@ -250,6 +252,7 @@ def filled(client, small):
     return count
 
 
+@on_a_full_disk
 def test_one_image_too_many_is_an_error_and_nothing_of_it_is_saved(client, filled, small):
     assert filled > 0
     staged = files_below(small)
@@ -260,6 +263,7 @@ def test_one_image_too_many_is_an_error_and_nothing_of_it_is_saved(client, fille
     assert files_below(small) == staged
 
 
+@on_a_full_disk
 def test_an_update_on_a_full_disk_changes_nothing(client, filled, picture):
     photo = Photo.objects.create(title="Old", image=ContentFile(picture, "old.jpg"))
 
@@ -271,6 +275,7 @@ def test_an_update_on_a_full_disk_changes_nothing(client, filled, picture):
     assert not Upload.objects.for_instance(photo).exists()
 
 
+@on_a_full_disk
 def test_a_form_without_an_image_is_saved_on_a_full_disk(client, filled, picture):
     photo = Photo.objects.create(title="Old", image=ContentFile(picture, "old.jpg"))
 
@@ -281,17 +286,16 @@ def test_a_form_without_an_image_is_saved_on_a_full_disk(client, filled, picture
     assert photo.title == "New"
 
 
-def test_attaching_the_staged_images_frees_the_disk(
-    client, filled, small, django_capture_on_commit_callbacks
-):
-    with django_capture_on_commit_callbacks(execute=True):
-        assert save_pending_uploads() == filled
+@on_a_full_disk
+def test_attaching_the_staged_images_frees_the_disk(client, filled, small):
+    assert save_pending_uploads() == filled
 
     assert all(photo.image for photo in Photo.objects.all())
     assert files_below(small) == []
     assert post(client, "One more") == 302
 
 
+@on_a_full_disk
 def test_no_image_is_pending_if_one_of_two_does_not_fit_on_the_disk(small, in_memory):
     form_class = modelform_factory(OnlyImages, AsyncImageModelForm, fields=["front", "back"])
     large = pictures.jpeg(300, 300)
