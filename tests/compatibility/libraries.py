@@ -22,15 +22,22 @@ LIBRARIES = {
     for library in (
         # Only models that ask for it: the other tests have nothing cleaned up behind them.
         Library("django-cleanup", "django_cleanup", ("django_cleanup.apps.CleanupSelectedConfig",)),
+        Library("django-dirtyfields", "dirtyfields"),
         Library("django-extra-views", "extra_views"),
         Library("django-formtools", "formtools"),
         Library("django-imagekit", "imagekit", ("imagekit",)),
+        Library("django-lifecycle", "django_lifecycle"),
         Library("django-model-utils", "model_utils"),
+        # Their settings are for a whole project, so each has one of its own: see separate.py.
+        Library("django-modeltranslation", "modeltranslation"),
         Library("django-pictures", "pictures"),
+        Library("django-polymorphic", "polymorphic", ("polymorphic",)),
         Library("django-resized", "django_resized"),
+        Library("django-reversion", "reversion", ("reversion",)),
         Library("django-simple-history", "simple_history", ("simple_history",)),
         Library("django-stdimage", "stdimage"),
         Library("django-storages", "storages"),
+        Library("django-tenants", "django_tenants"),
         Library("django-versatileimagefield", "versatileimagefield", ("versatileimagefield",)),
         Library("easy-thumbnails", "easy_thumbnails", ("easy_thumbnails",)),
         Library("moto", "moto"),

@@ -8,10 +8,14 @@ from . import own  # noqa: F401
 
 MODULES = {
     "django-cleanup": "cleanup",
+    "django-dirtyfields": "dirty",
     "django-imagekit": "imagekit",
+    "django-lifecycle": "lifecycle",
     "django-model-utils": "tracker",
     "django-pictures": "pictures",
+    "django-polymorphic": "polymorphic",
     "django-resized": "resized",
+    "django-reversion": "reversion",
     "django-simple-history": "history",
     "django-stdimage": "stdimage",
     "django-storages": "s3",

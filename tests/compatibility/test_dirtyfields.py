@@ -1,0 +1,149 @@
+"""django-dirtyfields: an instance is clean after its form, and the worker's has a dirty image."""
+
+import pytest
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.signals import image_saved
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+
+from . import libraries
+
+libraries.need("django-dirtyfields")
+
+from .models.dirty import Watched  # noqa: E402
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def seen():
+    """What a receiver of pre_save finds dirty."""
+    Watched.seen.clear()
+    return Watched.seen
+
+
+@pytest.fixture
+def watched(in_memory):
+    """An instance that has an image, as a view loads it."""
+    made = Watched.objects.create(title="Old", image=in_memory("old.jpg"))
+    Watched.seen.clear()
+    return Watched.objects.get(pk=made.pk)
+
+
+def form_for(instance, data, files):
+    form_class = modelform_factory(Watched, AsyncImageModelForm, fields=["title", "image"])
+    return form_class(data, files, instance=instance)
+
+
+def test_the_saved_instance_is_clean(watched, in_memory):
+    instance = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+
+    assert not instance.is_dirty()
+
+
+def test_a_new_instance_is_clean_after_its_form(in_memory):
+    instance = form_for(None, {"title": "Dune"}, {"image": in_memory()}).save()
+
+    assert not instance.is_dirty()
+
+
+def test_the_request_finds_the_title_dirty_and_not_the_image(watched, seen, in_memory):
+    form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+
+    assert seen == [{"title": "Old"}]
+
+
+def test_the_worker_finds_the_image_dirty_and_nothing_else(watched, seen, in_memory):
+    form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    seen.clear()
+
+    save_pending_uploads()
+
+    assert seen == [{"image": "watched/old.jpg"}]
+
+
+def test_the_instance_that_the_image_was_attached_to_is_clean(watched, in_memory):
+    found = []
+
+    def look(instance, **kwargs):
+        found.append(instance.get_dirty_fields())
+
+    image_saved.connect(look, sender=Watched)
+    try:
+        form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+        save_pending_uploads()
+    finally:
+        image_saved.disconnect(look, sender=Watched)
+
+    assert found == [{}]
+
+
+def test_a_form_that_is_not_committed_leaves_both_dirty_as_a_plain_form_does(watched, in_memory):
+    form = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")})
+
+    instance = form.save(commit=False)
+
+    assert instance.get_dirty_fields() == {"title": "Old", "image": "watched/old.jpg"}
+
+
+def test_saving_the_dirty_fields_saves_the_title_and_stages_the_image(watched, in_memory):
+    data = pictures.jpeg()
+    form = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg", data)})
+
+    form.save(commit=False).save_dirty_fields()
+
+    assert Watched.objects.get().title == "New"
+    assert Watched.objects.get().image.name == "watched/old.jpg"
+    save_pending_uploads()
+    assert pictures.stored(Watched.objects.get().image) == data
+
+
+def test_saving_the_dirty_fields_of_a_new_instance_stages_its_image(in_memory):
+    form_for(None, {"title": "Dune"}, {"image": in_memory()}).save(commit=False).save_dirty_fields()
+
+    assert save_pending_uploads() == 1
+    assert Watched.objects.get().image.name == "watched/dune.jpg"
+
+
+def test_saving_the_dirty_fields_later_leaves_the_attached_image(watched, in_memory):
+    instance = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    save_pending_uploads()
+
+    instance.title = "Newer"
+    instance.save_dirty_fields()
+
+    assert Watched.objects.get().title == "Newer"
+    assert Watched.objects.get().image.name == "watched/new.jpg"
+
+
+def test_a_copy_from_the_database_is_clean_after_the_image_was_attached(watched, in_memory):
+    instance = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    save_pending_uploads()
+
+    instance.refresh_from_db()
+
+    assert instance.image.name == "watched/new.jpg"
+    assert not instance.is_dirty()
+
+
+def test_an_image_that_was_cleared_is_clean_and_nothing_is_pending(watched):
+    instance = form_for(watched, {"title": "Old", "image-clear": "on"}, {}).save()
+
+    assert not instance.is_dirty()
+    assert Watched.objects.get().image.name == ""
+    assert not Upload.objects.exists()
+
+
+def test_what_is_stored_is_what_a_plain_form_would_have_stored(both_ways):
+    def case(way):
+        instance = way.save(Watched, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
+        upload = {"image": way.upload("new.jpg", seed=2)}
+        way.form(Watched, {"title": "New"}, upload, instance).save(commit=False).save_dirty_fields()
+        way.work()
+
+    plain, ours, _ = both_ways(case, Watched)
+
+    assert ours == plain

@@ -1,0 +1,164 @@
+"""django-lifecycle: what hangs on the image is called in the worker, once the image is there."""
+
+import pytest
+from django.forms import modelform_factory
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+
+from . import libraries
+
+libraries.need("django-lifecycle")
+
+from .models.lifecycle import Hooked, Titled  # noqa: E402
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def seen(monkeypatch):
+    """What the methods have seen."""
+    monkeypatch.setattr(Hooked, "error", None)
+    Hooked.seen.clear()
+    Titled.seen.clear()
+    return Hooked.seen
+
+
+@pytest.fixture
+def hooked(in_memory):
+    """An instance that has an image, as a view loads it."""
+    made = Hooked.objects.create(title="Old", slug="old.jpg", image=in_memory("old.jpg"))
+    Hooked.seen.clear()
+    return Hooked.objects.get(pk=made.pk)
+
+
+def save(data, files, instance=None, model=Hooked):
+    form_class = modelform_factory(model, AsyncImageModelForm, fields=["title", "image"])
+    return form_class(data, files, instance=instance).save()
+
+
+def deliver():
+    """Do what a worker does with the message."""
+    for upload in Upload.objects.pending():
+        save_image_task.apply(args=[str(upload.pk), "default"])
+
+
+def test_the_request_calls_nothing_for_an_image_that_is_pending(hooked, seen, in_memory):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+
+    assert seen == []
+
+
+def test_the_worker_calls_what_hangs_on_the_image(hooked, seen, in_memory):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+
+    save_pending_uploads()
+
+    assert seen == [
+        ("before", "hooked/old.jpg", "new.jpg"),
+        ("after", "hooked/old.jpg", "hooked/new.jpg"),
+        ("committed", "hooked/old.jpg", "hooked/new.jpg"),
+    ]
+
+
+def test_the_same_is_called_with_the_same_as_for_a_plain_form(both_ways, seen):
+    calls = []
+
+    def case(way):
+        seen.clear()
+        instance = way.save(Hooked, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
+        way.save(Hooked, {"title": "New"}, {"image": way.upload("new.jpg", seed=2)}, instance)
+        way.save(Hooked, {"title": "Newer"}, {}, Hooked.objects.get())
+        calls.append(list(seen))
+
+    plain, ours, _ = both_ways(case, Hooked)
+
+    assert ours == plain
+    assert calls[0] == calls[1]
+    assert len(calls[0]) == 6
+
+
+def test_the_column_that_a_hook_sets_is_written_with_the_image(hooked, in_memory):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+    assert Hooked.objects.get().slug == "old.jpg"
+
+    save_pending_uploads()
+
+    assert Hooked.objects.get().slug == "new.jpg"
+
+
+def test_clearing_calls_what_hangs_on_the_image_in_the_request(hooked, seen):
+    save({"title": "Old", "image-clear": "on"}, {}, hooked)
+
+    assert [call for call, _, _ in seen] == ["before", "after", "committed"]
+
+
+def test_what_hangs_on_the_title_is_called_in_the_request(in_memory):
+    save({"title": "Dune"}, {"image": in_memory()}, model=Titled)
+
+    assert Titled.seen == ["Dune", "created"]
+
+
+def test_what_hangs_on_the_title_is_not_called_again_by_the_worker(in_memory):
+    save({"title": "Dune"}, {"image": in_memory()}, model=Titled)
+    Titled.seen.clear()
+
+    save_pending_uploads()
+
+    assert Titled.seen == []
+
+
+def test_the_saved_instance_has_no_changes(hooked, in_memory):
+    instance = save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+
+    assert not instance.has_changed("image")
+    assert not instance.has_changed("title")
+
+
+def test_the_saved_instance_can_be_saved_again(hooked, seen, in_memory):
+    instance = save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+    save_pending_uploads()
+    seen.clear()
+
+    instance.title = "Newer"
+    instance.save()
+
+    assert Hooked.objects.get().image.name == "hooked/new.jpg"
+    assert seen == []
+
+
+def test_a_hook_that_fails_after_the_image_was_saved_is_an_attempt_that_failed(
+    hooked, in_memory, media, monkeypatch
+):
+    monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+
+    deliver()
+
+    assert "The search engine is down." in Upload.objects.get().error
+    assert Hooked.objects.get().image.name == "hooked/old.jpg"
+    assert [path.name for path in (media / "hooked").iterdir()] == ["old.jpg"]
+
+
+def test_what_a_failed_attempt_has_set_is_put_back(hooked, in_memory, monkeypatch):
+    monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+
+    deliver()
+
+    assert Hooked.objects.get().slug == "old.jpg"
+
+
+def test_the_next_attempt_after_a_failed_hook_attaches_the_image(hooked, in_memory, monkeypatch):
+    monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+    with pytest.raises(OSError, match="The search engine is down"):
+        save_pending_uploads()
+    monkeypatch.setattr(Hooked, "error", None)
+
+    save_pending_uploads()
+
+    assert Hooked.objects.get().image.name == "hooked/new.jpg"
+    assert Hooked.objects.get().slug == "new.jpg"
