@@ -1,0 +1,314 @@
+"""django-reversion: a revision has what the row has, so it has the image once a project says so."""
+
+import pytest
+import reversion
+from django.contrib.admin import AdminSite
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.forms import ModelForm, modelform_factory
+from django.urls import path
+from django.views.generic.edit import UpdateView
+
+from . import libraries
+
+libraries.need("django-reversion")
+
+from reversion.admin import VersionAdmin  # noqa: E402
+from reversion.models import Revision, Version  # noqa: E402
+from reversion.signals import pre_revision_commit  # noqa: E402
+
+from django_async_forms.admin import AsyncImageAdminMixin  # noqa: E402
+from django_async_forms.forms import AsyncImageModelForm  # noqa: E402
+from django_async_forms.models import Upload  # noqa: E402
+from django_async_forms.signals import image_saved  # noqa: E402
+from django_async_forms.test import save_pending_uploads  # noqa: E402
+from tests import pictures  # noqa: E402
+
+from .models.reversion import Revised  # noqa: E402
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
+
+
+class OurAdmin(AsyncImageAdminMixin, VersionAdmin):
+    pass
+
+
+site = AdminSite(name="admin")
+site.register(Revised, OurAdmin)
+
+
+class PlainAdmin(VersionAdmin):
+    form = ModelForm
+
+
+plain_site = AdminSite(name="plain")
+plain_site.register(Revised, PlainAdmin)
+
+
+class Edit(UpdateView):
+    queryset = Revised.objects.all()
+    form_class = modelform_factory(Revised, AsyncImageModelForm, fields=["title", "image"])
+    success_url = "/"
+
+
+urlpatterns = [
+    path("edit/<int:pk>/", Edit.as_view()),
+    path("admin/", site.urls),
+    path("plain/", plain_site.urls),
+]
+
+
+@pytest.fixture
+def revised(in_memory):
+    """An instance that has an image, and a revision that has both."""
+    with reversion.create_revision():
+        return Revised.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+@pytest.fixture
+def making_revisions():
+    """A project that keeps a version of each instance that a worker has attached an image to."""
+
+    def keep(instance, **kwargs):
+        with reversion.create_revision():
+            reversion.add_to_revision(instance)
+
+    image_saved.connect(keep, sender=Revised)
+    yield
+    image_saved.disconnect(keep, sender=Revised)
+
+
+@pytest.fixture
+def admin(client):
+    client.force_login(User.objects.create_superuser("boss"))
+    return client
+
+
+def save(data, files, instance=None):
+    form_class = modelform_factory(Revised, AsyncImageModelForm, fields=["title", "image"])
+    with reversion.create_revision():
+        return form_class(data, files, instance=instance).save()
+
+
+def versions():
+    """Return title and image of each version, the oldest first."""
+    fields = [version.field_dict for version in Version.objects.order_by("pk")]
+    return [(field["title"], str(field["image"])) for field in fields]
+
+
+def row():
+    return Revised.objects.values_list("title", "image").get()
+
+
+def upload(name="new.jpg"):
+    return SimpleUploadedFile(name, pictures.jpeg(), "image/jpeg")
+
+
+# Making revisions
+
+
+def test_the_revision_of_a_new_instance_has_no_image_as_its_row(in_memory):
+    save({"title": "Dune"}, {"image": in_memory()})
+
+    assert versions() == [("Dune", "")] == [row()]
+
+
+def test_the_revision_of_a_change_has_the_old_image_as_its_row(revised, in_memory):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+
+    assert versions()[-1] == ("New", "revised/old.jpg") == row()
+
+
+def test_a_request_with_the_middleware_makes_one_revision(revised, client, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "reversion.middleware.RevisionMiddleware"]
+
+    client.post(f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
+
+    assert Revision.objects.count() == 2
+    assert versions()[-1] == ("New", "revised/old.jpg") == row()
+
+
+def test_the_image_of_a_request_with_the_middleware_is_attached(revised, client, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "reversion.middleware.RevisionMiddleware"]
+    client.post(f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
+
+    assert save_pending_uploads() == 1
+
+    assert row() == ("New", "revised/new.jpg")
+
+
+def test_a_request_that_fails_under_the_middleware_leaves_no_upload(revised, client, settings):
+    def fail(**kwargs):
+        raise OSError("The disk is full.")
+
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "reversion.middleware.RevisionMiddleware"]
+    client.raise_request_exception = False
+    pre_revision_commit.connect(fail)
+    try:
+        response = client.post(f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
+    finally:
+        pre_revision_commit.disconnect(fail)
+
+    assert response.status_code == 500
+    assert row() == ("Old", "revised/old.jpg")
+    assert not Upload.objects.exists()
+
+
+def test_the_worker_makes_no_revision(revised, in_memory):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+
+    save_pending_uploads()
+
+    assert row() == ("New", "revised/new.jpg")
+    assert Revision.objects.count() == 2
+
+
+def test_a_project_can_make_a_revision_when_the_image_is_attached(
+    revised, in_memory, making_revisions
+):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+
+    save_pending_uploads()
+
+    assert versions() == [
+        ("Old", "revised/old.jpg"),
+        ("New", "revised/old.jpg"),
+        ("New", "revised/new.jpg"),
+    ]
+
+
+def test_the_last_revision_is_that_of_a_plain_form_if_the_project_makes_one(
+    both_ways, making_revisions
+):
+    latest = []
+
+    def case(way):
+        for name in ("old.jpg", "new.jpg"):
+            instance = Revised.objects.first()
+            with reversion.create_revision():
+                form = way.form(Revised, {"title": name}, {"image": way.upload(name)}, instance)
+                form.save()
+            way.work()
+        latest.append(versions()[-1])
+
+    plain, ours, _ = both_ways(case, Revised)
+
+    assert ours == plain
+    assert latest[0] == latest[1]
+
+
+# Going back to one
+
+
+def test_going_back_puts_the_old_image_back(revised, in_memory, media):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+    save_pending_uploads()
+
+    Revision.objects.earliest("pk").revert()
+
+    assert row() == ("Old", "revised/old.jpg")
+    assert (media / "revised/new.jpg").exists()
+
+
+def test_going_back_and_forth_puts_the_new_image_back(revised, in_memory, making_revisions):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+    save_pending_uploads()
+    Revision.objects.earliest("pk").revert()
+
+    Revision.objects.latest("pk").revert()
+
+    assert row() == ("New", "revised/new.jpg")
+
+
+def test_a_pending_image_is_attached_after_going_back_to_the_image_that_it_replaces(
+    revised, in_memory
+):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+    Revision.objects.earliest("pk").revert()
+
+    save_pending_uploads()
+
+    assert row() == ("Old", "revised/new.jpg")
+
+
+def test_going_back_brings_back_a_deleted_instance_with_its_image(revised, in_memory):
+    key = revised.pk
+    revised.delete()
+
+    Version.objects.get_deleted(Revised).get().revert()
+
+    assert row() == ("Old", "revised/old.jpg")
+    assert Revised.objects.get().pk == key
+
+
+def test_an_image_that_was_pending_stays_away_when_a_deleted_instance_comes_back(
+    revised, in_memory
+):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+    Revised.objects.get().delete()
+    Version.objects.get_deleted(Revised).latest("pk").revert()
+
+    assert save_pending_uploads() == 0
+
+    assert row() == ("New", "revised/old.jpg")
+
+
+def test_a_form_saves_an_instance_that_came_back(revised, in_memory):
+    revised.delete()
+    Version.objects.get_deleted(Revised).get().revert()
+
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, Revised.objects.get())
+    save_pending_uploads()
+
+    assert row() == ("New", "revised/new.jpg")
+
+
+# Its admin
+
+
+def test_its_admin_stages_the_image_and_makes_a_revision(admin):
+    response = admin.post("/admin/compatibility/revised/add/", {"title": "Dune", "image": upload()})
+
+    assert response.status_code == 302
+    assert versions() == [("Dune", "")]
+    assert save_pending_uploads() == 1
+    assert row() == ("Dune", "revised/new.jpg")
+
+
+@pytest.mark.parametrize("name", ["plain", "admin"])
+def test_its_admin_goes_back_to_a_revision_as_without_the_mixin(
+    name, revised, admin, in_memory, settings
+):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+    save_pending_uploads()
+    version = Version.objects.earliest("pk")
+    page = f"/{name}/compatibility/revised/{revised.pk}/history/{version.pk}/"
+    assert "revised/old.jpg" in admin.get(page).content.decode()
+    assert row() == ("New", "revised/new.jpg")  # A look changes nothing.
+
+    response = admin.post(page, {"title": "Old"})
+
+    assert response.status_code == 302
+    assert row() == ("Old", "revised/old.jpg")
+
+
+def test_its_admin_goes_back_with_a_new_image(revised, admin, in_memory):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+    save_pending_uploads()
+    version = Version.objects.earliest("pk")
+    page = f"/admin/compatibility/revised/{revised.pk}/history/{version.pk}/"
+
+    admin.post(page, {"title": "Old", "image": upload("newest.jpg")})
+    assert row() == ("Old", "revised/old.jpg")
+
+    save_pending_uploads()
+    assert row() == ("Old", "revised/newest.jpg")
+
+
+def test_its_admin_brings_back_a_deleted_instance(revised, admin):
+    revised.delete()
+    version = Version.objects.get_deleted(Revised).get()
+
+    admin.post(f"/admin/compatibility/revised/recover/{version.pk}/", {"title": "Old"})
+
+    assert row() == ("Old", "revised/old.jpg")
