@@ -1,0 +1,29 @@
+"""Runs the cases of a library whose settings are for a whole project: in a project of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.project.settings import PREFIX
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def run(project):
+    """
+    Run ``cases.py`` of a project below this folder, in a process and databases of its own.
+
+    Some of them can be run by hand: ``pytest tests/compatibility/PROJECT/cases.py --ds
+    tests.compatibility.PROJECT.settings``.
+    """
+    environment = {**os.environ, "TEST_PREFIX": f"{PREFIX}{project}_"}
+    environment.pop("TEST_DATA")  # So that it makes a folder of its own, and removes it.
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-m", "pytest", f"tests/compatibility/{project}/cases.py"]
+    command += ["--ds", f"tests.compatibility.{project}.settings", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    print(done.stdout.decode(errors="replace"))  # Shown when the test has failed.
+    assert done.returncode == 0, f"{project}/cases.py failed, see above"

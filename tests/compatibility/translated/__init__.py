@@ -1,0 +1,1 @@
+"""A project with two languages, of which django-modeltranslation keeps each image."""
