@@ -7,6 +7,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
+from tests.worker import wait_until_nothing_is_owed
 
 from . import libraries
 
@@ -162,3 +163,15 @@ def test_the_next_attempt_after_a_failed_hook_attaches_the_image(hooked, in_memo
 
     assert Hooked.objects.get().image.name == "hooked/new.jpg"
     assert Hooked.objects.get().slug == "new.jpg"
+
+
+@pytest.mark.parametrize(
+    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
+)
+def test_a_worker_calls_what_hangs_on_the_image(worker, hooked, seen, in_memory):
+    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+
+    wait_until_nothing_is_owed()
+
+    assert Hooked.objects.get().slug == "new.jpg"
+    assert seen == []  # Not in this process.

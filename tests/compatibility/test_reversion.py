@@ -23,6 +23,7 @@ from django_async_forms.models import Upload  # noqa: E402
 from django_async_forms.signals import image_saved  # noqa: E402
 from django_async_forms.test import save_pending_uploads  # noqa: E402
 from tests import pictures  # noqa: E402
+from tests.pages import block  # noqa: E402
 
 from .models.reversion import Revised  # noqa: E402
 
@@ -69,13 +70,9 @@ def revised(in_memory):
 def making_revisions():
     """A project that keeps a version of each instance that a worker has attached an image to."""
 
-    def keep(instance, **kwargs):
-        with reversion.create_revision():
-            reversion.add_to_revision(instance)
-
-    image_saved.connect(keep, sender=Revised)
+    page = block("docs/howto/fields.rst", "create_revision").execute()
     yield
-    image_saved.disconnect(keep, sender=Revised)
+    image_saved.disconnect(page.keep_revision)
 
 
 @pytest.fixture

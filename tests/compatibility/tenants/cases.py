@@ -24,7 +24,6 @@ from psycopg import IsolationLevel
 from django_async_forms import recovery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
-from django_async_forms.signals import image_saved
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures, services
@@ -282,20 +281,11 @@ def test_a_message_in_the_wrong_schema_is_logged_and_loses_nothing(client, caplo
     assert names("blue") == ["blue/new.jpg"]
 
 
-def test_the_context_brings_the_schema_back_for_the_save(client):
-    seen = []
-
-    def note(instance, **kwargs):
-        seen.append(connection.schema_name)
-
+def test_the_context_of_an_upload_has_the_schema_of_its_request(client):
     post(client, "blue", "/add/", "Blue")
-    image_saved.connect(note)
-    try:
-        work("blue")
-    finally:
-        image_saved.disconnect(note)
 
-    assert seen == ["blue"]
+    with schema_context("blue"):
+        assert Upload.objects.get().context["schema"] == "blue"
 
 
 def test_recovery_in_one_schema_leaves_the_staged_files_of_another(location, in_memory):
