@@ -234,6 +234,7 @@ class Final(FileSystemStorage):
         raise TypeError("This class is final.")
 
 
+@both
 @pytest.mark.parametrize("storage", [ByName, Composed, WithSlots, Final])
 def test_an_image_is_stored_in_this_storage(storage, base, in_memory, tmp_path, monkeypatch):
     monkeypatch.setattr(Photo._meta.get_field("image"), "storage", storage(tmp_path / "final"))
