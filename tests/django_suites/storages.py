@@ -187,10 +187,10 @@ class ContentAndNames:
         self.assertFalse(self.storage.exists(path))
 
     def test_text_mode(self):
-        name = self.storage.save("name.txt", ContentFile("Grüße\nan alle\n"))
-        self.assertEqual(self.read(name, "r"), "Grüße\nan alle\n")
+        name = self.storage.save("name.txt", ContentFile("Grüße\naus Köln\n"))
+        self.assertEqual(self.read(name, "r"), "Grüße\naus Köln\n")
         with self.storage.open(name, "r") as file:
-            self.assertEqual(list(file), ["Grüße\n", "an alle\n"])
+            self.assertEqual(list(file), ["Grüße\n", "aus Köln\n"])
 
     def test_file_object_without_name(self):
         name = self.storage.save("name", BytesIO(b"content"))
