@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, SuspiciousOperation
 from django.core.files.base import File
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import Field, FileField, Model, Q, QuerySet
 from django.db.models.fields.files import FieldFile
 from django.db.models.signals import post_save
@@ -314,18 +314,34 @@ class _Attempt(hooks.Change):
 
     def undo(self) -> None:
         """Put back what this attempt has written, and remove what it has stored."""
-        try:
-            if self._is_attached or (self._is_written and self._is_held()):
-                if self._is_settled:
-                    return  # The row refers to the file, and no attempt will follow.
-                with transaction.atomic(using=self.upload.using):
-                    self._detach()
-        except NotPendingError:
-            return  # A newer upload has taken it from here, with the image as it is.
-        except Exception:
-            logger.warning("Upload %s: left attached.", self.upload.pk, exc_info=True)
+        connection = connections[self.upload.using]
+        for tries_left in (2, 1, 0):
+            try:
+                # It may be for a lost connection that the attempt failed; another may be had.
+                if not connection.in_atomic_block:
+                    connection.close_if_unusable_or_obsolete()
+                if self._can_remove():
+                    self._stored.remove()
+            except Exception as error:
+                # A serialization failure: a new transaction sees what this one could not.
+                if isinstance(error, DatabaseError) and tries_left:
+                    continue
+                # One file too many in the storage is better than one that an instance needs.
+                logger.warning("Upload %s: its file stays.", self.upload.pk, exc_info=True)
             return
-        self._stored.remove()
+
+    def _can_remove(self) -> bool:
+        """Take the image off the row, if it is there, and tell whether its file can be removed."""
+        if not self._is_attached and not (self._is_written and self._is_held()):
+            return True
+        if self._is_settled:
+            return False  # The row refers to the file, and no attempt will follow.
+        try:
+            with transaction.atomic(using=self.upload.using):
+                self._detach()
+        except NotPendingError:
+            return False  # A newer upload has taken it from here, with the image as it is.
+        return True
 
     def _is_held(self) -> bool:
         """
