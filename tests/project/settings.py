@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "crispy_bootstrap5",
     "django_async_forms",
     "tests.project.apps.ProjectConfig",
+    "tests.habits.apps.HabitsConfig",
     *libraries.apps(),
     *RECIPES,
 ]

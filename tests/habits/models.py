@@ -1,0 +1,308 @@
+"""One model for each habit. Those with an image call it ``image``, and its title ``title``."""
+
+import copy
+import io
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
+from django.db import IntegrityError, models, transaction
+from PIL import Image
+
+
+class Titled(models.Model):
+    title = models.CharField(max_length=100)
+    image = models.ImageField(upload_to="habits", blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Remembering(Titled):
+    """Remembers two fields as it is made, to see later what has changed."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.first_title = self.title
+        self.first_image = self.image.name
+
+
+class Noting(Titled):
+    """Changes its JSON in its place."""
+
+    notes = models.JSONField(default=dict, editable=False)
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            self.notes.setdefault("names", []).append(self.image.name)
+        super().save(*args, **kwargs)
+
+
+class Thumbnailed(Titled):
+    """Makes a thumbnail, by the thumbnail's own save(), which measures it."""
+
+    thumbnail = models.ImageField(
+        upload_to="thumbnails",
+        width_field="thumbnail_width",
+        height_field="thumbnail_height",
+        blank=True,
+        editable=False,
+    )
+    thumbnail_width = models.PositiveIntegerField(null=True, editable=False)
+    thumbnail_height = models.PositiveIntegerField(null=True, editable=False)
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            with Image.open(self.image) as image:
+                image.thumbnail((16, 16))
+                file = io.BytesIO()
+                image.save(file, "JPEG")
+            self.thumbnail.save("small.jpg", ContentFile(file.getvalue()), save=False)
+        super().save(*args, **kwargs)
+
+
+class Framed(models.Model):
+    """Dimensions that must not be empty, and nothing that fills them."""
+
+    title = models.CharField(max_length=100)
+    image = models.ImageField(upload_to="habits", width_field="width", height_field="height")
+    width = models.PositiveIntegerField(editable=False)
+    height = models.PositiveIntegerField(editable=False)
+
+
+class Vector:
+    """Compares element by element, and has no truth of its own, as an array of numpy's."""
+
+    __hash__ = None
+
+    def __init__(self, numbers):
+        self.numbers = [float(number) for number in numbers]
+
+    def tolist(self):
+        return list(self.numbers)
+
+    def __eq__(self, other):
+        return Vector(a == b for a, b in zip(self.numbers, other.numbers, strict=True))
+
+    def __ne__(self, other):
+        return Vector(a != b for a, b in zip(self.numbers, other.numbers, strict=True))
+
+    def __bool__(self):
+        raise ValueError("The truth value of an array with more than one element is ambiguous.")
+
+
+class VectorField(models.TextField):
+    """Gives arrays, as pgvector's field does."""
+
+    def from_db_value(self, value, expression, connection):
+        return None if value is None else Vector(value.split(","))
+
+    def to_python(self, value):
+        return value
+
+    def get_prep_value(self, value):
+        return ",".join(map(str, value.numbers)) if isinstance(value, Vector) else value
+
+
+class Embedded(Titled):
+    """A column of an array, which save() computes for a new image."""
+
+    embedding = VectorField(null=True, editable=False)
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            self.embedding = Vector([self.image.width, self.image.height])
+        super().save(*args, **kwargs)
+
+
+class Searched(Titled):
+    """A column that is derived from two others."""
+
+    search = models.CharField(max_length=200, default="", editable=False)
+
+    def save(self, *args, **kwargs):
+        self.search = f"{self.title} {self.image.name.rpartition('/')[2] if self.image else ''}"
+        super().save(*args, **kwargs)
+
+
+class Counted(Titled):
+    """Counts its saves in the database."""
+
+    saves = models.PositiveIntegerField(default=0, editable=False)
+
+    def save(self, *args, **kwargs):
+        if not self._state.adding:
+            self.saves = models.F("saves") + 1
+        super().save(*args, **kwargs)
+
+
+class SavedTwice(Titled):
+    """Saves itself once more, with its key in a column."""
+
+    number = models.CharField(max_length=20, default="", editable=False)
+
+    def save(self, *args, **kwargs):
+        super().save(*args, **kwargs)
+        self.number = f"No. {self.pk}"
+        super().save(update_fields=["number"])
+
+
+class SavedTwiceWhole(Titled):
+    """Saves itself once more, with all its columns."""
+
+    number = models.CharField(max_length=20, default="", editable=False)
+
+    def save(self, *args, **kwargs):
+        super().save(*args, **kwargs)
+        self.number = f"No. {self.pk}"
+        super().save()
+
+
+class Versioned(Titled):
+    """Keeps what it was as a row of its own."""
+
+    is_version = models.BooleanField(default=False, editable=False)
+
+    def save(self, *args, **kwargs):
+        if self.pk and not self.is_version:
+            version = copy.copy(type(self).objects.get(pk=self.pk))
+            version.pk, version._state.adding, version.is_version = None, True, True
+            version.save()
+        super().save(*args, **kwargs)
+
+
+class Refreshed(Titled):
+    """Reads itself again after it was saved, for what the database has computed."""
+
+    def save(self, *args, **kwargs):
+        super().save(*args, **kwargs)
+        self.refresh_from_db()
+
+
+class Trying(models.Model):
+    """Tries another slug where one is taken."""
+
+    slug = models.SlugField(unique=True, editable=False)
+    title = models.CharField(max_length=100)
+    image = models.ImageField(upload_to="habits", blank=True)
+    #: Whether a savepoint is around each try, which an open transaction needs.
+    has_savepoint = False
+
+    def save(self, *args, **kwargs):
+        self.slug = self.slug or self.title
+        for number in range(2, 9):
+            try:
+                if self.has_savepoint:
+                    with transaction.atomic():
+                        return super().save(*args, **kwargs)
+                return super().save(*args, **kwargs)
+            except IntegrityError:
+                self.slug = f"{self.title}-{number}"
+        raise AssertionError("All are taken.")
+
+
+class TryingInTransaction(Trying):
+    has_savepoint = True
+
+    class Meta:
+        proxy = True
+
+
+class Durable(Titled):
+    """Is saved in a block that must be the outermost."""
+
+    def save(self, *args, **kwargs):
+        with transaction.atomic(durable=True):
+            super().save(*args, **kwargs)
+
+
+class Strict(Titled):
+    """Refuses a title as late as in save(); after the write, if it is told so."""
+
+    def save(self, *args, **kwargs):
+        if self.title == "bad":
+            raise ValidationError("No bad titles.")
+        super().save(*args, **kwargs)
+        if self.title == "bad afterwards":
+            raise ValidationError("No bad titles.")
+
+
+class Selected(Titled):
+    class Meta:
+        select_on_save = True
+
+
+class SelectedChild(Selected):
+    """A child of multi-table inheritance, with an image of its own."""
+
+    menu = models.ImageField(upload_to="habits", blank=True)
+
+    class Meta:
+        select_on_save = True
+
+
+def make_key():
+    return uuid.uuid4().hex
+
+
+class DefaultKeyed(Titled):
+    """A key of text that the model chooses."""
+
+    key = models.CharField(primary_key=True, max_length=32, default=make_key, editable=False)
+
+
+class Narrow(Titled):
+    """A save() that takes less than Django's."""
+
+    def save(self, *, update_fields=None):
+        super().save(update_fields=update_fields)
+
+
+class Working(Titled):
+    """Works on its image when that is stored, as one does that shrinks it; ``work`` is a test's."""
+
+    work = staticmethod(lambda instance: None)
+
+    def save(self, *args, **kwargs):
+        super().save(*args, **kwargs)
+        if self.image:
+            type(self).work(self)
+
+
+class Preparing(Titled):
+    """Works on its image before it is stored."""
+
+    work = staticmethod(lambda instance: None)
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            type(self).work(self)
+        super().save(*args, **kwargs)
+
+
+class Stamped(Titled):
+    """A time of each save, and one that follows the image (as model_utils' MonitorField)."""
+
+    saved_at = models.DateTimeField(auto_now=True)
+
+
+class FollowingField(models.CharField):
+    """Holds the name that the image had when it last changed: its pre_save() looks."""
+
+    def pre_save(self, instance, add):
+        name = instance.image.name or ""
+        if name.rpartition("/")[2] != getattr(instance, self.attname):
+            setattr(instance, self.attname, name.rpartition("/")[2])
+        return getattr(instance, self.attname)
+
+
+class Followed(Titled):
+    seen = FollowingField(max_length=100, default="", editable=False)
+
+
+class Liked(Titled):
+    """What other rows refer to."""
+
+
+class Like(models.Model):
+    liked = models.ForeignKey(Liked, models.CASCADE)
