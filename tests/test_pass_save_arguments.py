@@ -1,0 +1,657 @@
+"""
+Whatever a view passes to save() after form.save(commit=False) means what it means in plain Django.
+
+Each test runs once with Django's own form, which says what is right, and once with ours.
+"""
+
+from contextlib import suppress
+
+import django
+import pytest
+from asgiref.sync import async_to_sync
+from django.db import DatabaseError, IntegrityError, transaction
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.both import async_form, both, form_for, without_chance
+from tests.habits.models import DefaultKeyed, Narrow, Selected, SelectedChild
+from tests.project.models import (
+    Keyed,
+    Measured,
+    OnlyImages,
+    Photo,
+    Place,
+    PlaceProxy,
+    Restaurant,
+    Retouched,
+    Slugged,
+)
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+
+def positional(test):
+    """Mark a test that passes arguments by their position, as Django allows before 6.0."""
+    test = pytest.mark.filterwarnings("ignore:Passing positional arguments")(test)
+    return pytest.mark.skipif(django.VERSION >= (6, 0), reason="Django 6 takes keywords")(test)
+
+
+class RollBackError(Exception):
+    """Raised to have a transaction rolled back."""
+
+
+def roll_back(function):
+    with suppress(RollBackError), transaction.atomic():
+        function()
+        raise RollBackError
+
+
+def names(model=Photo, using="default"):
+    return sorted(without_chance(one.image.name) for one in model.objects.using(using))
+
+
+@pytest.fixture
+def old(in_memory):
+    """A photo that has an image."""
+    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+@pytest.fixture
+def unsaved(old, in_memory):
+    """Makes what a view has between save(commit=False) and save(), of the old photo by default."""
+
+    def make(base, instance=old):
+        files = {"image": in_memory("new.jpg")}
+        return form_for(base, Photo, {"title": "Dune"}, files, instance).save(commit=False)
+
+    return make
+
+
+# update_fields
+
+
+def in_a_generator(*names):
+    return (name for name in names)
+
+
+def in_a_view(*names):
+    return dict.fromkeys(names).keys()
+
+
+def in_an_iterator(*names):
+    return iter(names)
+
+
+def in_a_list(*names):
+    return list(names)
+
+
+def in_a_tuple(*names):
+    return names
+
+
+def in_a_set(*names):
+    return set(names)
+
+
+SIZED = [in_a_list, in_a_tuple, in_a_set, in_a_view]
+as_any = pytest.mark.parametrize("make", [*SIZED, in_an_iterator, in_a_generator])
+
+
+@both
+@as_any
+def test_update_fields_of_any_kind_leave_the_image_out(base, make, unsaved):
+    unsaved(base).save(update_fields=make("title"))
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
+
+
+@both
+@as_any
+def test_update_fields_of_any_kind_include_the_image(base, make, unsaved):
+    unsaved(base).save(update_fields=make("title", "image"))
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
+
+
+@both
+@as_any
+def test_update_fields_of_any_kind_name_the_image_only(base, make, unsaved):
+    unsaved(base).save(update_fields=make("image"))
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, names()) == ("Old", ["photos/new.jpg"])
+
+
+@both
+@pytest.mark.parametrize("make", SIZED)
+def test_empty_update_fields_of_any_kind_save_nothing(base, make, unsaved):
+    photo = unsaved(base)
+    photo.save(update_fields=make())
+    save_pending_uploads()
+    assert (Photo.objects.get().title, names()) == ("Old", ["photos/old.jpg"])
+
+    photo.save()
+    save_pending_uploads()
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
+
+
+@both
+@pytest.mark.parametrize("make", [in_an_iterator, in_a_generator])
+def test_empty_iterators_are_refused_and_leave_the_image_for_the_next_save(base, make, unsaved):
+    photo = unsaved(base)
+    with pytest.raises(AssertionError), transaction.atomic():  # Django's own: they are true.
+        photo.save(update_fields=make())
+    photo.save()
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
+
+
+@both
+def test_update_fields_that_do_not_exist_are_refused_and_stage_nothing(base, unsaved):
+    photo = unsaved(base)
+    with pytest.raises(ValueError, match="nonsense"):
+        photo.save(update_fields=["nonsense"])
+    assert not Upload.objects.exists()
+
+    photo.save()
+    save_pending_uploads()
+    assert names() == ["photos/new.jpg"]
+
+
+@both
+def test_update_fields_of_a_new_instance_are_refused_and_stage_nothing(base, unsaved):
+    photo = unsaved(base, instance=None)
+    with pytest.raises(ValueError, match="primary key"), transaction.atomic():
+        photo.save(update_fields=["title"])
+    photo.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/new.jpg", "photos/old.jpg"]
+
+
+@both
+@pytest.mark.parametrize(
+    "fields", [["image"], ["image", "width", "height"], ["title", "image"]], ids=",".join
+)
+def test_update_fields_with_an_image_that_has_dimensions_write_those_too(base, fields, in_memory):
+    old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg", pictures.jpeg(80, 40))}
+    photo = form_for(base, Measured, {"title": "Dune"}, files, old).save(commit=False)
+    photo.save(update_fields=fields)
+    save_pending_uploads()
+
+    measured = Measured.objects.get()
+    assert measured.image.name.endswith("/new.jpg")
+    # Django writes no dimension that it is not asked for; a worker always writes what it measures.
+    if "width" in fields:
+        assert (measured.width, measured.height) == (80, 40)
+
+
+@both
+def test_update_fields_of_the_dimensions_only_attach_no_image(base, in_memory):
+    old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg", pictures.jpeg(80, 40))}
+    photo = form_for(base, Measured, {"title": "Dune"}, files, old).save(commit=False)
+    photo.save(update_fields=["title"])
+    save_pending_uploads()
+
+    assert Measured.objects.get().image.name.endswith("/old.jpg")
+
+
+@both
+def test_update_fields_of_one_of_two_images_leave_the_other_for_the_next_save(base, in_memory):
+    files = {"front": in_memory("front.jpg"), "back": in_memory("back.jpg")}
+    only = form_for(base, OnlyImages, {}, files, OnlyImages.objects.create()).save(commit=False)
+
+    only.save(update_fields=["front"])
+    save_pending_uploads()
+    found = OnlyImages.objects.get()
+    assert (found.front.name, found.back.name) == ("only/front.jpg", "")
+
+    only.save()
+    save_pending_uploads()
+    found = OnlyImages.objects.get()
+    assert (found.front.name, found.back.name) == ("only/front.jpg", "only/back.jpg")
+
+
+@both
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (["menu"], ("Old", "places/old.jpg", "menus/new-menu.jpg")),
+        (["image"], ("Old", "places/new.jpg", "menus/menu.jpg")),
+        (["name"], ("Sietch", "places/old.jpg", "menus/menu.jpg")),
+        (["name", "menu", "image"], ("Sietch", "places/new.jpg", "menus/new-menu.jpg")),
+    ],
+    ids=["child", "parent", "neither", "both"],
+)
+def test_update_fields_reach_the_tables_of_parent_and_child(base, fields, expected, in_memory):
+    old = Restaurant.objects.create(
+        name="Old", image=in_memory("old.jpg"), menu=in_memory("menu.jpg")
+    )
+    files = {"image": in_memory("new.jpg"), "menu": in_memory("new-menu.jpg")}
+    restaurant = form_for(base, Restaurant, {"name": "Sietch"}, files, old).save(commit=False)
+    restaurant.save(update_fields=fields)
+    save_pending_uploads()
+
+    found = Restaurant.objects.get()
+    assert (found.name, found.image.name, found.menu.name) == expected
+
+
+@both
+def test_update_fields_of_a_clearing_form_clear_what_they_name(base, in_memory):
+    Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    data = {"title": "Dune", "image-clear": "on"}
+    form = form_for(base, Measured, data, {}, Measured.objects.get(), ["title", "image"])
+    measured = form.save(commit=False)
+
+    measured.save(update_fields=["title"])
+    assert Measured.objects.get().image.name
+    measured.save(update_fields=["image"])
+    assert not Measured.objects.get().image
+
+
+# force_insert and force_update
+
+
+@both
+def test_force_insert_creates_with_the_image(base, unsaved):
+    unsaved(base, instance=None).save(force_insert=True)
+    save_pending_uploads()
+
+    assert names() == ["photos/new.jpg", "photos/old.jpg"]
+
+
+@both
+def test_force_insert_of_a_row_that_is_there_raises_and_stages_nothing(base, unsaved):
+    photo = unsaved(base)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        photo.save(force_insert=True)
+    assert not Upload.objects.exists()
+
+    photo.save()
+    save_pending_uploads()
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
+
+
+@both
+def test_force_insert_of_a_row_that_is_there_raises_again_after_the_form(base, old):
+    saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        saved.save(force_insert=True)
+
+    assert Photo.objects.get().title == "Dune"
+
+
+@both
+@pytest.mark.parametrize("force", [True, (Place, Restaurant), (Restaurant,)], ids=str)
+def test_force_insert_of_a_child_creates_both_images(base, force, in_memory):
+    files = {"image": in_memory("new.jpg"), "menu": in_memory("menu.jpg")}
+    restaurant = form_for(base, Restaurant, {"name": "Sietch"}, files).save(commit=False)
+    restaurant.save(force_insert=force)
+    save_pending_uploads()
+
+    found = Restaurant.objects.get()
+    assert (found.image.name, found.menu.name) == ("places/new.jpg", "menus/menu.jpg")
+
+
+@both
+def test_force_update_updates_with_the_image(base, unsaved):
+    unsaved(base).save(force_update=True)
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
+
+
+@both
+def test_force_update_of_an_unchanged_image_updates_the_title(base, old):
+    form_for(base, Photo, {"title": "Dune"}, instance=old).save(commit=False).save(
+        force_update=True
+    )
+
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
+
+
+@both
+@pytest.mark.parametrize(
+    "arguments", [{"force_update": True}, {"update_fields": ["title", "image"]}], ids=str
+)
+def test_a_forced_update_of_a_deleted_row_raises_and_stages_nothing(base, arguments, unsaved):
+    photo = unsaved(base)
+    Photo.objects.all().delete()
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        photo.save(**arguments)
+
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+
+
+@both
+@pytest.mark.parametrize("sends", [True, False], ids=["with an image", "without"])
+def test_an_instance_that_was_deleted_meanwhile_is_inserted(base, sends, old, in_memory):
+    files = {"image": in_memory("new.jpg")} if sends else {}
+    photo = form_for(base, Photo, {"title": "Dune"}, files, old).save(commit=False)
+    Photo.objects.all().delete()
+
+    photo.save()
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, names()) == (
+        "Dune",
+        ["photos/new.jpg" if sends else "photos/old.jpg"],
+    )
+
+
+@both
+def test_force_insert_and_force_update_at_once_are_refused(base, unsaved):
+    photo = unsaved(base)
+    with pytest.raises(ValueError, match="force"):
+        photo.save(force_insert=True, force_update=True)
+    photo.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/new.jpg"]
+
+
+# using
+
+
+@both
+def test_using_saves_instance_and_image_to_that_database(base, unsaved):
+    photo = unsaved(base, instance=None)
+    photo.save(using="other")
+    assert save_pending_uploads() == 0
+    save_pending_uploads("other")
+
+    assert names() == ["photos/old.jpg"]
+    assert names(using="other") == ["photos/new.jpg"]
+
+
+@both
+def test_using_another_database_than_the_instance_came_from_inserts_the_image(base, unsaved):
+    unsaved(base).save(using="other")
+    save_pending_uploads("other")
+
+    assert names() == ["photos/old.jpg"]
+    assert names(using="other") == ["photos/new.jpg"]
+
+
+@both
+def test_an_instance_is_saved_to_one_database_after_the_other(base, unsaved):
+    photo = unsaved(base, instance=None)
+    photo.save(using="other")
+    save_pending_uploads("other")
+    photo.refresh_from_db()
+    photo.pk = None
+    photo.save(using="default")
+
+    assert names() == sorted(["photos/new.jpg", "photos/old.jpg"])
+
+
+# Positional arguments
+
+
+@both
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param((False, False, None, ["title"]), ("Dune", "photos/old.jpg"), id="title"),
+        pytest.param((False, False, None, ["image"]), ("Old", "photos/new.jpg"), id="image"),
+        pytest.param((False, False, None, []), ("Old", "photos/old.jpg"), id="none"),
+        pytest.param((False, False, None, None), ("Dune", "photos/new.jpg"), id="all"),
+        pytest.param((False, True), ("Dune", "photos/new.jpg"), id="force_update"),
+        pytest.param((False,), ("Dune", "photos/new.jpg"), id="no force_insert"),
+    ],
+)
+@positional
+def test_positional_arguments_mean_what_they_mean(base, arguments, expected, unsaved):
+    unsaved(base).save(*arguments)
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, *names()) == expected
+
+
+@both
+@positional
+def test_a_positional_database_has_the_image_too(base, unsaved):
+    unsaved(base, instance=None).save(False, False, "other")
+    save_pending_uploads("other")
+
+    assert names(using="other") == ["photos/new.jpg"]
+
+
+@positional
+def test_a_positional_database_has_the_upload_in_the_transaction_of_the_instance(
+    unsaved, monkeypatch
+):
+    def fail(self, *args, **kwargs):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Upload, "save", fail)
+    photo = unsaved(AsyncImageModelForm, instance=None)
+
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using="other"):
+        photo.save(False, False, "other")
+
+    assert not Photo.objects.using("other").exists()
+
+
+# Other ways of calling it
+
+
+@both
+@pytest.mark.parametrize("arguments", [{}, {"update_fields": ["image"]}], ids=str)
+def test_asave_saves_as_save_does(base, arguments, unsaved):
+    async_to_sync(unsaved(base).asave)(**arguments)
+    save_pending_uploads()
+
+    assert names() == ["photos/new.jpg"]
+
+
+@both
+def test_a_save_that_takes_less_than_djangos_is_called_as_it_is(base, in_memory):
+    form_for(base, Narrow, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
+    save_pending_uploads()
+    assert names(Narrow) == ["habits/new.jpg"]
+
+    files = {"image": in_memory("newer.jpg")}
+    narrow = form_for(base, Narrow, {"title": "Arrakis"}, files, Narrow.objects.get())
+    narrow.save(commit=False).save(update_fields=["title"])
+    save_pending_uploads()
+    assert names(Narrow) == ["habits/new.jpg"]
+
+
+@both
+def test_save_base_of_an_unsaved_instance_stores_its_image(base, unsaved):
+    photo = unsaved(base)
+    photo.save_base()
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
+
+
+# Models
+
+
+@both
+@pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
+@pytest.mark.parametrize("sends", [True, False], ids=["with an image", "without"])
+def test_a_model_that_selects_on_save_is_saved(base, has_old, sends, in_memory):
+    old = Selected.objects.create(title="Old", image=in_memory("old.jpg")) if has_old else None
+    files = {"image": in_memory("new.jpg")} if sends else {}
+    form_for(base, Selected, {"title": "Dune"}, files, old).save()
+    save_pending_uploads()
+
+    expected = "habits/new.jpg" if sends else "habits/old.jpg" if has_old else ""
+    assert (Selected.objects.get().title, names(Selected)) == ("Dune", [expected])
+
+
+@both
+def test_a_model_that_selects_on_save_is_inserted_if_it_was_deleted_meanwhile(base, in_memory):
+    old = Selected.objects.create(title="Old", image=in_memory("old.jpg"))
+    form = form_for(base, Selected, {"title": "Dune"}, {}, old)
+    assert form.is_valid()
+    Selected.objects.all().delete()
+
+    form.save()
+
+    assert (Selected.objects.get().title, names(Selected)) == ("Dune", ["habits/old.jpg"])
+
+
+@both
+@pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
+def test_a_child_that_selects_on_save_is_saved_with_both_images(base, has_old, in_memory):
+    old = None
+    if has_old:
+        old = SelectedChild.objects.create(
+            title="Old", image=in_memory("old.jpg"), menu=in_memory("old-menu.jpg")
+        )
+    files = {"image": in_memory("new.jpg"), "menu": in_memory("menu.jpg")}
+    form_for(base, SelectedChild, {"title": "Dune"}, files, old).save()
+    save_pending_uploads()
+
+    found = SelectedChild.objects.get()
+    assert (found.title, found.image.name, found.menu.name) == (
+        "Dune",
+        "habits/new.jpg",
+        "habits/menu.jpg",
+    )
+
+
+@both
+def test_a_key_that_the_model_chooses_is_inserted_with_the_image(base, in_memory):
+    form_for(base, DefaultKeyed, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
+    save_pending_uploads()
+
+    assert names(DefaultKeyed) == ["habits/new.jpg"]
+
+
+@both
+def test_a_key_that_the_view_chooses_updates_the_row_that_has_it(base, in_memory):
+    DefaultKeyed.objects.create(key="dune", title="Old", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg")}
+    keyed = form_for(base, DefaultKeyed, {"title": "Dune"}, files).save(commit=False)
+    keyed.key, keyed._state.adding = "dune", False
+    keyed.save()
+    save_pending_uploads()
+
+    assert (DefaultKeyed.objects.get().title, names(DefaultKeyed)) == ("Dune", ["habits/new.jpg"])
+
+
+@both
+@pytest.mark.parametrize("sends", [True, False], ids=["with an image", "without"])
+def test_a_chosen_key_of_a_new_instance_overwrites_the_row_that_has_it(base, sends, in_memory):
+    Slugged.objects.create(slug="dune", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg")} if sends else {}
+    slugged = form_for(base, Slugged, {}, files, None, ["image"]).save(commit=False)
+    slugged.slug = "dune"
+    slugged.save()
+    save_pending_uploads()
+
+    assert names(Slugged) == ["slugged/new.jpg" if sends else ""]
+
+
+@both
+def test_a_uuid_that_is_set_as_text_is_saved_with_its_image(base, in_memory):
+    keyed = form_for(base, Keyed, {}, {"image": in_memory("new.jpg")}).save(commit=False)
+    keyed.pk = "8f14e45f-ceea-467f-a8c5-52d54d6b3ad4"
+    keyed.save()
+    save_pending_uploads()
+
+    assert names(Keyed) == ["keyed/new.jpg"]
+
+
+@both
+def test_a_proxy_is_updated_with_its_image(base, in_memory):
+    Place.objects.create(name="Old", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg")}
+    proxy = form_for(base, PlaceProxy, {"name": "Sietch"}, files, PlaceProxy.objects.get())
+    proxy.save(commit=False).save(update_fields=iter(["image"]))
+    save_pending_uploads()
+
+    assert (Place.objects.get().name, names(Place)) == ("Old", ["places/new.jpg"])
+
+
+@both
+def test_a_proxy_whose_validation_replaces_the_image_saves_only_that(base, in_memory):
+    old = Retouched.objects.create(title="Old", image=in_memory("old.jpg"))
+    retouched = form_for(base, Retouched, {"title": "Dune"}, {"image": in_memory()}, old)
+    retouched.save(commit=False).save(update_fields=["image"])
+    save_pending_uploads()
+
+    assert Photo.objects.get().title == "Old"
+    assert names() == ["photos/retouched-Dune.jpg"]
+
+
+# Rollback, and again
+
+ARGUMENTS = [
+    {},
+    {"update_fields": ["image"]},
+    {"update_fields": ("image", "title")},
+    {"force_update": True},
+    {"using": "default"},
+]
+
+
+@both
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+def test_a_save_that_was_rolled_back_is_done_again(base, arguments, unsaved):
+    photo = unsaved(base)
+    roll_back(lambda: photo.save(**arguments))
+    photo.save(**arguments)
+    save_pending_uploads()
+
+    assert names() == ["photos/new.jpg"]
+
+
+@both
+@pytest.mark.parametrize("arguments", [{}, {"force_insert": True}], ids=str)
+def test_an_insert_that_was_rolled_back_is_done_again(base, arguments, unsaved):
+    photo = unsaved(base, instance=None)
+    roll_back(lambda: photo.save(**arguments))
+    photo.save(force_insert=True)
+    save_pending_uploads()
+
+    assert names() == ["photos/new.jpg", "photos/old.jpg"]
+
+
+@both
+def test_a_child_that_was_rolled_back_is_inserted_again(base, in_memory):
+    files = {"image": in_memory("new.jpg"), "menu": in_memory("menu.jpg")}
+    restaurant = form_for(base, Restaurant, {"name": "Sietch"}, files).save(commit=False)
+    roll_back(restaurant.save)
+    restaurant.save()
+    save_pending_uploads()
+
+    found = Restaurant.objects.get()
+    assert (found.image.name, found.menu.name) == ("places/new.jpg", "menus/menu.jpg")
+
+
+@both
+def test_a_save_of_the_title_after_a_rollback_of_the_image_keeps_both(base, unsaved):
+    photo = unsaved(base)
+    roll_back(lambda: photo.save(update_fields=["image"]))
+    photo.save(update_fields=["title"])
+    photo.save(update_fields=["image"])
+    save_pending_uploads()
+
+    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
+
+
+def test_a_rollback_and_a_save_stage_the_image_once(unsaved, old, in_memory):
+    form = async_form(Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old)
+    photo = form.save(commit=False)
+    roll_back(photo.save)
+    photo.save()
+    photo.save()
+
+    assert Upload.objects.count() == 1
