@@ -1,0 +1,521 @@
+"""
+Many images of one name, as a phone sends them, become as many files, each with its own bytes.
+
+A worker that stores one is interrupted by another, which stores an image of the same name: the
+moment at which a storage that looks for a free name and then stores has found the same for both.
+And no file is removed that anything else uses.
+"""
+
+import hashlib
+import itertools
+import threading
+from functools import partial
+from pathlib import PurePosixPath
+
+import pytest
+from django import forms
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
+from django.db import connection
+from django.db.models.signals import post_save
+from django.forms import modelformset_factory
+
+from django_async_forms.attach import attach
+from django_async_forms.final_storage import NameReservedError
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.both import async_form, both, form_for
+from tests.habits.models import Thumbnailed
+from tests.project.models import Album, Document, OnlyImages, Photo, Slugged, Triptych
+from tests.worker import DEADLINE, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: What the storages of this file do when the next image comes, before and after they store it.
+before, after = [], []
+
+
+def then(functions):
+    if functions:
+        functions.pop(0)()
+
+
+class Bucket(Storage):
+    """Looks for a name, and then stores; what is there is overwritten."""
+
+    contents = {}
+
+    def exists(self, name):
+        return name in self.contents
+
+    def _save(self, name, content):
+        data = content.read()
+        then(before)
+        self.contents[name] = data
+        then(after)
+        return name
+
+    def _open(self, name, mode="rb"):
+        return ContentFile(self.contents[name], name)
+
+    def size(self, name):
+        return len(self.contents[name])
+
+    def delete(self, name):
+        self.contents.pop(name, None)
+
+    def url(self, name):
+        return name
+
+
+class Folder(FileSystemStorage):
+    """Django's own, with which two that look at once find it out as they store."""
+
+    def _save(self, name, content):
+        then(before)
+        name = super()._save(name, content)
+        then(after)
+        return name
+
+
+class Overwriting(Folder):
+    """Has one file a name, and overwrites it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(allow_overwrite=True, **kwargs)
+
+
+class Clearing(Folder):
+    """Makes a name available by deleting the file that has it: a common recipe."""
+
+    def get_available_name(self, name, max_length=None):
+        self.delete(name)
+        return name
+
+
+class ByContent(Folder):
+    """Names a file by what it holds, so that equal files are there once."""
+
+    def _save(self, name, content):
+        digest = hashlib.sha256()
+        for chunk in content.chunks():
+            digest.update(chunk)
+        content.seek(0)
+        name = f"files/{digest.hexdigest()}{PurePosixPath(name).suffix}"
+        then(before)
+        if not self.exists(name):
+            name = FileSystemStorage._save(self, name, content)
+        then(after)
+        return name
+
+
+class Forgetful(InMemoryStorage):
+    """Cannot tell whether a name is taken, as a store that may be written to and not read."""
+
+    def exists(self, name):
+        return False
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits():
+    before.clear()
+    after.clear()
+    Bucket.contents.clear()
+
+
+@pytest.fixture
+def use(settings):
+    """Has the fields use another storage."""
+
+    def choose(storage):
+        backend = f"{storage.__module__}.{storage.__qualname__}"
+        settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": backend}}
+
+    return choose
+
+
+racing = pytest.mark.parametrize("storage", [Bucket, Folder], ids=["bucket", "folder"])
+
+
+def work_on(upload):
+    """Deliver the message of an upload. Without a broker, Celery retries at once."""
+    save_image_task.apply(args=[str(upload.pk), upload.using])
+
+
+def work_at_once(moment, uploads):
+    """Have the worker of each upload begin when that of the one before it stores."""
+    first, *others = uploads
+    moment.extend(partial(work_on, upload) for upload in others)
+    work_on(first)
+    while Upload.objects.pending().exists():
+        save_pending_uploads()
+
+
+at_any_moment = pytest.mark.parametrize("moment", [before, after], ids=["before", "after"])
+
+
+def files(media):
+    return sorted(path for path in media.rglob("*") if path.is_file())
+
+
+def post_photo(data, name="image.jpg", instance=None):
+    file = ContentFile(data, name=name)
+    photo = async_form(Photo, {"title": "Dune"}, {"image": file}, instance).save()
+    return photo, Upload.objects.for_instance(photo).get()
+
+
+# N images of one name are N files
+
+
+@racing
+@at_any_moment
+def test_the_images_of_one_form_have_one_name(storage, moment, use, in_memory):
+    use(storage)
+    data = {side: pictures.jpeg() for side in ("left", "middle", "right")}
+    images = {side: in_memory("image.jpg", data[side]) for side in data}
+    async_form(Triptych, {}, images).save()
+
+    work_at_once(moment, Upload.objects.order_by("created_at"))
+
+    triptych = Triptych.objects.get()
+    assert {side: pictures.stored(getattr(triptych, side)) for side in data} == data
+    assert len({getattr(triptych, side).name for side in data}) == 3
+
+
+@racing
+@at_any_moment
+def test_the_images_of_one_formset_have_one_name(storage, moment, use, in_memory):
+    use(storage)
+    data = [pictures.jpeg() for _ in range(3)]
+    posted = {"form-TOTAL_FORMS": 3, "form-INITIAL_FORMS": 0}
+    posted |= {f"form-{number}-title": "Dune" for number in range(3)}
+    images = {f"form-{n}-image": in_memory("image.jpg", one) for n, one in enumerate(data)}
+    formset_class = modelformset_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
+    formset_class(posted, images, queryset=Photo.objects.none()).save()
+
+    work_at_once(moment, Upload.objects.order_by("created_at"))
+
+    found = Photo.objects.order_by("pk")
+    assert [pictures.stored(photo.image) for photo in found] == data
+    assert len({photo.image.name for photo in found}) == 3
+
+
+@racing
+@at_any_moment
+def test_the_images_of_many_requests_have_one_name(storage, moment, use):
+    use(storage)
+    data = [pictures.jpeg(16, 12) for _ in range(5)]
+    uploads = [post_photo(one)[1] for one in data]
+
+    work_at_once(moment, uploads)
+
+    found = Photo.objects.order_by("pk")
+    assert [pictures.stored(photo.image) for photo in found] == data
+    assert len({photo.image.name for photo in found}) == 5
+
+
+@at_any_moment
+def test_the_images_of_two_models_have_one_name_and_one_folder(moment, use, in_memory):
+    use(Bucket)
+    data = [pictures.jpeg(), pictures.jpeg()]
+    images = {"front": in_memory("image.jpg", data[0]), "back": in_memory("image.jpg", data[1])}
+    only = async_form(OnlyImages, {}, images).save()
+
+    work_at_once(moment, Upload.objects.order_by("-created_at"))
+
+    only.refresh_from_db()
+    assert [pictures.stored(only.front), pictures.stored(only.back)] == data
+
+
+def test_requests_at_once_with_one_name_become_as_many_files(use):
+    use(Bucket)
+    data = [pictures.jpeg(16, 12) for _ in range(6)]
+    uploads = [post_photo(one)[1] for one in data]
+    ready = threading.Barrier(len(uploads))
+
+    def work(upload):
+        try:
+            ready.wait(DEADLINE)
+            work_on(upload)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=[upload]) for upload in uploads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+    wait_until(lambda: save_pending_uploads() == 0, "what was in the way of another is attached")
+
+    found = Photo.objects.order_by("pk")
+    assert [pictures.stored(photo.image) for photo in found] == data
+
+
+def test_a_name_is_free_again_for_nobody_else_when_an_attempt_fails(use):
+    use(Bucket)
+    data = [pictures.jpeg(), pictures.jpeg()]
+    (_, first), (_, second) = [post_photo(one) for one in data]
+
+    def other_then_fail():
+        work_on(second)
+        raise OSError("the storage is away")
+
+    before.append(other_then_fail)
+    work_on(first)
+
+    assert [pictures.stored(photo.image) for photo in Photo.objects.order_by("pk")] == data
+
+
+def test_an_overwriting_storage_stores_one_image_of_a_name_after_the_other(use, media):
+    use(Overwriting)
+    data = [pictures.jpeg(), pictures.jpeg()]
+    (_, first), (_, second) = [post_photo(one) for one in data]
+
+    def second_at_once():
+        with pytest.raises(NameReservedError):
+            attach(Upload.objects.start(second.pk))
+
+    before.append(second_at_once)
+    work_on(first)
+    work_on(second)
+
+    assert not Upload.objects.exists()
+    assert {photo.image.name for photo in Photo.objects.all()} == {"photos/image.jpg"}
+    assert [path.read_bytes() for path in files(media)] == [data[1]]
+
+
+@at_any_moment
+def test_a_storage_that_clears_the_name_ends_with_one_of_the_images(moment, use, media):
+    use(Clearing)
+    data = [pictures.jpeg(), pictures.jpeg()]
+    uploads = [post_photo(one)[1] for one in data]
+
+    work_at_once(moment, uploads)
+
+    assert not Upload.objects.exists()
+    for photo in Photo.objects.all():
+        assert pictures.stored(photo.image) in data
+
+
+@both
+def test_a_storage_that_cannot_look_stores_all_the_same(base, use, in_memory):
+    use(Forgetful)
+    form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save()
+    save_pending_uploads()
+
+    assert Photo.objects.get().image.name == "photos/dune.jpg"
+
+
+@both
+def test_a_storage_that_names_by_content_keeps_equal_images_once(base, use, media):
+    use(ByContent)
+    data = pictures.jpeg()
+    for _ in range(2):
+        file = ContentFile(data, name="image.jpg")
+        form_for(base, Photo, {"title": "Dune"}, {"image": file}).save()
+    save_pending_uploads()
+
+    assert [pictures.stored(photo.image) for photo in Photo.objects.all()] == [data, data]
+    assert len(files(media)) == 1
+
+
+# What anything else uses is never removed
+
+
+def supersede(photo):
+    post_photo(pictures.jpeg(), "newer.jpg", Photo.objects.get(pk=photo.pk))
+
+
+def fail(photo):
+    raise OSError("the storage is away")
+
+
+def delete(photo):
+    Photo.objects.filter(pk=photo.pk).delete()
+
+
+def empty(photo):
+    Photo.objects.filter(pk=photo.pk).update(image="photos/nowhere.jpg")
+
+
+ENDS = [supersede, fail, delete, empty]
+however_it_ends = pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+
+
+def own_row():
+    return Photo.objects.create(title="Kept", image=ContentFile(SHARED, name="kept.jpg")).image
+
+
+def other_model():
+    return Slugged.objects.create(slug="kept", image=ContentFile(SHARED, name="kept.jpg")).image
+
+
+def other_kind_of_field():
+    return Document.objects.create(title="Kept", file=ContentFile(SHARED, name="kept.jpg")).file
+
+
+def no_row_at_all():
+    album = Album(cover=ContentFile(SHARED, name="kept.jpg"))
+    album.cover.save("kept.jpg", ContentFile(SHARED, name="kept.jpg"), save=False)
+    return album.cover
+
+
+SHARED = pictures.jpeg(seed=1)
+USERS = [own_row, other_model, other_kind_of_field, no_row_at_all]
+
+
+@however_it_ends
+@pytest.mark.parametrize("user", USERS, ids=lambda user: user.__name__)
+def test_a_file_of_equal_bytes_stays_however_an_attempt_ends(user, end, use, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    use(ByContent)
+    kept = user()
+    photo, upload = post_photo(SHARED)
+    after.append(partial(end, photo))
+
+    work_on(upload)
+
+    assert pictures.stored(kept) == SHARED
+
+
+@however_it_ends
+def test_a_file_of_equal_bytes_that_another_worker_has_just_stored_stays(end, use, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    use(ByContent)
+    (first, first_upload), (second, second_upload) = [post_photo(SHARED) for _ in range(2)]
+    # The first has stored the file and not attached it, when the second stores it and ends.
+    after.extend([partial(work_on, second_upload), partial(end, second)])
+
+    work_on(first_upload)
+
+    first.refresh_from_db()
+    assert pictures.stored(first.image) == SHARED
+
+
+@however_it_ends
+@pytest.mark.parametrize("storage", [Overwriting, Clearing], ids=lambda storage: storage.__name__)
+def test_a_file_that_is_overwritten_stays_however_an_attempt_ends(storage, end, use, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    use(storage)
+    kept = Photo.objects.create(title="Kept", image=ContentFile(SHARED, name="image.jpg"))
+    photo, upload = post_photo(pictures.jpeg())
+    after.append(partial(end, photo))
+
+    work_on(upload)
+
+    assert kept.image.storage.exists(kept.image.name)
+
+
+@pytest.mark.parametrize(
+    "storage", [Bucket, Folder, Overwriting, Clearing], ids=lambda storage: storage.__name__
+)
+def test_a_storage_is_not_asked_for_the_name_of_an_image_that_is_superseded(
+    storage, use, in_memory
+):
+    use(storage)
+    kept = Photo.objects.create(title="Kept", image=ContentFile(SHARED, name="image.jpg"))
+    photo, _ = post_photo(pictures.jpeg())
+    _, newer = post_photo(pictures.jpeg(), "newer.jpg", Photo.objects.get(pk=photo.pk))
+
+    work_on(newer)
+
+    assert pictures.stored(kept.image) == SHARED
+
+
+@both
+def test_an_old_image_stays_in_the_storage_when_a_new_one_replaces_it(base, use, in_memory, media):
+    use(Folder)
+    old = Photo.objects.create(title="Old", image=in_memory("old.jpg"))
+    form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+
+    assert [path.name for path in files(media)] == ["new.jpg", "old.jpg"]
+
+
+@both
+def test_a_cleared_image_stays_in_the_storage(base, use, in_memory, media):
+    use(Folder)
+    OnlyImages.objects.create(front=in_memory("front.jpg"))
+    form = form_for(
+        base, OnlyImages, {"front-clear": "on"}, {}, OnlyImages.objects.get(), ["front"]
+    )
+    form.save()
+
+    assert not OnlyImages.objects.get().front
+    assert [path.name for path in files(media)] == ["front.jpg"]
+
+
+def test_an_image_of_its_own_old_name_leaves_the_old_file_when_it_fails(use, settings, media):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    use(Folder)
+    old = Photo.objects.create(title="Old", image=ContentFile(SHARED, name="image.jpg"))
+    photo, upload = post_photo(pictures.jpeg(), instance=old)
+    after.append(partial(fail, photo))
+
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == SHARED
+
+
+# What an attempt has stored itself, and nothing uses, is removed
+
+
+@racing
+def test_what_an_attempt_has_stored_is_removed_when_save_fails(storage, use, settings, media):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    use(storage)
+    _, upload = post_photo(pictures.jpeg())
+
+    def refuse(**kwargs):
+        raise OSError("the search engine is away")
+
+    post_save.connect(refuse, sender=Photo)
+    try:
+        work_on(upload)
+    finally:
+        post_save.disconnect(refuse, sender=Photo)
+
+    assert Upload.objects.failed().exists()
+    assert not Bucket.contents
+    assert not files(media)
+
+
+def test_a_thumbnail_that_an_attempt_has_stored_is_removed_with_its_image(
+    use, settings, media, in_memory
+):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
+    use(Folder)
+    failures = itertools.count()
+
+    def refuse(created, **kwargs):
+        if not created:
+            next(failures)
+            raise OSError("the search engine is away")
+
+    async_form(Thumbnailed, {"title": "Dune"}, {"image": in_memory()}).save()
+    post_save.connect(refuse, sender=Thumbnailed)
+    try:
+        work_on(Upload.objects.get())
+    finally:
+        post_save.disconnect(refuse, sender=Thumbnailed)
+
+    assert next(failures) == 3
+    assert not files(media)
+    assert not Thumbnailed.objects.get().thumbnail
+
+
+def test_a_plain_form_says_what_one_name_becomes(use, in_memory):
+    use(Bucket)
+    found = []
+    for base in (forms.ModelForm, AsyncImageModelForm):
+        Bucket.contents.clear()
+        images = {side: in_memory("image.jpg") for side in ("left", "middle", "right")}
+        form_for(base, Triptych, {}, images).save()
+        save_pending_uploads()
+        found.append(len(Bucket.contents))
+
+    assert found == [3, 3]

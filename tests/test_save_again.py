@@ -1,0 +1,330 @@
+"""
+A view saves a form, and saves the same rows once more when a worker may have been quicker.
+
+Each test runs once with Django's own form, which says what is right, and once with ours.
+"""
+
+from contextlib import suppress
+
+import pytest
+from django.db import transaction
+from django.forms import inlineformset_factory, modelformset_factory
+
+from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.both import async_form, both, form_for, without_chance
+from tests.project.models import Album, Measured, OnlyImages, Page, Photo, Restaurant
+
+pytestmark = pytest.mark.django_db
+
+
+class RollBackError(Exception):
+    """Raised to have a transaction rolled back."""
+
+
+def roll_back(function):
+    with suppress(RollBackError), transaction.atomic():
+        function()
+        raise RollBackError
+
+
+def names(model=Photo):
+    return [without_chance(one.image.name) for one in model.objects.order_by("pk")]
+
+
+@pytest.fixture
+def old(in_memory):
+    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+def photo_formset(base, files, instances=()):
+    """Return a formset with an image for each of its forms."""
+    initial = len(instances)
+    data = {"form-TOTAL_FORMS": initial + len(files), "form-INITIAL_FORMS": initial}
+    for number, instance in enumerate(instances):
+        data |= {f"form-{number}-id": instance.pk, f"form-{number}-title": f"Changed {number}"}
+    for number in range(len(files)):
+        data[f"form-{initial + number}-title"] = f"New {number}"
+    files = {f"form-{initial + number}-image": file for number, file in enumerate(files)}
+    formset_class = modelformset_factory(Photo, form=base, fields=["title", "image"])
+    return formset_class(data, files, queryset=Photo.objects.order_by("pk"))
+
+
+# A formset, and its rows once more
+
+
+@both
+@pytest.mark.parametrize("commit", [True, False], ids=["commit", "without commit"])
+def test_the_rows_of_a_formset_are_saved_again_after_the_worker(base, commit, in_memory):
+    formset = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(3)])
+    saved = formset.save(commit=commit)
+    if not commit:
+        for photo in saved:
+            photo.save()
+    save_pending_uploads()
+
+    for number, photo in enumerate(saved):
+        photo.title = f"Number {number}"
+        photo.save()
+
+    assert names() == ["photos/0.jpg", "photos/1.jpg", "photos/2.jpg"]
+    assert Photo.objects.filter(title__startswith="Number").count() == 3
+
+
+@both
+def test_the_rows_of_a_formset_are_saved_again_one_by_one_as_workers_work(base, in_memory):
+    saved = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(3)]).save()
+
+    for photo in saved:
+        photo.save()
+        save_pending_uploads()
+        photo.save()
+
+    assert names() == ["photos/0.jpg", "photos/1.jpg", "photos/2.jpg"]
+
+
+@both
+def test_the_changed_rows_of_a_formset_are_saved_again(base, old, in_memory):
+    formset = photo_formset(base, [in_memory("new.jpg")], [old])
+    assert formset.is_valid(), formset.errors
+    saved = formset.save()
+    save_pending_uploads()
+
+    for photo in saved:
+        photo.save()
+
+    assert names() == ["photos/old.jpg", "photos/new.jpg"]
+
+
+@both
+def test_the_forms_of_a_formset_are_saved_again(base, in_memory):
+    formset = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(2)])
+    formset.save()
+    save_pending_uploads()
+
+    for form in formset.forms:
+        form.instance.save()
+
+    assert names() == ["photos/0.jpg", "photos/1.jpg"]
+
+
+@both
+def test_inline_rows_are_saved_again_with_their_order(base, in_memory):
+    album = Album.objects.create(name="Arrakis")
+    formset_class = inlineformset_factory(Album, Page, form=base, fields=["image"])
+    data = {"pages-TOTAL_FORMS": 2, "pages-INITIAL_FORMS": 0}
+    files = {f"pages-{n}-image": in_memory(f"{n}.jpg") for n in range(2)}
+    formset = formset_class(data, files, instance=album)
+    assert formset.is_valid(), formset.errors
+    pages = formset.save()
+    save_pending_uploads()
+
+    for number, page in enumerate(pages):
+        page.caption = f"{number + 1} of 2"
+        page.save()
+
+    assert names(Page) == ["pages/0.jpg", "pages/1.jpg"]
+    assert set(Page.objects.values_list("caption", flat=True)) == {"1 of 2", "2 of 2"}
+
+
+# One form, and its instance once more
+
+
+@both
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"update_fields": ["title"]},
+        {"update_fields": ["image"]},
+        {"update_fields": ["title", "image"]},
+        {"force_update": True},
+    ],
+    ids=str,
+)
+def test_a_saved_instance_is_saved_again_in_any_way(base, arguments, old, in_memory):
+    files = {"image": in_memory("new.jpg")}
+    photo = form_for(base, Photo, {"title": "Dune"}, files, old).save()
+    save_pending_uploads()
+    photo.save(**arguments)
+    photo.save(**arguments)
+
+    assert names() == ["photos/new.jpg"]
+
+
+@both
+def test_a_saved_instance_of_images_only_is_saved_again_by_their_names(base, in_memory):
+    old = OnlyImages.objects.create(front=in_memory("front.jpg"))
+    only = form_for(base, OnlyImages, {}, {"front": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+    only.save(update_fields=["front", "back"])
+
+    assert OnlyImages.objects.get().front.name == "only/new.jpg"
+
+
+@both
+def test_a_saved_child_is_saved_again_in_both_tables(base, in_memory):
+    files = {"image": in_memory("new.jpg"), "menu": in_memory("menu.jpg")}
+    restaurant = form_for(base, Restaurant, {"name": "Sietch"}, files).save()
+    save_pending_uploads()
+    restaurant.name = "Tabr"
+    restaurant.save()
+
+    found = Restaurant.objects.get()
+    assert (found.name, found.image.name, found.menu.name) == (
+        "Tabr",
+        "places/new.jpg",
+        "menus/menu.jpg",
+    )
+
+
+@both
+def test_a_form_of_the_title_on_a_saved_instance_leaves_the_image(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    second = form_for(base, Photo, {"title": "Arrakis"}, instance=photo)
+    assert second.is_valid()
+    save_pending_uploads()
+    second.save()
+    photo.save()
+
+    assert (Photo.objects.get().title, names()) == ("Arrakis", ["photos/new.jpg"])
+
+
+@both
+def test_a_form_of_the_image_on_a_saved_instance_replaces_it(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+    form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("newest.jpg")}, photo).save()
+    save_pending_uploads()
+    photo.save()
+
+    assert names() == ["photos/newest.jpg"]
+
+
+@both
+def test_a_form_that_clears_a_saved_instance_after_the_worker_clears_it(base, in_memory):
+    measured = form_for(base, Measured, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
+    save_pending_uploads()
+    data = {"title": "Dune", "image-clear": "on"}
+    form_for(base, Measured, data, {}, measured, ["title", "image"]).save()
+    measured.save()
+
+    found = Measured.objects.get()
+    assert (found.image.name, found.width) == ("", None)
+
+
+@both
+@pytest.mark.parametrize("refreshes", [True, False], ids=["refreshed", "as it was"])
+def test_a_saved_instance_is_emptied_after_the_worker(base, refreshes, in_memory):
+    old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg")}
+    measured = form_for(base, Measured, {"title": "Dune"}, files, old).save()
+    save_pending_uploads()
+    if refreshes:
+        measured.refresh_from_db()
+    measured.image = None
+    measured.save()
+
+    found = Measured.objects.get()
+    assert (found.image.name, found.width) == ("", None)
+
+
+@both
+def test_a_saved_instance_is_emptied_before_the_worker(base, in_memory):
+    old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg")}
+    measured = form_for(base, Measured, {"title": "Dune"}, files, old).save()
+    measured.image = None
+    measured.save()
+    save_pending_uploads()
+
+    assert Measured.objects.get().image.name == ""
+    assert not Upload.objects.exists()
+
+
+@both
+@pytest.mark.parametrize("name", ["", "only/other.jpg"], ids=["emptied", "replaced"])
+def test_a_change_of_a_saved_instance_that_is_rolled_back_is_made_again(base, name, in_memory):
+    old = OnlyImages.objects.create(front=in_memory("old.jpg"))
+    only = form_for(base, OnlyImages, {}, {}, old, ["front", "back"]).save()
+    only.front = name
+    roll_back(only.save)
+    only.save()
+
+    assert OnlyImages.objects.get().front.name == name
+
+
+@both
+def test_a_change_that_is_rolled_back_is_taken_back(base, old):
+    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+    photo.image = "photos/other.jpg"
+    roll_back(photo.save)
+    photo.image = "photos/old.jpg"
+    photo.save()
+
+    assert names() == ["photos/old.jpg"]
+
+
+@both
+def test_an_instance_whose_form_was_rolled_back_is_saved_as_another(base, old, in_memory):
+    form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old)
+    roll_back(form.save)
+    form.instance.pk = None
+    form.instance.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/old.jpg", "photos/new.jpg"]
+
+
+@both
+def test_two_instances_of_one_row_are_saved_in_turn(base, old, in_memory):
+    first = form_for(base, Photo, {"title": "First"}, {"image": in_memory("first.jpg")}, old)
+    first = first.save()
+    other = Photo.objects.get()
+    second = form_for(base, Photo, {"title": "Second"}, {"image": in_memory("second.jpg")}, other)
+    second = second.save()
+    save_pending_uploads()
+    second.title = "Last"
+    second.save()
+
+    assert (Photo.objects.get().title, names()) == ("Last", ["photos/second.jpg"])
+    assert first.pk == second.pk
+
+
+def test_an_instance_that_was_loaded_before_is_saved_while_the_image_is_pending(old, in_memory):
+    stale = Photo.objects.get()
+    async_form(Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    stale.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/new.jpg"]
+
+
+def test_an_instance_that_was_loaded_before_is_saved_while_a_first_image_is_pending(in_memory):
+    photo = async_form(Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
+    Photo.objects.get(pk=photo.pk).save()
+    save_pending_uploads()
+
+    assert names() == ["photos/new.jpg"]
+
+
+def test_dimensions_stay_with_their_image_when_a_saved_instance_is_saved_again(in_memory):
+    old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    files = {"image": in_memory("new.jpg", pictures.jpeg(80, 40))}
+    measured = async_form(Measured, {"title": "Dune"}, files, old).save()
+    save_pending_uploads()
+    measured.save()
+
+    found = Measured.objects.get()
+    assert (found.image.name[-7:], found.width, found.height) == ("new.jpg", 80, 40)
+
+
+@both
+def test_a_dimension_that_a_view_sets_on_a_saved_instance_is_written(base, in_memory):
+    old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    measured = form_for(base, Measured, {"title": "Dune"}, instance=old).save()
+    measured.width = 1
+    measured.save()
+
+    assert Measured.objects.get().width == 1
