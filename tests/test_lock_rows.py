@@ -1,0 +1,338 @@
+"""
+Nobody waits for a storage, or for a row that is locked more than plain Django locks it.
+
+What happens at the same moment happens in a thread with a connection of its own, which is waited
+for: where it could not go on, the test would fail when that takes too long.
+"""
+
+import threading
+
+import pytest
+from django import forms
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.db import connection, transaction
+from django.db.models.signals import post_save, pre_save
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.both import async_form, both, form_for
+from tests.habits.models import Like, Liked, Preparing, Working
+from tests.project.models import Document, Photo, Restaurant
+from tests.worker import DEADLINE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: What the storage of this file does while it stores: set by each test.
+while_it_stores = []
+
+needs_row_locks = pytest.mark.skipif(
+    not connection.features.has_select_for_update, reason="This database has no row locks"
+)
+#: Elsewhere, a row that refers to another waits for an update of it, with a plain form too.
+needs_key_locks = pytest.mark.skipif(
+    not connection.features.has_select_for_no_key_update, reason="This database has no key locks"
+)
+
+
+class Slow(FileSystemStorage):
+    def _save(self, name, content):
+        if while_it_stores:
+            while_it_stores.pop()()
+        return super()._save(name, content)
+
+
+@pytest.fixture(autouse=True)
+def final_storage(settings):
+    while_it_stores.clear()
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.test_lock_rows.Slow"},
+    }
+
+
+class Meanwhile:
+    """Does something in a thread, on a connection of its own."""
+
+    def __init__(self, function):
+        self.errors = []
+        self._thread = threading.Thread(target=self._run, args=[function], daemon=True)
+        self._thread.start()
+
+    def _run(self, function):
+        try:
+            with connection.cursor() as cursor:
+                # So that what waits for a lock says so, long before the deadline.
+                if connection.vendor == "postgresql":
+                    cursor.execute("SET lock_timeout = '5s'")
+                elif connection.vendor == "mysql":
+                    cursor.execute("SET innodb_lock_wait_timeout = 5")
+                else:
+                    cursor.execute("PRAGMA busy_timeout = 5000")
+            function()
+        except Exception as error:
+            self.errors.append(error)
+        finally:
+            connection.close()
+
+    def wait(self):
+        """Wait until it has ended, and raise what it raised."""
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive(), "It is kept waiting."
+        if self.errors:
+            raise self.errors[0]
+
+
+def at_the_same_moment(function):
+    """Do something on another connection, and wait for it."""
+    Meanwhile(function).wait()
+
+
+# While a storage works
+
+
+def post(model, instance=None, name="new.jpg"):
+    files = {"image": ContentFile(pictures.jpeg(), name=name)}
+    return async_form(model, {"title": "Dune"}, files, instance).save()
+
+
+def change_the_title(model):
+    model.objects.update(title="Changed meanwhile")
+
+
+def save_a_form(model):
+    async_form(model, {"title": "Changed meanwhile"}, instance=model.objects.get()).save()
+
+
+def save_a_plain_form(model):
+    form_for(
+        forms.ModelForm, model, {"title": "Changed meanwhile"}, instance=model.objects.get()
+    ).save()
+
+
+def save_another_image(model):
+    post(model, model.objects.get(), "newer.jpg")
+
+
+def delete_the_instance(model):
+    model.objects.get().delete()
+
+
+def discard_the_upload(model):
+    Upload.objects.for_instance(model.objects.get()).discard()
+
+
+REQUESTS = [
+    change_the_title,
+    save_a_form,
+    save_a_plain_form,
+    save_another_image,
+    delete_the_instance,
+    discard_the_upload,
+]
+
+
+@pytest.mark.parametrize("request_of", REQUESTS, ids=lambda function: function.__name__)
+def test_no_request_waits_while_the_final_storage_stores(request_of):
+    post(Photo)
+    done = []
+
+    def meanwhile():
+        at_the_same_moment(lambda: request_of(Photo))
+        done.append(True)
+
+    while_it_stores.append(meanwhile)
+    save_image_task.apply(args=[str(Upload.objects.get().pk), "default"])
+
+    assert done
+    assert not Upload.objects.failed().exists()
+
+
+@pytest.mark.parametrize("request_of", REQUESTS, ids=lambda function: function.__name__)
+def test_no_request_waits_while_a_save_works_on_the_stored_image(request_of, monkeypatch):
+    post(Working)
+    done = []
+
+    def work(instance):
+        if not done:
+            done.append(True)
+            at_the_same_moment(lambda: request_of(Working))
+
+    monkeypatch.setattr(Working, "work", staticmethod(work))
+    save_image_task.apply(args=[str(Upload.objects.get().pk), "default"])
+
+    assert done
+    if request_of in (change_the_title, save_a_form, save_a_plain_form):
+        assert Working.objects.get().title == "Changed meanwhile"
+        assert Working.objects.get().image
+
+
+@pytest.mark.parametrize("request_of", [change_the_title, save_another_image])
+def test_no_request_waits_while_a_save_works_on_the_image_before_it_is_stored(
+    request_of, monkeypatch
+):
+    post(Preparing)
+    done = []
+
+    def work(instance):
+        if not done:
+            done.append(True)
+            at_the_same_moment(lambda: request_of(Preparing))
+
+    monkeypatch.setattr(Preparing, "work", staticmethod(work))
+    save_image_task.apply(args=[str(Upload.objects.get().pk), "default"])
+
+    assert done
+
+
+@pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
+def test_no_request_waits_while_a_receiver_works_on_the_image(signal):
+    post(Photo)
+    done = []
+
+    def work(**kwargs):
+        if not done:
+            done.append(True)
+            at_the_same_moment(lambda: change_the_title(Photo))
+
+    signal.connect(work, sender=Photo)
+    try:
+        save_pending_uploads()
+    finally:
+        signal.disconnect(work, sender=Photo)
+
+    assert done
+    assert Photo.objects.get().image
+
+
+def test_a_child_is_free_while_the_image_of_its_parent_is_stored(in_memory):
+    files = {"image": in_memory(), "menu": in_memory("menu.jpg")}
+    async_form(Restaurant, {"name": "Sietch"}, files).save()
+
+    while_it_stores.extend(
+        [lambda: at_the_same_moment(lambda: Restaurant.objects.update(name="Tabr"))] * 2
+    )
+    save_pending_uploads()
+
+    restaurant = Restaurant.objects.get()
+    assert (restaurant.name, bool(restaurant.image), bool(restaurant.menu)) == ("Tabr", True, True)
+
+
+@both
+def test_nobody_waits_while_the_request_stores_a_file_that_no_worker_does(base, in_memory):
+    old = Document.objects.create(title="Old", file=ContentFile(b"old", name="old.txt"))
+    Photo.objects.create(title="Elsewhere")
+    while_it_stores.append(lambda: at_the_same_moment(lambda: Document.objects.update(title="New")))
+    files = {"file": ContentFile(b"new", name="new.txt")}
+
+    form_for(base, Document, {"title": "Dune"}, files, old).save()
+
+    assert Document.objects.get().file.name == "documents/new.txt"
+
+
+# Rows that refer to the instance
+
+
+def with_a_new_title(base, liked):
+    return form_for(base, Liked, {"title": "New"}, instance=liked)
+
+
+def with_a_new_image(base, liked):
+    files = {"image": ContentFile(pictures.jpeg(), name="new.jpg")}
+    return form_for(base, Liked, {"title": "New"}, files, liked)
+
+
+def with_a_cleared_image(base, liked):
+    data = {"title": "New", "image-clear": "on"}
+    return form_for(base, Liked, data, {}, liked, ["title", "image"])
+
+
+FORMS = [with_a_new_title, with_a_new_image, with_a_cleared_image]
+with_any_form = pytest.mark.parametrize("make_form", FORMS, ids=lambda function: function.__name__)
+
+
+@pytest.fixture
+def liked():
+    image = ContentFile(pictures.jpeg(), name="old.jpg")
+    return Liked.objects.create(title="Old", image=image)
+
+
+@both
+@needs_key_locks
+@with_any_form
+def test_a_row_that_refers_to_the_instance_is_inserted_while_a_form_is_saved(
+    base, make_form, liked
+):
+    with transaction.atomic():  # As with ATOMIC_REQUESTS.
+        make_form(base, liked).save()
+        at_the_same_moment(lambda: Like.objects.create(liked_id=liked.pk))
+
+    assert Like.objects.count() == 1
+
+
+@both
+@needs_key_locks
+@with_any_form
+def test_two_requests_that_refer_to_the_instance_and_then_save_it_do_not_deadlock(
+    base, make_form, liked
+):
+    both_have = threading.Barrier(2)
+
+    def request():
+        with transaction.atomic():
+            Like.objects.create(liked_id=liked.pk)
+            both_have.wait(DEADLINE)
+            make_form(base, Liked.objects.get()).save()
+
+    for one in [Meanwhile(request), Meanwhile(request)]:
+        one.wait()
+
+    assert Like.objects.count() == 2
+
+
+@needs_key_locks
+def test_a_row_that_refers_to_the_instance_is_inserted_while_a_worker_attaches(liked):
+    with_a_new_image(AsyncImageModelForm, liked).save()
+    done = []
+
+    def like(**kwargs):
+        if not done:
+            done.append(True)
+            at_the_same_moment(lambda: Like.objects.create(liked_id=liked.pk))
+
+    post_save.connect(like, sender=Liked)
+    try:
+        save_pending_uploads()
+    finally:
+        post_save.disconnect(like, sender=Liked)
+
+    assert Like.objects.count() == 1
+    assert not Upload.objects.exists()
+
+
+@needs_row_locks
+@both
+def test_a_form_for_another_instance_is_saved_while_one_is(base, liked):
+    other = Liked.objects.create(title="Other", image=ContentFile(pictures.jpeg(), name="o.jpg"))
+
+    with transaction.atomic():
+        with_a_new_image(base, liked).save()
+        at_the_same_moment(lambda: with_a_new_image(base, other).save())
+    save_pending_uploads()
+
+    assert Liked.objects.exclude(image="").count() == 2
+    assert set(Liked.objects.values_list("title", flat=True)) == {"New"}
+
+
+@needs_row_locks
+@both
+def test_a_new_instance_is_saved_while_another_is(base):
+    with transaction.atomic():
+        with_a_new_image(base, None).save()
+        at_the_same_moment(lambda: with_a_new_image(base, None).save())
+    save_pending_uploads()
+
+    assert Liked.objects.exclude(image="").count() == 2
