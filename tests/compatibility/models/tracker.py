@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from model_utils import FieldTracker
+from model_utils.fields import MonitorField
 from model_utils.models import TimeStampedModel
 
 
@@ -28,3 +29,12 @@ def look(instance, **kwargs):
     if instance.tracker.has_changed("image"):
         old = instance.tracker.previous("image")
         Tracked.seen.append((old.name if old else "", instance.image.name))
+
+
+class Monitored(models.Model):
+    """Knows when its image was changed."""
+
+    title = models.CharField(max_length=100, blank=True)
+    image = models.ImageField(upload_to="monitored", blank=True)
+    image_changed = MonitorField(monitor="image", default=None, null=True)
+    published_changed = MonitorField(monitor="title", when=["published"], default=None, null=True)

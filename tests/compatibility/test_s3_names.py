@@ -1,0 +1,155 @@
+"""
+django-storages: images of one name become as many objects, on a server for S3 here.
+
+The storage asks the server for a free name, and then puts; the server overwrites what is there.
+"""
+
+import threading
+
+import pytest
+from django.db import connection
+
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.both import async_form
+from tests.worker import DEADLINE, wait_until
+
+from . import libraries
+
+libraries.need("django-storages", "moto")
+
+import boto3  # noqa: E402
+from moto.server import ThreadedMotoServer  # noqa: E402
+
+from .models.s3 import BUCKET, LoopbackStorage, Remote  # noqa: E402
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server for S3 that keeps all in memory; returns its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server, settings):
+    """The bucket, empty."""
+    (settings.DATA / "s3").write_text(server)
+    client = boto3.resource(
+        "s3",
+        endpoint_url=server,
+        aws_access_key_id="nobody",
+        aws_secret_access_key="nothing",
+        region_name="us-east-1",
+    )
+    bucket = client.Bucket(BUCKET)
+    bucket.create()
+    yield bucket
+    bucket.objects.delete()
+    client.meta.client.close()
+
+
+def work_on(upload):
+    """Deliver the message of an upload. Without a broker, Celery retries at once."""
+    save_image_task.apply(args=[str(upload.pk), upload.using])
+
+
+@pytest.fixture
+def posted(bucket, in_memory):
+    """Posts images of one name; returns the data and the uploads, in order."""
+
+    def post(count):
+        data = [pictures.jpeg(16, 12) for _ in range(count)]
+        for one in data:
+            files = {"image": in_memory("image.jpg", one)}
+            async_form(Remote, {"title": "Dune"}, files).save()
+        return data, list(Upload.objects.order_by("created_at"))
+
+    return post
+
+
+def stored():
+    return [pictures.stored(remote.image) for remote in Remote.objects.order_by("pk")]
+
+
+def test_a_worker_that_looks_while_another_puts_finds_another_name(posted, monkeypatch):
+    data, (first, second, third) = posted(3)
+    others = [second, third]
+    put = LoopbackStorage._save
+
+    def put_later(self, name, content):
+        if others:  # The name was free a moment ago; now another worker looks for one.
+            work_on(others.pop(0))
+        return put(self, name, content)
+
+    monkeypatch.setattr(LoopbackStorage, "_save", put_later)
+    work_on(first)
+
+    assert stored() == data
+    assert len({remote.image.name for remote in Remote.objects.all()}) == 3
+
+
+def test_workers_at_once_put_as_many_objects(posted):
+    data, uploads = posted(6)
+    ready = threading.Barrier(len(uploads))
+
+    def work(upload):
+        try:
+            ready.wait(DEADLINE)
+            work_on(upload)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=[upload]) for upload in uploads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+    wait_until(lambda: save_pending_uploads() == 0, "what was in the way of another is attached")
+
+    assert stored() == data
+    assert len({remote.image.name for remote in Remote.objects.all()}) == 6
+
+
+def test_an_object_that_another_row_has_stays_when_an_attempt_ends(posted, settings, monkeypatch):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    data, (first, second) = posted(2)
+    work_on(first)
+    put = LoopbackStorage._save
+
+    def put_and_fail(self, name, content):
+        put(self, name, content)
+        raise OSError("the answer was lost")
+
+    monkeypatch.setattr(LoopbackStorage, "_save", put_and_fail)
+    work_on(second)
+
+    assert Upload.objects.failed().exists()
+    assert pictures.stored(Remote.objects.earliest("pk").image) == data[0]
+
+
+def test_what_a_superseded_attempt_has_put_is_removed(posted, bucket, in_memory, monkeypatch):
+    _, (first,) = posted(1)
+    put = LoopbackStorage._save
+    newer = [in_memory("newer.jpg")]
+
+    def put_and_be_superseded(self, name, content):
+        name = put(self, name, content)
+        if newer:
+            remote = Remote.objects.get()
+            async_form(Remote, {"title": "Dune"}, {"image": newer.pop()}, remote).save()
+        return name
+
+    monkeypatch.setattr(LoopbackStorage, "_save", put_and_be_superseded)
+    work_on(first)
+    save_pending_uploads()
+
+    assert Remote.objects.get().image.name == "remote/newer.jpg"
+    assert [item.key for item in bucket.objects.all()] == ["remote/newer.jpg"]

@@ -1,0 +1,289 @@
+"""
+At each isolation level: the newest state wins, and forms for other instances do not conflict.
+
+A request that has begun to read, and with that has its snapshot, is overtaken by a whole other one.
+"""
+
+import threading
+
+import pytest
+from django import forms
+from django.core.files.base import ContentFile
+from django.db import OperationalError, connection, connections, transaction
+
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Upload
+from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.both import both, form_for
+from tests.project.models import Measured, Photo, Slugged
+from tests.worker import DEADLINE
+
+#: By the vendor of the database, those at which a transaction reads a snapshot. All other tests run
+#: at what is Django's default, READ COMMITTED, and with SQLite's IMMEDIATE.
+LEVELS = {
+    "mysql": ["repeatable read"],
+    "postgresql": ["REPEATABLE_READ", "SERIALIZABLE"],
+    "sqlite": ["immediate"],
+}
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def option(level):
+    """Return what Django's OPTIONS call a level."""
+    if connection.vendor == "postgresql":
+        from django.db.backends.postgresql.psycopg_any import IsolationLevel
+
+        return IsolationLevel[level]
+    return level
+
+
+def current_level():
+    """Return the level of this connection, as the database calls it."""
+    name = {"postgresql": "transaction_isolation", "mysql": "tx_isolation"}[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SHOW VARIABLES LIKE '{name}'" if connection.vendor == "mysql" else f"SHOW {name}"
+        )
+        return cursor.fetchone()[-1]
+
+
+@pytest.fixture(params=LEVELS[connection.vendor])
+def level(request):
+    """Runs the test at each level, on every connection; the value is its name."""
+    if connection.vendor == "sqlite":  # Which has one.
+        yield request.param
+        return
+    options = connection.settings_dict["OPTIONS"]
+    assert options is connections.settings["default"]["OPTIONS"]
+    before = dict(options)
+    options["isolation_level"] = option(request.param)
+    connection.close()
+    assert current_level().upper().translate(
+        str.maketrans("- ", "__")
+    ) == request.param.upper().replace(" ", "_")
+    yield request.param
+    options.clear()
+    options.update(before)
+    connection.close()
+
+
+def by_another_request(function):
+    """Do something on another connection, and wait until it is committed."""
+    errors = []
+
+    def run():
+        try:
+            function()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(DEADLINE)
+    assert not thread.is_alive(), "It is kept waiting."
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def overtaken(level):
+    """Skips the test where a transaction that has begun lets no other one write."""
+    if connection.vendor == "sqlite":
+        pytest.skip("A transaction of SQLite's lets no other one write.")
+
+
+def post(name=None, base=AsyncImageModelForm, pk=None, **data):
+    image = {"image": ContentFile(pictures.jpeg(), name=f"{name}.jpg")} if name else {}
+    instance = Measured.objects.get(pk=pk) if pk else Measured.objects.get()
+    form_for(base, Measured, {"title": "Dune", **data}, image, instance, ["title", "image"]).save()
+
+
+@pytest.fixture
+def old(level):
+    image = ContentFile(pictures.jpeg(), name="old.jpg")
+    return Measured.objects.create(title="Old", image=image)
+
+
+def work_in_both_orders(order):
+    """Deliver all messages, in the order of their making or the other way round."""
+    for upload in Upload.objects.order_by(order):
+        save_image_task.apply(args=[str(upload.pk), "default"])
+
+
+def image():
+    return Measured.objects.get().image.name.rpartition("/")[2]
+
+
+def may_be_refused(level, function):
+    """Do something that plain Django does not survive either at the levels that read a snapshot."""
+    try:
+        function()
+    except OperationalError as error:
+        assert level in ("REPEATABLE_READ", "SERIALIZABLE"), error
+        assert "could not serialize" in str(error)
+        return False
+    return True
+
+
+@pytest.mark.parametrize("order", ["created_at", "-created_at"], ids=["in order", "reversed"])
+def test_a_newer_image_supersedes_one_that_its_snapshot_does_not_show(order, level, overtaken, old):
+    def request():
+        with transaction.atomic():
+            Measured.objects.count()
+            by_another_request(lambda: post("older"))
+            post("newer")
+
+    wins = "newer.jpg" if may_be_refused(level, request) else "older.jpg"
+    work_in_both_orders(order)
+
+    assert image() == wins
+    assert not Upload.objects.exists()
+
+
+def test_clearing_discards_an_image_that_its_snapshot_does_not_show(level, overtaken, old):
+    def request():
+        with transaction.atomic():
+            Measured.objects.count()
+            by_another_request(lambda: post("older"))
+            post(**{"image-clear": "on"})
+
+    wins = "" if may_be_refused(level, request) else "older.jpg"
+    save_pending_uploads()
+
+    assert image() == wins
+    assert not Upload.objects.exists()
+
+
+def test_a_view_that_replaces_the_image_discards_one_that_its_snapshot_does_not_show(
+    level, overtaken, old
+):
+    def request():
+        with transaction.atomic():
+            measured = Measured.objects.get()
+            by_another_request(lambda: post("older"))
+            form = form_for(AsyncImageModelForm, Measured, {"title": "Dune"}, instance=measured)
+            measured = form.save(commit=False)
+            newest = ContentFile(pictures.jpeg(), name="newest.jpg")
+            measured.image.save("newest.jpg", newest, save=False)
+            measured.save()
+
+    wins = "newest.jpg" if may_be_refused(level, request) else "older.jpg"
+    save_pending_uploads()
+
+    assert image() == wins
+    assert not Upload.objects.exists()
+
+
+def test_deleting_discards_an_image_that_its_snapshot_does_not_show(level, overtaken):
+    Slugged.objects.create(slug="dune")
+
+    def send():
+        files = {"image": ContentFile(pictures.jpeg(), name="older.jpg")}
+        slugged = Slugged.objects.get()
+        form_for(AsyncImageModelForm, Slugged, {"slug": "dune"}, files, slugged).save()
+
+    def request():
+        with transaction.atomic():
+            Slugged.objects.count()
+            by_another_request(send)
+            Slugged.objects.get().delete()
+
+    if may_be_refused(level, request):
+        Slugged.objects.create(slug="dune")  # The key, used again.
+        save_pending_uploads()
+        assert not Slugged.objects.get().image
+        assert not Upload.objects.exists()
+
+
+@both
+def test_an_image_that_a_worker_has_attached_meanwhile_stays(base, level, overtaken, old):
+    def request():
+        with transaction.atomic():
+            measured = Measured.objects.get()
+            if base is AsyncImageModelForm:
+                by_another_request(lambda: (post("older"), save_pending_uploads()))
+            form_for(base, Measured, {"title": "Dune"}, instance=measured).save()
+
+    may_be_refused(level, request)
+
+    assert image() == ("older.jpg" if base is AsyncImageModelForm else "old.jpg")
+
+
+def test_the_second_of_two_forms_in_one_transaction_wins(level, old):
+    with transaction.atomic():
+        post("first")
+        post("second")
+    save_pending_uploads()
+
+    assert image() == "second.jpg"
+    assert not Upload.objects.exists()
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")
+@both
+@pytest.mark.parametrize("is_update", [True, False], ids=["update", "create"])
+def test_forms_for_two_instances_do_not_conflict(base, is_update, level):
+    photos = [None, None]
+    if is_update:
+        image = ContentFile(pictures.jpeg(), name="old.jpg")
+        photos = [Photo.objects.create(title="Old", image=image) for _ in range(2)]
+
+    def save(number):
+        files = {"image": ContentFile(pictures.jpeg(), name=f"{number}.jpg")}
+        form = form_for(base, Photo, {"title": "New"}, files, photos[number])
+        form.save()
+
+    with transaction.atomic():
+        save(0)
+        by_another_request(lambda: save(1))
+    save_pending_uploads()
+
+    found = {photo.image.name for photo in Photo.objects.all()}
+    assert found == {"photos/0.jpg", "photos/1.jpg"}
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")
+def test_new_images_for_many_instances_at_once_do_not_deadlock(level):
+    image = ContentFile(pictures.jpeg(), name="old.jpg")
+    photos = [Photo.objects.create(title="Old", image=image) for _ in range(4)]
+    together = threading.Barrier(len(photos))
+    errors = []
+
+    def request(photo):
+        try:
+            for number in range(3):
+                together.wait(DEADLINE)
+                files = {"image": ContentFile(pictures.jpeg(16, 12), name=f"{number}.jpg")}
+                with transaction.atomic():
+                    form_for(AsyncImageModelForm, Photo, {"title": "New"}, files, photo).save()
+        except Exception as error:
+            errors.append(error)
+            together.abort()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=request, args=[photo], daemon=True) for photo in photos]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+
+    assert errors == []
+    assert Upload.objects.count() == 4
+
+
+def test_a_plain_form_says_which_update_is_refused(level, overtaken, old):
+    def request():
+        with transaction.atomic():
+            Measured.objects.count()
+            by_another_request(lambda: post(base=forms.ModelForm, name="older"))
+            post(base=forms.ModelForm, name="newer")
+
+    assert image() == "old.jpg"
+    wins = "newer.jpg" if may_be_refused(level, request) else "older.jpg"
+    assert image() == wins
