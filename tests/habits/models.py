@@ -306,3 +306,86 @@ class Liked(Titled):
 
 class Like(models.Model):
     liked = models.ForeignKey(Liked, models.CASCADE)
+
+
+class Tidy(Titled):
+    """Removes the file that it had, when it gets another."""
+
+    def save(self, *args, **kwargs):
+        if self.pk:
+            before = type(self).objects.filter(pk=self.pk).first()
+            if before and before.image and before.image != self.image:
+                before.image.delete(save=False)
+        super().save(*args, **kwargs)
+
+
+class NamedByTitle(Titled):
+    """Names its image for its title."""
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            self.image.name = f"{self.title}.jpg"
+        super().save(*args, **kwargs)
+
+
+class Converted(Titled):
+    """Puts another image in the place of the one that came."""
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            with Image.open(self.image) as image:
+                file = io.BytesIO()
+                image.save(file, "PNG")
+            self.image = ContentFile(file.getvalue(), name="converted.png")
+        super().save(*args, **kwargs)
+
+
+class ConvertedAtOnce(Titled):
+    """Stores another image in the place of the one that came, by the field's own save()."""
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            self.image.save("own.jpg", ContentFile(self.image.read()), save=False)
+        super().save(*args, **kwargs)
+
+
+class StoredInTwoSaves(Titled):
+    """Is inserted without its image, to name that by the key."""
+
+    def save(self, *args, **kwargs):
+        if self.pk is None:
+            image, self.image = self.image, None
+            super().save(*args, **kwargs)
+            self.image = image
+            kwargs.pop("force_insert", None)
+        super().save(*args, **kwargs)
+
+
+class Guarded(Titled):
+    """Writes only what has changed."""
+
+    def save(self, *args, **kwargs):
+        if self.pk and not kwargs.get("update_fields"):
+            row = type(self).objects.filter(pk=self.pk).values().get()
+            kwargs["update_fields"] = [
+                column.name
+                for column in self._meta.concrete_fields
+                if not column.primary_key and row[column.attname] != getattr(self, column.attname)
+            ]
+        super().save(*args, **kwargs)
+
+
+class Unwilling(Titled):
+    """Does not save everything that it is told to."""
+
+    def save(self, *args, **kwargs):
+        if self.title != "draft":
+            super().save(*args, **kwargs)
+
+
+class Upserted(Titled):
+    """Returns what its save() has made, and takes more than Django's."""
+
+    def save(self, *args, note="", **kwargs):
+        super().save(*args, **kwargs)
+        return self
