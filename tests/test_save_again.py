@@ -14,7 +14,7 @@ from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form, both, form_for, without_chance
-from tests.project.models import Album, Measured, OnlyImages, Page, Photo, Restaurant
+from tests.project.models import Album, Measured, OnlyImages, Page, Photo, Restaurant, Slugged
 
 pytestmark = pytest.mark.django_db
 
@@ -328,3 +328,92 @@ def test_a_dimension_that_a_view_sets_on_a_saved_instance_is_written(base, in_me
     measured.save()
 
     assert Measured.objects.get().width == 1
+
+
+# Instances that share an image, or change their key
+
+
+@both
+@pytest.mark.parametrize("commit", [True, False], ids=["commit", "without commit"])
+def test_the_second_of_two_forms_for_one_image_wins(base, commit, in_memory):
+    data = pictures.jpeg()
+    photo = form_for(base, Photo, {"title": "First"}, {"image": in_memory("first.jpg")})
+    photo = photo.save(commit=commit)
+    files = {"image": in_memory("second.jpg", data)}
+    photo = form_for(base, Photo, {"title": "Second"}, files, photo).save(commit=commit)
+    photo.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/second.jpg"]
+    assert pictures.stored(Photo.objects.get().image) == data
+
+
+@both
+@pytest.mark.parametrize("first", ["other", "own"])
+def test_another_instance_takes_the_image_of_an_unsaved_one(base, first, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
+    other = Photo(title="Other", image=photo.image)
+    for one in [other, photo] if first == "other" else [photo, other]:
+        one.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/dune.jpg"] * 2
+
+
+@both
+def test_a_new_instance_gets_the_key_of_one_that_is_there(base, old, in_memory):
+    files = {"image": in_memory("new.jpg")}
+    photo = form_for(base, Photo, {"title": "Dune"}, files).save(commit=False)
+    photo.pk = old.pk
+    photo.save()
+    save_pending_uploads()
+    photo.save()
+
+    assert names() == ["photos/new.jpg"]
+
+
+@both
+def test_a_saved_instance_is_saved_under_another_key_and_its_own_again(base, in_memory):
+    old = Slugged.objects.create(slug="a", image=in_memory("old.jpg"))
+    slugged = form_for(base, Slugged, {"slug": "a"}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+    slugged.refresh_from_db()
+    for slug in ("b", "a"):
+        slugged.slug = slug
+        slugged.save()
+
+    assert names(Slugged) == ["slugged/new.jpg"] * 2
+
+
+@both
+def test_an_image_that_was_read_is_stored_whole(base, in_memory):
+    data = pictures.jpeg()
+    files = {"image": in_memory(data=data)}
+    photo = form_for(base, Photo, {"title": "Dune"}, files).save(commit=False)
+    photo.image.read(3)
+    photo.save()
+    save_pending_uploads()
+
+    assert pictures.stored(Photo.objects.get().image) == data
+
+
+@both
+def test_an_image_that_the_view_stores_by_its_own_save_is_stored_once(base, old, in_memory, media):
+    files = {"image": in_memory("new.jpg")}
+    photo = form_for(base, Photo, {"title": "Dune"}, files, old).save(commit=False)
+    photo.image.save("own.jpg", photo.image.file)
+    photo.save()
+    save_pending_uploads()
+
+    assert names() == ["photos/own.jpg"]
+    assert sorted(path.name for path in media.rglob("*.jpg")) == ["old.jpg", "own.jpg"]
+
+
+@both
+def test_an_update_in_bulk_of_a_saved_instance_leaves_the_image(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+    photo.title = "Arrakis"
+    Photo.objects.bulk_update([photo], ["title"])
+
+    assert (Photo.objects.get().title, names()) == ("Arrakis", ["photos/new.jpg"])
