@@ -336,3 +336,25 @@ def test_a_new_instance_is_saved_while_another_is(base):
     save_pending_uploads()
 
     assert Liked.objects.exclude(image="").count() == 2
+
+
+@both
+def test_nobody_waits_while_the_request_stores_a_file_beside_an_image(base, in_memory):
+    old = Document.objects.create(title="Old", file=ContentFile(b"old", name="old.txt"))
+    Photo.objects.create(title="Elsewhere")
+    while_it_stores.append(lambda: at_the_same_moment(lambda: change_the_title(Photo)))
+    files = {"file": ContentFile(b"new", name="new.txt"), "scan": in_memory("scan.jpg")}
+
+    form_for(base, Document, {"title": "Dune"}, files, old).save()
+    save_pending_uploads()
+
+    assert Document.objects.get().file.name == "documents/new.txt"
+
+
+def test_an_instance_is_deleted_while_its_image_is_stored():
+    post(Photo)
+    while_it_stores.append(lambda: at_the_same_moment(lambda: delete_the_instance(Photo)))
+
+    save_pending_uploads()  # Which raises what a worker would have to try again.
+
+    assert not Upload.objects.exists()

@@ -396,6 +396,23 @@ def test_a_file_of_equal_bytes_that_another_worker_has_just_stored_stays(end, us
 
 
 @however_it_ends
+def test_a_file_of_equal_bytes_that_another_worker_attaches_meanwhile_stays(end, use, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    use(ByContent)
+    (first, first_upload), (second, second_upload) = [post_photo(SHARED) for _ in range(2)]
+
+    def other_first():
+        work_on(second_upload)
+        end(first)
+
+    after.append(other_first)
+    work_on(first_upload)
+
+    second.refresh_from_db()
+    assert pictures.stored(second.image) == SHARED
+
+
+@however_it_ends
 @pytest.mark.parametrize("storage", [Overwriting, Clearing], ids=lambda storage: storage.__name__)
 def test_a_file_that_is_overwritten_stays_however_an_attempt_ends(storage, end, use, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}

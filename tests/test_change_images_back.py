@@ -1,0 +1,112 @@
+"""
+An image that is set back to what it was before is written, whatever has been in between.
+
+Each test runs once with Django's own form, which says what is right, and once with ours.
+"""
+
+import copy
+
+import pytest
+
+from django_async_forms.test import save_pending_uploads
+from tests.both import both, form_for
+from tests.project.models import Photo
+
+pytestmark = pytest.mark.django_db
+
+
+def names():
+    return [photo.image.name for photo in Photo.objects.all()]
+
+
+@pytest.fixture
+def old(in_memory):
+    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+def set_it(photo, name):
+    photo.image = name
+    photo.save()
+
+
+@both
+def test_an_image_is_set_back_after_a_refresh(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+    Photo.objects.get().image.save("newer.jpg", in_memory("newer.jpg"))
+    photo.refresh_from_db()
+    set_it(photo, "photos/old.jpg")
+
+    assert names() == ["photos/old.jpg"]
+
+
+@both
+def test_an_image_is_set_back_after_the_worker_and_a_refresh(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+    photo.refresh_from_db()
+    assert photo.image.name == "photos/new.jpg"
+    set_it(photo, "photos/old.jpg")
+
+    assert names() == ["photos/old.jpg"]
+
+
+@both
+def test_an_image_is_set_and_set_back_in_one_transaction(base, old):
+    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+    set_it(photo, "photos/other.jpg")
+    set_it(photo, "photos/old.jpg")
+
+    assert names() == ["photos/old.jpg"]
+
+
+@both
+@pytest.mark.django_db(transaction=True)
+def test_an_image_is_set_and_set_back_in_two_transactions(base, old):
+    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+    set_it(photo, "photos/other.jpg")
+    set_it(photo, "photos/old.jpg")
+
+    assert names() == ["photos/old.jpg"]
+
+
+@both
+@pytest.mark.django_db(transaction=True)
+def test_an_image_of_a_copy_is_set_and_set_back(base, old):
+    photo = copy.copy(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
+    set_it(photo, "photos/other.jpg")
+    set_it(photo, "photos/old.jpg")
+
+    assert names() == ["photos/old.jpg"]
+
+
+@both
+def test_an_image_is_set_and_set_back_beside_a_form_that_waits(base, old):
+    form = form_for(base, Photo, {"title": "Dune"}, {}, old, ["title", "image"])
+    assert form.is_valid()
+    set_it(old, "photos/other.jpg")
+    old.image = "photos/old.jpg"
+    form.save()
+
+    assert names() == ["photos/old.jpg"]
+
+
+# And what is not set leaves what a worker has attached
+
+
+@both
+def test_a_saved_instance_is_saved_again_with_its_key_as_text(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+    photo.pk = str(photo.pk)
+    photo.save()
+
+    assert names() == ["photos/new.jpg"]
+
+
+@both
+def test_a_saved_instance_is_saved_again_raw(base, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+    photo.save_base(raw=True)
+
+    assert names() == ["photos/new.jpg"]

@@ -1,0 +1,129 @@
+"""
+What is changed before a form is made, or validated, ends as in plain Django.
+
+Django's own form says what is right: a test runs once with each, or compares what both have made.
+"""
+
+import pytest
+from django.db.models.signals import pre_save
+
+from django_async_forms.test import save_pending_uploads
+from tests import pictures
+from tests.both import both, form_for
+from tests.habits.models import Noting
+from tests.project.models import Measured, OnlyImages, Place, Restaurant
+from tests.test_change_images_in_place import (  # noqa: F401
+    BEFORE,
+    UNTIL_VALIDATION,
+    assign_a_file,
+    assign_none,
+    assign_nothing,
+    both_ways,
+    by_name,
+    delete_without_commit,
+    every_change,
+    make_old,
+    save_without_commit,
+    send,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("moment", BEFORE, ids=by_name)
+@every_change
+def test_a_change_before_the_form_is_written(change, moment, both_ways):  # noqa: F811
+    plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
+
+    assert ours == plain
+
+
+@pytest.mark.parametrize("moment", BEFORE, ids=by_name)
+@pytest.mark.parametrize("change", [save_without_commit, delete_without_commit], ids=by_name)
+def test_a_change_before_the_form_is_newer_than_an_image_that_was_sent_before(
+    change,
+    moment,
+    both_ways,  # noqa: F811
+    in_memory,
+):
+    def case(base, old):
+        send(base, old, in_memory)
+        moment(base, Measured.objects.get(), change)
+
+    plain, ours = both_ways(case)
+
+    assert ours[:2] == plain[:2]
+
+
+@pytest.mark.parametrize("moment", UNTIL_VALIDATION, ids=by_name)
+@pytest.mark.parametrize("change", [assign_none, assign_nothing, assign_a_file], ids=by_name)
+def test_a_form_that_is_validated_puts_the_old_image_back(change, moment, both_ways):  # noqa: F811
+    plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
+
+    assert ours == plain
+
+
+@every_change
+def test_a_change_of_a_loaded_instance_is_kept_beside_a_form_of_another_field(
+    change,
+    both_ways,  # noqa: F811
+    in_memory,
+):
+    def case(base, old):
+        change(old)
+        files = {"cover": in_memory("cover.jpg", pictures.jpeg(20, 10))}
+        form_for(base, Measured, {"title": "Dune"}, files, old).save()
+        save_pending_uploads()
+        assert Measured.objects.get().cover_width == 20
+
+    plain, ours = both_ways(case)
+
+    assert ours == plain
+
+
+@both
+def test_a_change_of_a_parents_image_is_written_beside_a_childs(base, in_memory):
+    Restaurant.objects.create(name="Old", image=in_memory("old.jpg"), menu=in_memory("menu.jpg"))
+    loaded = Restaurant.objects.get()
+    loaded.image.delete(save=False)
+    files = {"menu": in_memory("new-menu.jpg")}
+    form_for(base, Restaurant, {"name": "Sietch"}, files, loaded).save()
+    save_pending_uploads()
+
+    restaurant = Restaurant.objects.get()
+    assert (restaurant.image.name, restaurant.menu.name) == ("", "menus/new-menu.jpg")
+    assert Place.objects.get().image.name == ""
+
+
+@both
+def test_two_images_are_changed_in_two_ways(base, in_memory):
+    OnlyImages.objects.create(front=in_memory("front.jpg"), back=in_memory("back.jpg"))
+    only = OnlyImages.objects.get()
+    only.front.name = "only/elsewhere.jpg"
+    only.back.delete(save=False)
+
+    form_for(base, OnlyImages, {}, {}, only, ["front", "back"]).save()
+
+    only = OnlyImages.objects.get()
+    assert (only.front.name, only.back.name) == ("only/elsewhere.jpg", "")
+
+
+@both
+def test_json_that_a_receiver_changes_in_its_place_is_written(base, in_memory):
+    # The first image that a worker saves must change nothing for a receiver that comes later.
+    form_for(base, Noting, {"title": "First"}, {"image": in_memory("first.jpg")}).save()
+    save_pending_uploads()
+    Noting.objects.all().delete()
+
+    def note(instance, **kwargs):
+        if instance.image and not instance.image._committed:
+            instance.notes["seen"] = {"by": [instance.image.name]}
+
+    pre_save.connect(note, sender=Noting)
+    try:
+        form_for(base, Noting, {"title": "Dune"}, {"image": in_memory()}).save()
+        save_pending_uploads()
+    finally:
+        pre_save.disconnect(note, sender=Noting)
+
+    assert Noting.objects.get().notes == {"names": ["dune.jpg"], "seen": {"by": ["dune.jpg"]}}

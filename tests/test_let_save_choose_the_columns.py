@@ -1,0 +1,55 @@
+"""
+A save() of the model's own chooses the columns that it writes, and says what it has done.
+
+Each test runs once with Django's own form, which says what is right, and once with ours.
+"""
+
+import pytest
+from django.db import transaction
+
+from django_async_forms.test import save_pending_uploads
+from tests.both import both, form_for, without_chance
+from tests.habits.models import Guarded, Upserted
+
+pytestmark = pytest.mark.django_db
+
+
+def names():
+    return [without_chance(one.image.name) for one in Guarded.objects.all()]
+
+
+@pytest.fixture
+def old(in_memory):
+    return Guarded.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+@both
+@pytest.mark.parametrize("title", ["Dune", "Old"], ids=["with a new title", "alone"])
+def test_a_model_that_writes_only_what_has_changed_gets_its_image(base, title, old, in_memory):
+    form_for(base, Guarded, {"title": title}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
+
+    assert (Guarded.objects.get().title, names()) == (title, ["habits/new.jpg"])
+
+
+@both
+def test_a_model_that_writes_only_what_has_changed_gets_its_image_after_a_rollback(
+    base, old, in_memory
+):
+    form = form_for(base, Guarded, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        form.save()
+        raise ZeroDivisionError
+    form.save()
+    save_pending_uploads()
+
+    assert (Guarded.objects.get().title, names()) == ("Dune", ["habits/new.jpg"])
+
+
+@both
+def test_a_model_whose_save_returns_something_returns_it(base, in_memory):
+    unsaved = form_for(base, Upserted, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save(
+        commit=False
+    )
+
+    assert unsaved.save(note="by hand") is unsaved
