@@ -41,13 +41,14 @@ def option(level):
 
 
 def current_level():
-    """Return the level of this connection, as the database calls it."""
-    name = {"postgresql": "transaction_isolation", "mysql": "tx_isolation"}[connection.vendor]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SHOW VARIABLES LIKE '{name}'" if connection.vendor == "mysql" else f"SHOW {name}"
-        )
-        return cursor.fetchone()[-1]
+    """Return the level of a transaction on this connection, as the database calls it."""
+    statement = {
+        "postgresql": "SHOW transaction_isolation",
+        "mysql": "SHOW VARIABLES LIKE 'tx_isolation'",
+    }[connection.vendor]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[-1].replace("-", " ").lower()
 
 
 @pytest.fixture(params=LEVELS[connection.vendor])
@@ -61,9 +62,7 @@ def level(request):
     before = dict(options)
     options["isolation_level"] = option(request.param)
     connection.close()
-    assert current_level().upper().translate(
-        str.maketrans("- ", "__")
-    ) == request.param.upper().replace(" ", "_")
+    assert current_level() == request.param.replace("_", " ").lower()
     yield request.param
     options.clear()
     options.update(before)
