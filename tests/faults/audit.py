@@ -4,6 +4,8 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 
+from .columns import MODELS, Ledger
+
 
 @dataclass
 class Findings:
@@ -14,6 +16,8 @@ class Findings:
     lost: list = field(default_factory=list)
     doubled: list = field(default_factory=list)
     stale: list = field(default_factory=list)
+    #: What was attached, and then written over by code that had loaded the row before.
+    overwritten: int = 0
     orphans: list = field(default_factory=list)
     #: Of those, what no SIGKILL and no half written file accounts for.
     unexplained: list = field(default_factory=list)
@@ -34,8 +38,7 @@ def audit(harness):
     notes = harness.orders.notes()
     findings = Findings(requests=harness.stream.answers.requests)
     findings.uploads = sum(fact.what == "posted" for fact in facts)
-    _check_pictures(findings, facts, harness.stream.sent)
-    _check_attached_once(findings, facts)
+    _check_columns(findings, facts, notes, harness)
     _check_left(findings)
     _check_orphans(findings, facts, notes)
     _count_errors(findings, harness, notes)
@@ -43,42 +46,64 @@ def audit(harness):
     return findings
 
 
-def _check_pictures(findings, facts, sent):
-    """Every upload that was not superseded, cleared or deleted is there, byte for byte."""
+def _check_columns(findings, facts, notes, harness):
+    """Each column holds the newest state, byte for byte; no upload is attached twice."""
+    from .site import models
+
+    ledger = Ledger({note["name"]: note["at"] for note in notes if note["what"] == "stored"})
+    ended = {}
+    for note in notes:
+        if note["what"] == "ended" and note["state"] == "SUCCESS":
+            ended.setdefault(note["upload"], []).append(note["at"])
+    ledger.read(facts, ended)
+    findings.lost += ledger.lost
+    findings.doubled += ledger.doubled
+    findings.stale += ledger.stale
+    findings.overwritten = ledger.overwritten
+    for fact in facts:
+        if fact.what == "posted" and fact.digest not in harness.stream.sent[fact.token].values():
+            findings.lost.append(f"{fact}: staged as it was not sent")
+    _check_titles(findings, ledger)
+    rows = {
+        model: {row.pk: row for row in getattr(models, model).objects.all()}
+        for model in set(MODELS.values())
+    }
+    by_digest = {fact.digest: fact for fact in facts if fact.digest}
+    for (key, name), column in ledger.columns.items():
+        row = rows[MODELS[name]].get(key)
+        if row is None or not column.wanted:
+            continue
+        file = getattr(row, name)
+        found = _digest(file) if file else ""
+        if any(_is_held(fact, file, found, harness.others.removed) for fact in column.wanted):
+            continue
+        what = f"is {by_digest[found]} {by_digest[found].upload}" if found in by_digest else found
+        wanted = ", ".join(f"{fact} {fact.upload or fact.name}" for fact in column.wanted)
+        kind = findings.lost if column.wanted[0].digest else findings.stale
+        kind.append(f"wanted {wanted}; there is {file.name!r}, {what}")
+
+
+def _is_held(fact, file, digest, removed):
+    """Tell whether a column holds what a fact says."""
+    if fact.what == "posted":
+        return digest == fact.digest
+    if fact.what == "cleared" or not fact.name:
+        return not file
+    if file.name != fact.name:
+        return False
+    # A row that was written from an older instance may name a file that is gone.
+    return fact.what != "replaced" or digest == fact.digest or file.name in removed
+
+
+def _check_titles(findings, ledger):
     from .site.models import Picture
 
-    wanted, titles = {}, {}
-    for fact in facts:
-        if fact.what == "posted":
-            if sent[fact.token][fact.field] != fact.digest:
-                findings.lost.append(f"{fact}: staged as it was not sent")
-            wanted[fact.picture, fact.field] = fact
-        elif fact.what == "cleared":
-            wanted[fact.picture, fact.field] = None
-        elif fact.what == "titled":
-            titles[fact.picture] = fact.name
-        elif fact.what == "deleted":
-            titles.pop(fact.picture, None)
-            for name in ("image", "cover"):
-                wanted.pop((fact.picture, name), None)
-    pictures = {picture.pk: picture for picture in Picture.objects.all()}
-    for key in pictures.keys() ^ titles.keys():
+    found = dict(Picture.objects.values_list("pk", "title"))
+    for key in found.keys() ^ ledger.titles.keys():
         findings.lost.append(f"picture {key} is there and should not be, or the other way")
-    for key in pictures.keys() & titles.keys():
-        if pictures[key].title != titles[key]:
-            findings.stale.append(f"picture {key} has the title {pictures[key].title}")
-    for (key, name), fact in wanted.items():
-        if key not in pictures:
-            continue
-        file = getattr(pictures[key], name)
-        if fact is None:
-            if file:
-                findings.stale.append(f"picture {key}, {name}: cleared, and there is {file.name}")
-        elif not file:
-            findings.lost.append(f"{fact}, upload {fact.upload}: there is none")
-        elif (found := _digest(file)) != fact.digest:
-            what = next((f"is upload {f.upload}" for f in facts if f.digest == found), found)
-            findings.lost.append(f"{fact}, upload {fact.upload}: {file.name} {what}")
+    for key in found.keys() & ledger.titles.keys():
+        if found[key] != ledger.titles[key]:
+            findings.stale.append(f"picture {key} has the title {found[key]}")
 
 
 def _digest(file):
@@ -87,11 +112,6 @@ def _digest(file):
             return hashlib.sha256(content.read()).hexdigest()
     except OSError as error:
         return repr(error)
-
-
-def _check_attached_once(findings, facts):
-    attached = Counter(fact.upload for fact in facts if fact.what == "attached")
-    findings.doubled += [f"upload {key}, {n} times" for key, n in attached.items() if n > 1]
 
 
 def _check_left(findings):
@@ -124,7 +144,7 @@ def _check_orphans(findings, facts, notes):
     """Count the files in the final storages that no row refers to, and never one did."""
     from .site.models import Picture
 
-    used = {fact.name for fact in facts if fact.what == "attached"}
+    used = {fact.name for fact in facts if fact.what in ("attached", "replaced")}
     storages = [Picture._meta.get_field(name).storage for name in ("image", "cover")]
     files = {name for storage in storages for name in _files(storage)}
     files = {name for name in files if name.startswith(("images/", "covers/"))}

@@ -9,7 +9,7 @@ from functools import partial
 from .orders import CONTESTED
 
 #: The steps of a worker, in their order; see site/steps.py.
-STEPS = ("started", "storing", "stored", "attaching", "attached", "removing")
+STEPS = ("started", "storing", "stored", "attaching", "saved", "attached", "removing")
 
 
 class Chaos:
@@ -133,23 +133,26 @@ class Chaos:
 
     def answer(self, told):
         """Do what a process at a step has told to be done, while it waits there."""
-        picture = told.get("picture") or self.harness.picture_of(told["upload"])
-        if picture is None:
+        table, key = self.harness.row_of(told)
+        if key is None:
             return
         if told["action"] == "rival":
             has_begun = threading.Event()
-            threading.Thread(target=_rival, args=(picture, has_begun), daemon=True).start()
+            threading.Thread(target=_rival, args=(table, key, has_begun), daemon=True).start()
             has_begun.wait(10)
             return
         stream = self.harness.stream
-        deed = stream.delete if told["action"] == "delete" else stream.change
-        thread = threading.Thread(target=deed, args=(picture,), daemon=True)
+        if table == "slide":
+            deed = stream.change_slide
+        else:
+            deed = stream.delete if told["action"] == "delete" else stream.change
+        thread = threading.Thread(target=deed, args=(key,), daemon=True)
         thread.start()
         # At a step in its transaction, the process holds the lock that the request waits for.
         thread.join(0.5)
 
 
-def _rival(picture, has_begun):
+def _rival(table, key, has_begun):
     """Lock what the worker asks for next, and ask for what it has locked."""
     from django.db import OperationalError, connection, transaction
 
@@ -157,7 +160,7 @@ def _rival(picture, has_begun):
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(CONTESTED)
             has_begun.set()
-            cursor.execute("SELECT id FROM site_picture WHERE id = %s FOR UPDATE", [picture])
+            cursor.execute(f"SELECT id FROM site_{table} WHERE id = %s FOR UPDATE", [key])
     except OperationalError as error:
         print(f"The rival gave way: {error}")
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from .chaos import Chaos, rng_of
 from .engines import BROKERS_OF_OURS, DATABASES, RabbitMQ, free_port
 from .orders import Orders
+from .others import Others
 from .processes import Processes, is_ready, object_store
 from .stream import Stream
 
@@ -102,6 +103,8 @@ class Harness:
         self.uploads = uploads
         self.counts = {}
         self.missed = []
+        #: Failed uploads that were kept because their instance is gone.
+        self.kept = 0
         self._rng = rng_of(seed, "faults")
         self._seed = seed
         self._only = tuple(only or [""])
@@ -145,6 +148,7 @@ class Harness:
         self.beat = processes.beat()
         self.site.wait_for(lambda: "Booting worker" in self.site.text(), "the site is there")
         self.stream = Stream(processes.address, self._seed)
+        self.others = Others(self.stream, self._seed, bool(self.run["s3"]))
         self.chaos = Chaos(self, self._rng, self._only)
 
     def execute(self):
@@ -162,6 +166,7 @@ class Harness:
             else:
                 self.counts[name] = self.counts.get(name, 0) + 1
             self._wait(self.stream.is_at_rest, "the stream is where it should be")
+        self.others.end()
 
     def kill_in_quiet(self):
         """Kill workers while all else is well, to see how long it takes until nobody notices."""
@@ -184,7 +189,7 @@ class Harness:
         return conf().RESEND_AFTER + self.pace.recover_every + 15
 
     def heal(self):
-        """Wait until nothing is owed, with all the help that an operator has."""
+        """Wait until nothing is pending, with all the help that an operator has."""
         from django.core.management import call_command
 
         from django_async_forms.models import Upload
@@ -192,13 +197,16 @@ class Harness:
         self._progress.doing = "healing"
         began = time.monotonic()
 
-        def nothing_is_owed():
-            if Upload.objects.failed().exists():
+        def nothing_is_pending():
+            failed = Upload.objects.failed()
+            gone = [upload.pk for upload in failed if not _has_instance(upload)]
+            self.kept += failed.filter(pk__in=gone).discard()
+            if failed.exists():
                 call_command("async_uploads", "retry", "--all", stdout=_Nowhere())
             return not Upload.objects.exists()
 
         try:
-            self._wait(nothing_is_owed, "nothing is owed", self.pace.healing, pause=0.5)
+            self._wait(nothing_is_pending, "nothing is pending", self.pace.healing, pause=0.5)
             idle = self.orders.working
             self._wait(lambda: not idle(), "workers are done", self.pace.healing, pause=0.5)
         except TimeoutError as error:
@@ -248,11 +256,17 @@ class Harness:
         with connection.cursor() as cursor:
             return self.database.cut(cursor)
 
-    def picture_of(self, upload):
-        """Return the primary key of what an upload is owed to, or None."""
+    def row_of(self, told):
+        """Return the table and the key of the row that a process is at: the key may be None."""
         from django_async_forms.models import Upload
 
-        return Upload.objects.filter(pk=upload).values_list("object_pk", flat=True).first()
+        for table in ("picture", "slide"):
+            if table in told:
+                return table, told[table]
+        upload = Upload.objects.filter(pk=told["upload"]).first()
+        if upload is None:
+            return None, None
+        return upload.model.partition(".")[2], int(upload.object_pk)
 
     def _wait(self, condition, what, deadline=DEADLINE, pause=0.02):
         latest = time.monotonic() + deadline
@@ -266,6 +280,16 @@ class Harness:
             if time.monotonic() > latest:
                 raise TimeoutError(f"not within {deadline} s: {what}")
             time.sleep(pause)
+
+
+def _has_instance(upload):
+    from django.core.exceptions import ObjectDoesNotExist
+
+    try:
+        upload.get_instance()
+    except ObjectDoesNotExist:
+        return False
+    return True
 
 
 class _Nowhere:

@@ -17,7 +17,15 @@ from tests import pictures
 #: Django to keep it in memory.
 SIZES = {(64, 48): 70, (320, 240): 25, (800, 600): 5}
 #: What people do, and how often.
-DEEDS = {"create": 45, "change": 30, "twice": 8, "clear": 7, "delete": 7, "abort": 3}
+DEEDS = {
+    "create": 35,
+    "change": 30,
+    "formset": 12,
+    "twice": 8,
+    "clear": 6,
+    "delete": 6,
+    "abort": 3,
+}
 FIELDS = ("image", "cover")
 
 
@@ -41,6 +49,9 @@ class Stream:
         self._originals = {size: pictures.jpeg(*size, seed=seed) for size in SIZES}
         self._lock = threading.Condition()
         self._pictures = []
+        #: The slides by their album, and the other way.
+        self._slides, self._albums = {}, {}
+        self._images = 0
         self._allowed = 0
         self._has_ended = False
         self._waiting = 0
@@ -79,11 +90,13 @@ class Stream:
     def _live(self, rng):
         while self._may_go_on():
             deed = rng.choices(list(DEEDS), list(DEEDS.values()))[0]
-            picture = self._pick(rng)
+            picture = self.pick(rng)
             if deed == "abort":
                 self._post(rng, "/add/", deed, fields=self._some(rng))
             elif picture is None or deed == "create":
                 self._post(rng, "/add/", "create", fields=self._some(rng))
+            elif deed == "formset":
+                self._post_slides(rng)
             elif deed == "delete":
                 self._post(rng, f"/{picture}/delete/", deed)
             elif deed == "clear":
@@ -101,7 +114,8 @@ class Stream:
             self._waiting -= 1
             return not self._has_ended
 
-    def _pick(self, rng):
+    def pick(self, rng):
+        """Return the key of a picture, or None."""
         with self._lock:
             # Mostly what was made of late, and may be owed an image still.
             recent = self._pictures[-8:] if rng.random() < 0.7 else self._pictures
@@ -114,6 +128,41 @@ class Stream:
         """Post other images for a picture, now, whatever is allowed."""
         self._post(random.Random(picture), f"/{picture}/change/", "change", fields=FIELDS)
 
+    def change_slide(self, slide):
+        """Post another image for a slide, now."""
+        with self._lock:
+            album = self._albums.get(slide)
+        if album is not None:
+            self._post_form_set(random.Random(slide), album, [slide], 0)
+
+    def _post_slides(self, rng):
+        with self._lock:
+            known = rng.random() < 0.6 and list(self._slides)[-4:]
+            album = rng.choice(known) if known else None
+            slides = list(self._slides[album]) if album else []
+        slides = sorted(rng.sample(slides, min(2, len(slides))))
+        self._post_form_set(rng, album, slides, rng.randint(not album, 3))
+
+    def _post_form_set(self, rng, album, slides, new):
+        """Change slides, and add new ones, in one request."""
+        data = {
+            "slides-TOTAL_FORMS": len(slides) + new,
+            "slides-INITIAL_FORMS": len(slides),
+            **{f"slides-{number}-id": slide for number, slide in enumerate(slides)},
+        }
+        fields = [
+            f"slides-{number}-{name}"
+            for number in range(len(slides) + new)
+            for name in rng.choice([["photo"], ["photo", "back"]])
+        ]
+        page = f"/albums/{album}/change/" if album else "/albums/add/"
+        answer = self._post(rng, page, "formset", data, fields)
+        if answer is not None:
+            with self._lock:
+                known = self._slides.setdefault(answer["album"], [])
+                known += [slide for slide in answer["slides"] if slide not in known]
+                self._albums.update(dict.fromkeys(answer["slides"], answer["album"]))
+
     def delete(self, picture):
         """Delete a picture, now."""
         self._post(random.Random(), f"/{picture}/delete/", "delete")
@@ -123,9 +172,7 @@ class Stream:
         files, digests = {}, {}
         for name in fields:
             content = self._image(rng, token + name)
-            # Many images have the same name, as those of cameras do.
-            filename = rng.choice([f"{token}.jpg", f"{token}.jpg", "dune.jpg"])
-            files[name] = (filename, content, "image/jpeg")
+            files[name] = (self._filename(rng, token), content, "image/jpeg")
             digests[name] = hashlib.sha256(content).hexdigest()
         self.sent[token] = digests
         request = requests.Request(
@@ -137,7 +184,7 @@ class Stream:
         )
         if deed == "abort":
             self._abort(rng, request)
-            return
+            return None
         began = time.time()
         try:
             # On a connection of its own: one that was kept may be to a process that was killed.
@@ -147,7 +194,7 @@ class Stream:
             with self._lock:
                 self.answers.requests += 1
                 self.answers.errors.append((token, began, time.time(), repr(error)))
-            return
+            return None
         with self._lock:
             self.answers.requests += 1
             if response.status_code == 200:
@@ -161,6 +208,18 @@ class Stream:
             elif response.status_code != 404:
                 what = f"{response.status_code} {response.text[:200]}"
                 self.answers.errors.append((token, began, time.time(), what))
+        return response.json() if response.status_code == 200 and response.content else None
+
+    def _filename(self, rng, token):
+        """
+        Return what a camera calls the image: mostly a name that no file has yet, and others get.
+
+        An object store looks for a free name and then stores, so the first few of one name may all
+        find it free.
+        """
+        with self._lock:
+            self._images += 1
+            return rng.choice([f"{token}.jpg", *[f"dune{self._images // 8}.jpg"] * 3])
 
     def _abort(self, rng, request):
         """Go away in the middle of a request, or before it is answered."""

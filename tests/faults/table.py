@@ -16,6 +16,12 @@ def rows(harness, findings):
     yield "aborted by the client", harness.stream.answers.aborted, True
     for kind in sorted(counts):
         yield f"fault: {kind}", counts[kind], True
+    for deed, count in sorted(harness.others.deeds.items()):
+        yield f"other code: {deed}", count, True
+    for cause, count in sorted(harness.others.refused.items()):
+        yield f"  refused: {cause}", count, True
+    yield "kept as failed, instance gone", harness.kept, True
+    yield "written over by instances loaded before", findings.overwritten, True
     yield "faults that found no moment", len(harness.missed), not harness.missed
     yield "lost", len(findings.lost), not findings.lost
     yield "doubled", len(findings.doubled), not findings.doubled

@@ -1,11 +1,11 @@
-"""The pictures, and the ledger: what was committed, noted in the transaction that commits it."""
+"""What people upload, and the ledger: what was committed, noted in that transaction."""
 
 import time
-import uuid
 
 from django.conf import settings
 from django.core.files.storage import storages
 from django.db import models
+from django.dispatch import Signal
 
 
 def covers():
@@ -13,21 +13,12 @@ def covers():
     return storages["covers"]
 
 
-def by_chance(picture, filename):
-    """
-    A name that no other image has.
-
-    An object store looks for a free name and then stores, so two images that are stored under one
-    name at the same moment may overwrite each other, in plain Django as well.
-    """
-    return f"images/{uuid.uuid4().hex}/{filename}"
-
-
 class Picture(models.Model):
     """Two images, of which a later version of the project has only one."""
 
     title = models.CharField(max_length=100)
-    image = models.ImageField(upload_to=by_chance)
+    #: In one folder for all, as those of a slide: an object store has to keep the names apart.
+    image = models.ImageField(upload_to="images")
     if settings.VERSION == "before":
         cover = models.ImageField(
             upload_to="covers",
@@ -43,22 +34,67 @@ class Picture(models.Model):
         return self.title
 
 
+class Album(models.Model):
+    """Slides, of which one request posts several."""
+
+    title = models.CharField(max_length=100)
+
+    def __str__(self):
+        return self.title
+
+
+class Slide(models.Model):
+    """
+    Two images in one folder, and a ``save()`` that does more than Django's.
+
+    So a worker attaches an image in one transaction, and settles its upload in a later one.
+    """
+
+    album = models.ForeignKey(Album, models.CASCADE, related_name="slides")
+    caption = models.CharField(max_length=100, blank=True)
+    position = models.PositiveIntegerField(default=0, editable=False)
+    photo = models.ImageField(upload_to="images", blank=True)
+    back = models.ImageField(upload_to="images", blank=True)
+
+    def __str__(self):
+        return f"{self.album_id}, {self.position}"
+
+    def save(self, *args, **kwargs):
+        """Save, and come to a step of the worker's."""
+        super().save(*args, **kwargs)
+        saved.send(type(self), instance=self)
+
+
+#: The own part of ``Slide.save()``.
+saved = Signal()
+
+
 class Fact(models.Model):
-    """A line of the ledger. Of one picture they are in order: all of them hold its row's lock."""
+    """A line of the ledger. Of one row they are in order: all of them hold its lock."""
 
     class What(models.TextChoices):
+        # By a form.
         POSTED = "posted"
         TITLED = "titled"
         CLEARED = "cleared"
         DELETED = "deleted"
+        # By a view that saves the rows of a formset once more.
+        RESAVED = "resaved"
+        # By other code: a new file, none, and the name that an instance had when it was loaded.
+        REPLACED = "replaced"
+        EMPTIED = "emptied"
+        STALE = "stale"
+        # By a worker.
         ATTACHED = "attached"
+        DETACHED = "detached"
 
     what = models.CharField(max_length=10, choices=What.choices)
+    #: The key of the picture, or of the slide: the field tells which.
     picture = models.BigIntegerField()
     field = models.CharField(max_length=10, blank=True)
     upload = models.UUIDField(null=True)
     digest = models.CharField(max_length=64, blank=True)
-    #: The file's name in the final storage, or the picture's title.
+    #: The file's name in the final storage, or the picture's title; of a posted one, what is held.
     name = models.CharField(max_length=255, blank=True)
     #: The request that it came with.
     token = models.CharField(max_length=32, blank=True)

@@ -15,6 +15,8 @@ class Now:
     """What this process is working on."""
 
     upload = None
+    #: The names by which this process has stored its image.
+    stored = frozenset()
     is_duplicating = False
 
 

@@ -1,12 +1,14 @@
 """
 The steps of the work at which something may happen, without a line of the package changed.
 
-Of Celery's and Django's signals and of the storages (storages.py), in the order in which an upload
-comes by: sending (in the site, after the commit), started, storing, stored, attaching (in the
-transaction), attached (after it, before the acknowledgement), removing (of the staged bytes).
+They are Celery's and Django's signals, a statement, and the storages (storages.py), in the order in
+which an upload comes by: sending (in the site, after the response), started, storing, stored,
+attaching (in the transaction), saved (a slide, before its upload is settled), attached (before the
+acknowledgement), removing (of the staged bytes).
 """
 
 import os
+import re
 import sys
 from datetime import datetime, timedelta, timezone
 
@@ -20,13 +22,13 @@ from celery.signals import (
 )
 from django.conf import settings
 from django.core.signals import got_request_exception
-from django.db.models.signals import post_save
+from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
 from django_async_forms.delivery import SAVE_IMAGE
 from django_async_forms.signals import image_failed, image_saved
 
-from .models import Fact, Picture
+from .models import Fact, Slide, saved
 from .reach import now, orders, reach
 
 # In the worker:
@@ -41,7 +43,7 @@ def receive(request, **kwargs):
 @task_prerun.connect
 def start(sender, args, **kwargs):
     if sender.name == SAVE_IMAGE:
-        now.upload = args[0]
+        now.upload, now.stored = args[0], set()
         orders.note("began", upload=now.upload, group=os.getpgid(0))
         reach("started")
 
@@ -50,29 +52,48 @@ def start(sender, args, **kwargs):
 def end(sender, state, **kwargs):
     # Without a state, the process is being ended in the middle of it, by the time limit.
     if sender.name == SAVE_IMAGE and state is not None:
-        orders.note("ended", upload=now.upload)
+        orders.note("ended", upload=now.upload, state=state)
         now.upload = None
 
 
-@receiver(post_save, sender=Picture)
-def attaching(instance, update_fields, **kwargs):
-    if now.upload is None:
-        return
-    for name in {"image", "cover"} & set(update_fields):
-        Fact.objects.create(
-            what="attached",
-            picture=instance.pk,
-            field=name,
-            upload=now.upload,
-            name=getattr(instance, name).name,
-        )
-    reach("attaching", picture=instance.pk)
+#: How a worker writes an image on its row, and takes it off again after an error.
+_WRITES_IMAGE = re.compile(r"UPDATE .site_(?:picture|slide). SET .(image|cover|photo|back). = %s")
+
+
+@receiver(connection_created)
+def watch_statements(connection, **kwargs):
+    if settings.ROLE == "worker" and attaching not in connection.execute_wrappers:
+        connection.execute_wrappers.append(attaching)
+
+
+def attaching(execute, sql, params, many, context):
+    result = execute(sql, params, many, context)
+    match = _WRITES_IMAGE.match(sql)
+    if match and now.upload is not None and context["cursor"].rowcount:
+        field, name = match[1], params[0]
+        key = params[sql.partition(" WHERE ")[0].count("%s")]
+        what = "attached" if name in now.stored else "detached"
+        Fact.objects.create(what=what, picture=key, field=field, upload=now.upload, name=name or "")
+        if what == "attached":
+            reach("attaching", **place(field, key))
+    return result
+
+
+def place(field, key):
+    """Return where a step is come to, as notes and orders have it."""
+    return {"slide" if field in ("photo", "back") else "picture": key}
+
+
+@receiver(saved)
+def has_saved(instance, **kwargs):
+    if now.upload is not None:
+        reach("saved", slide=instance.pk)
 
 
 @receiver(image_saved)
 def attached(instance, **kwargs):
     orders.note("attached", upload=now.upload)
-    reach("attached", picture=instance.pk)
+    reach("attached", **{"slide" if isinstance(instance, Slide) else "picture": instance.pk})
 
 
 @receiver(image_failed)
@@ -126,7 +147,8 @@ def cause_of(error):
 CAUSES = {
     "deadlock": ("DeadlockDetected", "deadlock", "Deadlock", "Lock wait timeout"),
     "serialization": ("SerializationFailure",),
-    "deleted meanwhile": ("did not affect any rows",),
+    # Two that change what was deleted both insert it anew, as in plain Django.
+    "deleted meanwhile": ("did not affect any rows", "site_picture_pkey", "for key 'PRIMARY'"),
     "staging full": ("No space left",),
     "broker": ("kombu", "amqp", "redis.", "ConnectionRefused"),
     "database": ("OperationalError", "InterfaceError", "psycopg", "MySQLdb"),

@@ -10,4 +10,6 @@ urlpatterns = [
     path("add/", views.PictureCreateView.as_view()),
     path("<int:pk>/change/", views.PictureUpdateView.as_view()),
     path("<int:pk>/delete/", views.delete),
+    path("albums/add/", views.slides),
+    path("albums/<int:pk>/change/", views.slides),
 ]

@@ -1,17 +1,23 @@
-"""Creates, changes and deletes pictures, each with its lines in the ledger."""
+"""Creates, changes and deletes pictures and slides, each with its lines in the ledger."""
 
 import hashlib
 
 from django.db import transaction
+from django.forms import inlineformset_factory
 from django.http import HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import get_object_or_404
 
+from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 
-from .models import Fact, Picture
+from .models import Album, Fact, Picture, Slide
 
 FIELDS = ("image", "cover")
+SLIDE_FIELDS = ("photo", "back")
+SlideFormSet = inlineformset_factory(
+    Album, Slide, form=AsyncImageModelForm, fields=["caption", *SLIDE_FIELDS], extra=0
+)
 
 
 class Noting:
@@ -27,8 +33,7 @@ class Noting:
             note(self.request, picture.pk, "titled", name=picture.title)
             for name in FIELDS:
                 if name in digests:
-                    upload = Upload.objects.for_instance(picture, name).get()
-                    note(self.request, picture.pk, "posted", name, digests[name], upload.pk)
+                    note_posted(self.request, picture, name, digests[name])
                 elif form.cleaned_data[name] is False:
                     note(self.request, picture.pk, "cleared", name)
         return JsonResponse({"picture": picture.pk})
@@ -51,6 +56,45 @@ def delete(request, pk):
         get_object_or_404(Picture, pk=pk).delete()
         note(request, pk, "deleted")
     return HttpResponse()
+
+
+def slides(request, pk=None):
+    """
+    Save a formset of slides, and each row once more, as the dashboard of django-oscar does.
+
+    The first has committed by then, and the second writes instances that were loaded in between.
+    """
+    album = Album(title=request.headers.get("X-Token", "")) if pk is None else None
+    with transaction.atomic():
+        if album is None:
+            album = get_object_or_404(Album, pk=pk)
+        else:
+            album.save()
+        formset = SlideFormSet(request.POST, request.FILES, instance=album)
+        if not formset.is_valid():
+            return HttpResponseBadRequest(str(formset.errors))
+        digests = {name: digest(file) for name, file in request.FILES.items()}
+        formset.save()
+        for form in formset:
+            for name in SLIDE_FIELDS:
+                if form.add_prefix(name) in digests:
+                    found = digests[form.add_prefix(name)]
+                    note_posted(request, form.instance, name, found)
+    loaded = list(album.slides.order_by("pk"))
+    for number, slide in enumerate(loaded):
+        with transaction.atomic():
+            slide.position = number
+            slide.save()
+            for name in SLIDE_FIELDS:
+                note(request, slide.pk, "resaved", name, name=getattr(slide, name).name)
+    posted = [form.instance.pk for form in formset]
+    return JsonResponse({"album": album.pk, "slides": posted})
+
+
+def note_posted(request, instance, field, digest):
+    """Note an upload, and what its column held."""
+    upload = Upload.objects.for_instance(instance, field).get()
+    note(request, instance.pk, "posted", field, digest, upload.pk, upload.held)
 
 
 def note(request, picture, what, field="", digest="", upload=None, name=""):
