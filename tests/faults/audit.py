@@ -41,7 +41,7 @@ def audit(harness):
     _check_columns(findings, facts, notes, harness)
     _check_left(findings)
     _check_orphans(findings, facts, notes)
-    _count_errors(findings, harness, notes)
+    _count_errors(findings, harness, facts, notes)
     _measure_recoveries(findings, facts, notes, harness.quiet_since)
     return findings
 
@@ -166,7 +166,8 @@ def _check_orphans(findings, facts, notes):
     findings.unexplained += sorted(set(findings.orphans) - explained)
 
 
-def _count_errors(findings, harness, notes):
+def _count_errors(findings, harness, facts, notes):
+    emptied = {f"/{fact.picture}/" for fact in facts if (fact.what, fact.field) == EMPTIED}
     causes = {note["token"]: note["cause"] for note in notes if note["what"] == "error"}
     details = {note["token"]: note["error"] for note in notes if note["what"] == "error"}
     kills = [
@@ -174,20 +175,29 @@ def _count_errors(findings, harness, notes):
         for note in notes
         if note["what"] == "fault" and (note["action"], note["step"]) == ("kill", "sending")
     ]
-    for token, began, failed, what in harness.stream.answers.errors:
+    for token, page, began, failed, what in harness.stream.answers.errors:
         cause = causes.get(token)
         if cause is None and any(began <= kill <= failed for kill in kills):
             cause = "site killed"
         if cause is None and what.startswith("400"):
-            cause = "refused by the form"
+            is_emptied = any(page.startswith(start) for start in emptied)
+            cause = "emptied by other code" if is_emptied else "refused by the form"
         if cause not in EXPECTED:
             print(f"Request {token}: {cause}: {what} {details.get(token, '')}")
         findings.errors[cause or "unexplained"] += 1
 
 
 #: What a request may fail for: the database itself, a full disk, the end of its own process, and
-#: that somebody else has deleted what it changes.
-EXPECTED = {"database", "staging full", "site killed", "deleted meanwhile"}
+#: that somebody else has deleted or emptied what it changes.
+EXPECTED = {
+    "database",
+    "staging full",
+    "site killed",
+    "deleted meanwhile",
+    "emptied by other code",
+}
+#: A required image that is gone: a form without another one is refused.
+EMPTIED = ("emptied", "image")
 
 
 def _measure_recoveries(findings, facts, notes, quiet_since):

@@ -33,6 +33,7 @@ class Chaos:
             "deadlock, with another": partial(self._order, "rival", "attaching"),
             "serialization failure": partial(self._order, "serialization", "attaching"),
             "answer to the commit lost": partial(self._order, "unheard", "attaching"),
+            "own save() raises": partial(self._order, "raise", "saved"),
             "storage raises": partial(self._for_a_while, "refuse"),
             "storage hangs": partial(self._order, "hang", "storing"),
             "storage writes half": partial(self._order, "half", "storing"),
@@ -46,6 +47,8 @@ class Chaos:
             self.faults[f"worker killed, {step}"] = partial(self._order, "kill-all", step)
             self.faults[f"deleted, {step}"] = partial(self._order, "delete", step)
             self.faults[f"uploaded again, {step}"] = partial(self._order, "change", step)
+            self.faults[f"replaced, {step}"] = partial(self._order, "replace", step)
+            self.faults[f"emptied, {step}"] = partial(self._order, "empty", step)
         self._chosen = sorted(name for name in self.faults if name.startswith(only))
 
     def schedule(self, count):
@@ -141,12 +144,14 @@ class Chaos:
             threading.Thread(target=_rival, args=(table, key, has_begun), daemon=True).start()
             has_begun.wait(10)
             return
-        stream = self.harness.stream
-        if table == "slide":
-            deed = stream.change_slide
+        stream, action = self.harness.stream, told["action"]
+        if action in ("replace", "empty"):
+            deed = partial(self.harness.others.do, action, table, key)
+        elif table == "slide":
+            deed = partial(stream.change_slide, key)
         else:
-            deed = stream.delete if told["action"] == "delete" else stream.change
-        thread = threading.Thread(target=deed, args=(key,), daemon=True)
+            deed = partial(stream.delete if action == "delete" else stream.change, key)
+        thread = threading.Thread(target=deed, daemon=True)
         thread.start()
         # At a step in its transaction, the process holds the lock that the request waits for.
         thread.join(0.5)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 #: The fields, and the name of the model that each is of.
 MODELS = {"image": "Picture", "cover": "Picture", "photo": "Slide", "back": "Slide"}
+#: What other code writes from an instance that it has loaded earlier.
+STALE = ("stale", "resaved")
 #: By how much the clocks of storage and site may be apart where files are dated to the second.
 PRECISION = 1.2
 
@@ -60,8 +62,9 @@ class Ledger:
             self.stale.append(f"{fact}, upload {fact.upload}: is not the newest")
             return
         # One that is attached and not settled is attached again if its worker dies.
-        again = column.attached is not None and column.attached.upload == fact.upload
-        if column.posted not in column.wanted and not again:
+        is_again = column.attached is not None and column.attached.upload == fact.upload
+        is_loser = is_again and all(other.name and other.what in STALE for other in column.wanted)
+        if column.posted not in column.wanted and not is_loser:
             what = ", ".join(map(str, column.wanted))
             self.stale.append(f"{fact}, upload {fact.upload}: attached over {what}")
         column.live, column.attached = None, fact

@@ -6,6 +6,8 @@ import time
 import uuid
 from collections import Counter
 
+from .columns import MODELS
+
 #: What it does, and how often.
 DEEDS = {"replace": 30, "empty": 15, "remove": 15, "stale": 30, "delete": 5, "delete raw": 5}
 #: One deed for so many uploads.
@@ -15,7 +17,7 @@ AGE = 1.5
 
 
 class Others:
-    """A thread that changes pictures, those with a pending upload first."""
+    """A thread that changes rows, those with a pending upload first."""
 
     def __init__(self, stream, seed, has_object_store):
         self._stream = stream
@@ -36,42 +38,46 @@ class Others:
         self._has_ended.set()
         self._thread.join()
 
-    def _live(self):
+    def do(self, deed, *row):
+        """Do a deed, to one row if that is given. Safe in any thread."""
         from django.db import DatabaseError, connection
 
         from .site.steps import cause_of
 
-        while not self._has_ended.wait(0.05):
-            if self.deeds.total() * UPLOADS_PER_DEED > self._stream.answers.uploads:
-                continue
-            deed = self._rng.choices(list(DEEDS), list(DEEDS.values()))[0]
-            try:
-                if getattr(self, "_" + deed.replace(" ", "_"))():
-                    self.deeds[deed] += 1
-            except DatabaseError as error:  # Of a connection that was cut, say.
-                self.refused[cause_of(error)] += 1
+        try:
+            if getattr(self, "_" + deed.replace(" ", "_"))(*row or self._pick()):
+                self.deeds[deed] += 1
+        except DatabaseError as error:  # Of a connection that was cut, say.
+            self.refused[cause_of(error)] += 1
+            connection.close()
+        except OSError:  # The storage is told to refuse.
+            self.refused["storage"] += 1
+        finally:
+            if row:
                 connection.close()
-            except OSError:  # The storage is told to refuse.
-                self.refused["storage"] += 1
+
+    def _live(self):
+        from django.db import connection
+
+        while not self._has_ended.wait(0.05):
+            if self.deeds.total() * UPLOADS_PER_DEED <= self._stream.answers.uploads:
+                self.do(self._rng.choices(list(DEEDS), list(DEEDS.values()))[0])
         connection.close()
 
     def _pick(self):
-        """Return the key of a picture, mostly of one with an upload that is pending."""
-        if self._rng.random() < 0.3:
-            return self._stream.pick(self._rng)
+        """Return the table and the key of a row, mostly of one with an upload that is pending."""
         from django_async_forms.models import Upload
 
-        uploads = Upload.objects.pending().filter(model="site.picture").order_by("-created_at")
-        keys = [int(key) for key in uploads.values_list("object_pk", flat=True)[:6]]
-        return self._rng.choice(keys) if keys else self._stream.pick(self._rng)
+        if self._rng.random() < 0.7:
+            uploads = Upload.objects.pending().order_by("-created_at")
+            rows = list(uploads.values_list("model", "object_pk")[:6])
+            if rows:
+                label, key = self._rng.choice(rows)
+                return label.partition(".")[2], int(key)
+        return "picture", self._stream.pick(self._rng)
 
-    def _locked(self, pk):
-        from .site.models import Picture
-
-        return Picture.objects.select_for_update().filter(pk=pk).first()
-
-    def _replace(self):
-        """Give a picture another file. It holds the row meanwhile: the ledger is in this order."""
+    def _replace(self, table, key):
+        """Give a row another file. It is locked meanwhile: the ledger is in this order."""
         from django.core.files.base import ContentFile
         from django.db import transaction
 
@@ -79,92 +85,107 @@ class Others:
 
         from .site.views import digest
 
-        pk, name = self._pick(), self._rng.choice(["image", "cover"])
+        name = self._rng.choice(_fields(table))
         content = ContentFile(pictures.jpeg())
         # Nobody but a worker keeps the names apart of two that store at once in an object store.
         is_shared = name == "cover" or not self._has_object_store
         filename = "dune0.jpg" if is_shared else f"{uuid.uuid4().hex}.jpg"
         with transaction.atomic():
-            picture = self._locked(pk)
-            if picture is None:
+            row = _locked(table, key)
+            if row is None:
                 return False
-            getattr(picture, name).save(filename, content, save=False)
-            picture.save()
-            self._note("replaced", picture, name, digest=digest(content))
+            getattr(row, name).save(filename, content, save=False)
+            row.save()
+            _note("replaced", row, name, digest=digest(content))
         return True
 
-    def _empty(self):
-        """Take an image off its picture."""
+    def _empty(self, table, key):
+        """Take an image off its row."""
         from django.db import transaction
 
-        name = self._rng.choice(["image", "cover"])
+        name = self._rng.choice(_fields(table))
         with transaction.atomic():
-            picture = self._locked(self._pick())
-            if picture is None or not getattr(picture, name):
+            row = _locked(table, key)
+            if row is None or not getattr(row, name):
                 return False
-            setattr(picture, name, "")
-            picture.save()
-            self._note("emptied", picture, name)
+            setattr(row, name, "")
+            row.save()
+            _note("emptied", row, name)
         return True
 
-    def _remove(self):
-        """Take an image off its picture, and remove its file."""
+    def _remove(self, table, key):
+        """Take the cover off its picture, and remove its file."""
         from django.db import transaction
 
         with transaction.atomic():
-            picture = self._locked(self._pick())
-            if picture is None or not picture.cover:
+            row = _locked(table, key)
+            if not getattr(row, "cover", None):
                 return False
-            self.removed.add(picture.cover.name)
-            picture.cover.delete()
-            self._note("emptied", picture, "cover")
+            self.removed.add(row.cover.name)
+            row.cover.delete()
+            _note("emptied", row, "cover")
         return True
 
-    def _stale(self):
-        """Save a picture as it was loaded earlier."""
+    def _stale(self, table, key):
+        """Save a row as it was loaded earlier."""
         from django.db import transaction
 
-        from .site.models import Picture
-
-        picture = Picture.objects.filter(pk=self._pick()).first()
-        if picture is not None and picture.image:
-            self._loaded.append((time.monotonic(), picture))
-        pending = self._pick()
+        # Not the cover, whose file may be gone by now: a file that is gone has no date.
+        name = {"picture": "image", "slide": "photo"}[table]
+        row = _model(table).objects.filter(pk=key).first()
+        if row is not None and getattr(row, name):
+            self._loaded.append((time.monotonic(), name, row))
         old = [entry for entry in self._loaded if entry[0] < time.monotonic() - AGE]
-        # One that is pending again by now, else the oldest.
-        old.sort(key=lambda entry: (entry[1].pk != pending, entry[0]))
         if not old:
             return False
-        self._loaded.remove(old[0])
-        picture = old[0][1]
+        # One whose upload is pending by now, else the oldest.
+        wanted = self._pick()[1]
+        entry = min(old, key=lambda entry: (entry[2].pk != wanted, entry[0]))
+        self._loaded.remove(entry)
+        _, name, row = entry
         with transaction.atomic():
-            picture.save(update_fields=["image"])
-            self._note("stale", picture, "image")
+            row.save(update_fields=[name])
+            _note("stale", row, name)
         return True
 
-    def _delete(self):
+    def _delete(self, table, key):
         """Delete a picture with Django's signals."""
-        return self._delete_by(lambda query: query.delete())
+        return table == "picture" and _delete_by(key, lambda query: query.delete())
 
-    def _delete_raw(self):
-        """Delete a picture without: its upload is kept as failed."""
-        return self._delete_by(lambda query: query._raw_delete(query.db))
+    def _delete_raw(self, table, key):
+        """Delete a picture without them: its upload is kept as failed."""
+        return table == "picture" and _delete_by(key, lambda query: query._raw_delete(query.db))
 
-    def _delete_by(self, delete):
-        from django.db import transaction
 
-        from .site.models import Fact, Picture
+def _fields(table):
+    return [name for name, model in MODELS.items() if model.lower() == table]
 
-        pk = self._pick()
-        with transaction.atomic():
-            if self._locked(pk) is None:
-                return False
-            delete(Picture.objects.filter(pk=pk))
-            Fact.objects.create(what="deleted", picture=pk)
-        return True
 
-    def _note(self, what, picture, field, digest=""):
-        from .site.models import Fact
+def _model(table):
+    from .site import models
 
-        name = getattr(picture, field).name or ""
-        Fact.objects.create(what=what, picture=picture.pk, field=field, name=name, digest=digest)
+    return getattr(models, table.capitalize())
+
+
+def _locked(table, key):
+    return _model(table).objects.select_for_update().filter(pk=key).first()
+
+
+def _delete_by(key, delete):
+    from django.db import transaction
+
+    from .site.models import Fact, Picture
+
+    with transaction.atomic():
+        if _locked("picture", key) is None:
+            return False
+        delete(Picture.objects.filter(pk=key))
+        Fact.objects.create(what="deleted", picture=key)
+    return True
+
+
+def _note(what, row, field, digest=""):
+    from .site.models import Fact
+
+    name = getattr(row, field).name or ""
+    Fact.objects.create(what=what, picture=row.pk, field=field, name=name, digest=digest)

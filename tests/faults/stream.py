@@ -37,7 +37,7 @@ class Answers:
     #: Images in requests that were answered well.
     uploads: int = 0
     aborted: int = 0
-    #: (token, when it was sent, when it failed, status or the error) of each that was not.
+    #: (token, page, when it was sent, when it failed, status or the error) of each that was not.
     errors: list = field(default_factory=list)
 
 
@@ -183,7 +183,7 @@ class Stream:
             headers={"X-Token": token},
         )
         if deed == "abort":
-            self._abort(rng, request)
+            self._abort(rng, request, page)
             return None
         began = time.time()
         try:
@@ -193,7 +193,7 @@ class Stream:
         except requests.RequestException as error:
             with self._lock:
                 self.answers.requests += 1
-                self.answers.errors.append((token, began, time.time(), repr(error)))
+                self.answers.errors.append((token, page, began, time.time(), repr(error)))
             return None
         with self._lock:
             self.answers.requests += 1
@@ -207,7 +207,7 @@ class Stream:
             # Somebody else may have deleted the picture.
             elif response.status_code != 404:
                 what = f"{response.status_code} {response.text[:200]}"
-                self.answers.errors.append((token, began, time.time(), what))
+                self.answers.errors.append((token, page, began, time.time(), what))
         return response.json() if response.status_code == 200 and response.content else None
 
     def _filename(self, rng, token):
@@ -221,7 +221,7 @@ class Stream:
             self._images += 1
             return rng.choice([f"{token}.jpg", *[f"dune{self._images // 8}.jpg"] * 3])
 
-    def _abort(self, rng, request):
+    def _abort(self, rng, request, page):
         """Go away in the middle of a request, or before it is answered."""
         prepared = request.prepare()
         head = f"POST {urlsplit(prepared.url).path} HTTP/1.1\r\nHost: localhost\r\n"
@@ -236,7 +236,7 @@ class Stream:
         except OSError as error:
             with self._lock:
                 token = prepared.headers["X-Token"]
-                self.answers.errors.append((token, began, time.time(), repr(error)))
+                self.answers.errors.append((token, page, began, time.time(), repr(error)))
             return
         with self._lock:
             self.answers.aborted += 1

@@ -34,11 +34,13 @@ def reach(step, **more):
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "kill-all":
         os.killpg(0, signal.SIGKILL)
-    elif action in ("delete", "change"):
+    elif action in ("delete", "change", "replace", "empty"):
         orders.tell(action=action, **more)
     elif action == "rival":
         orders.tell(action=action, **more)
         execute(CONTESTED)
+    elif action == "raise":
+        raise RuntimeError("Something fails (as ordered).")
     elif action == "unheard":
         transaction.on_commit(_lose_the_answer)
     elif action == "deadlock":
