@@ -1,6 +1,7 @@
 """Creates, changes and deletes pictures and slides, each with its lines in the ledger."""
 
 import hashlib
+import time
 
 from django.db import transaction
 from django.forms import inlineformset_factory
@@ -81,6 +82,7 @@ def slides(request, pk=None):
                     found = digests[form.add_prefix(name)]
                     note_posted(request, form.instance, name, found)
     loaded = list(album.slides.order_by("pk"))
+    time.sleep(0.2)  # Long enough for a worker that had its message at the commit.
     for number, slide in enumerate(loaded):
         with transaction.atomic():
             slide.position = number
