@@ -17,6 +17,8 @@ def main(arguments=None):
     parser.add_argument("--database", choices=list(DATABASES), default="postgresql")
     parser.add_argument("--broker", choices=list(BROKERS_OF_OURS), default="rabbitmq")
     parser.add_argument("--staging", choices=["database", "files"], default="database")
+    levels = ["read committed", "repeatable read", "serializable"]
+    parser.add_argument("--isolation", choices=levels, default=levels[0])
     parser.add_argument("--s3", action="store_true", help="One of the final storages speaks S3.")
     parser.add_argument("--pace", choices=list(PACES), default="defaults")
     parser.add_argument("--only", action="append", help="Only faults whose name begins so.")

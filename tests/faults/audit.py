@@ -182,20 +182,11 @@ def _count_errors(findings, harness, facts, notes):
         if cause is None and what.startswith("400"):
             is_emptied = any(page.startswith(start) for start in emptied)
             cause = "emptied by other code" if is_emptied else "refused by the form"
-        if cause not in EXPECTED:
+        if cause not in harness.expected:
             print(f"Request {token}: {cause}: {what} {details.get(token, '')}")
         findings.errors[cause or "unexplained"] += 1
 
 
-#: What a request may fail for: the database itself, a full disk, the end of its own process, and
-#: that somebody else has deleted or emptied what it changes.
-EXPECTED = {
-    "database",
-    "staging full",
-    "site killed",
-    "deleted meanwhile",
-    "emptied by other code",
-}
 #: A required image that is gone: a form without another one is refused.
 EMPTIED = ("emptied", "image")
 

@@ -31,10 +31,13 @@ class PostgreSQL:
         }
         self._do(f"CREATE DATABASE {self.name}")
 
-    @property
-    def settings(self):
-        """The entry in Django's setting."""
+    #: As psycopg numbers them.
+    LEVELS = {"read committed": 2, "repeatable read": 3, "serializable": 4}
+
+    def settings(self, isolation):
+        """Return the entry in Django's setting."""
         return {
+            "OPTIONS": {"isolation_level": self.LEVELS[isolation]},
             "ENGINE": "django.db.backends.postgresql",
             "HOST": self._server["host"],
             "USER": self._server["user"],
@@ -75,11 +78,14 @@ class MariaDB:
         }
         self._do(f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4")
 
-    @property
-    def settings(self):
-        """The entry in Django's setting."""
-        server = {key.upper(): value for key, value in self._server.items()}
-        return {"ENGINE": "django.db.backends.mysql", "NAME": self.name, **server}
+    def settings(self, isolation):
+        """Return the entry in Django's setting."""
+        return {
+            "OPTIONS": {"isolation_level": isolation},
+            "ENGINE": "django.db.backends.mysql",
+            "NAME": self.name,
+            **{key.upper(): value for key, value in self._server.items()},
+        }
 
     def cut(self, cursor):
         """Cut all connections but the cursor's; return how many there were."""

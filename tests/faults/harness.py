@@ -16,6 +16,17 @@ from .others import Others
 from .processes import Processes, is_ready, object_store
 from .stream import Stream
 
+#: What a request may fail for: the database itself, a full disk, the end of its own process, and
+#: that somebody else has deleted or emptied what it changes.
+EXPECTED = {
+    "database",
+    "staging full",
+    "site killed",
+    "deleted meanwhile",
+    "emptied by other code",
+}
+#: Where a database refuses what others have changed meanwhile, as in plain Django.
+STRICT = {"repeatable read", "serializable"}
 #: How long anything may take that is waited for, on a slow and busy machine.
 DEADLINE = 120
 #: How long a worker that is asked to stop may be at it before it is killed.
@@ -98,11 +109,13 @@ class Supervised:
 class Harness:
     """What runs, what has happened to it, and what is in the database in the end."""
 
-    def __init__(self, database, broker, *, uploads, seed, pace, staging, s3, only):
+    def __init__(self, database, broker, *, uploads, seed, pace, staging, isolation, s3, only):
         self.pace = PACES[pace]
         self.uploads = uploads
         self.counts = {}
         self.missed = []
+        #: What a request may fail for, among the causes that are found.
+        self.expected = EXPECTED | ({"serialization"} if isolation in STRICT else set())
         #: Failed uploads that were kept because their instance is gone.
         self.kept = 0
         self._rng = rng_of(seed, "faults")
@@ -124,7 +137,7 @@ class Harness:
         self.run = {
             **asdict(self.pace),
             "folder": str(self.folder),
-            "database": self.database.settings,
+            "database": self.database.settings(isolation),
             "broker": self.broker.url,
             "queue": self.broker.queue,
             "staging": staging,

@@ -2,8 +2,6 @@
 
 import math
 
-from .audit import EXPECTED
-
 
 def rows(harness, findings):
     """Yield (what, number, whether that is as it should be) for the table."""
@@ -32,8 +30,8 @@ def rows(harness, findings):
     yield "staged files left", len(findings.staged_left), not findings.staged_left
     yield "  abandoned, removed by recovery", findings.abandoned, True
     yield "requests answered with an error", sum(findings.errors.values()), True
-    for cause in sorted(EXPECTED | findings.errors.keys()):
-        yield f"  {cause}", findings.errors[cause], cause in EXPECTED
+    for cause in sorted(harness.expected | findings.errors.keys()):
+        yield f"  {cause}", findings.errors[cause], cause in harness.expected
     deadlocks = findings.errors["deadlock"]
     yield "deadlock errors seen by users", deadlocks, not deadlocks
     yield "all healed after, s", round(harness.healed_within, 1), True
