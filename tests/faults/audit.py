@@ -115,7 +115,7 @@ def _digest(file):
 
 
 def _check_left(findings):
-    """No row is left, and staging is empty once recovery has removed what nobody owns."""
+    """No row is left, and staging is empty once recovery has removed what is abandoned."""
     from django.conf import settings
 
     from django_async_forms.models import Upload
@@ -123,7 +123,7 @@ def _check_left(findings):
     from django_async_forms.storage import staging_storage
 
     findings.rows_left += [f"{upload.pk} {upload.error}" for upload in Upload.objects.all()]
-    # It is a day before recovery takes a file for one that nobody owns: this is the day after.
+    # It is a day before recovery takes a file for an abandoned one: this is the day after.
     settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "KEEP_ABANDONED": 0.001}
     findings.abandoned = remove_abandoned("default", 10**9)
     findings.staged_left += _files(staging_storage("default"))
@@ -212,7 +212,7 @@ def _measure_recoveries(findings, facts, notes, quiet_since):
             for upload in uploads:
                 until = attached.get(upload, 0)
                 if until <= note["at"]:
-                    continue  # It was attached already, or is not owed any more.
+                    continue  # It was attached already, or is not pending any more.
                 is_quiet = note["at"] > quiet_since
                 times = findings.recoveries_in_quiet if is_quiet else findings.recoveries
                 times.append(until - note["at"])

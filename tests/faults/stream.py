@@ -117,7 +117,7 @@ class Stream:
     def pick(self, rng):
         """Return the key of a picture, or None."""
         with self._lock:
-            # Mostly what was made of late, and may be owed an image still.
+            # Mostly what was made of late, and may have an image pending.
             recent = self._pictures[-8:] if rng.random() < 0.7 else self._pictures
             return rng.choice(recent) if recent else None
 
