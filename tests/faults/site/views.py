@@ -95,7 +95,8 @@ def slides(request, pk=None):
 
 def note_posted(request, instance, field, digest):
     """Note an upload, and what its column held."""
-    upload = Upload.objects.for_instance(instance, field).get()
+    # At REPEATABLE READ, one that a worker has attached meanwhile is still to be seen.
+    upload = Upload.objects.for_instance(instance, field).latest("created_at")
     note(request, instance.pk, "posted", field, digest, upload.pk, upload.held)
 
 
