@@ -18,6 +18,8 @@ class Findings:
     stale: list = field(default_factory=list)
     #: What was attached, and then written over by code that had loaded the row before.
     overwritten: int = 0
+    #: How often other code wrote another name while an upload was pending.
+    met: Counter = field(default_factory=Counter)
     orphans: list = field(default_factory=list)
     #: Of those, what no SIGKILL and no half written file accounts for.
     unexplained: list = field(default_factory=list)
@@ -60,6 +62,7 @@ def _check_columns(findings, facts, notes, harness):
     findings.doubled += ledger.doubled
     findings.stale += ledger.stale
     findings.overwritten = ledger.overwritten
+    findings.met = ledger.met
     for fact in facts:
         if fact.what == "posted" and fact.digest not in harness.stream.sent[fact.token].values():
             findings.lost.append(f"{fact}: staged as it was not sent")

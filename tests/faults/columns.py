@@ -1,5 +1,6 @@
 """What the columns should hold in the end, by the ledger: the newest state, whoever set it."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 #: The fields, and the name of the model that each is of.
@@ -33,6 +34,8 @@ class Ledger:
         self.lost, self.doubled, self.stale = [], [], []
         #: How often other code, which had loaded the row earlier, wrote over what was attached.
         self.overwritten = 0
+        #: How often other code wrote while an upload was pending, by what it did.
+        self.met = Counter()
         self._stored_at = stored_at
 
     def read(self, facts, ended):
@@ -75,11 +78,13 @@ class Ledger:
             column.live = column.posted
 
     def _read_replaced(self, column, fact):
+        self._count(column, fact)
         column.wanted = [fact]
 
     def _read_other(self, column, fact):
         """Read what other code wrote: nothing, or the name that its instance had."""
         live = column.live
+        self._count(column, fact)
         if live is None:
             attached = column.attached
             if attached is not None and column.wanted == [column.posted]:
@@ -99,6 +104,11 @@ class Ledger:
             is_close = live.at - self._stored_at.get(fact.name, 0) < PRECISION
             is_open = column.wanted != [live] or is_close
             column.wanted = [live, fact] if is_open else [live]
+
+    def _count(self, column, fact):
+        if column.live is not None:
+            # The name that the upload is to replace is no change.
+            self.met[fact.what] += fact.name != column.live.name
 
     def _check_attached_once(self, facts, ended):
         earlier = {}

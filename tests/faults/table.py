@@ -18,6 +18,8 @@ def rows(harness, findings):
         yield f"other code: {deed}", count, True
     for cause, count in sorted(harness.others.refused.items()):
         yield f"  refused: {cause}", count, True
+    for what, count in sorted(findings.met.items()):
+        yield f"  while an upload was pending: {what}", count, True
     yield "kept as failed, instance gone", harness.kept, True
     yield "written over by instances loaded before", findings.overwritten, True
     yield "faults that found no moment", len(harness.missed), not harness.missed
