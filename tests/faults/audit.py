@@ -178,10 +178,14 @@ def _count_errors(findings, harness, facts, notes):
         for note in notes
         if note["what"] == "fault" and (note["action"], note["step"]) == ("kill", "sending")
     ]
+    # Who waits for the row as well may be the one that the database ends.
+    rivals = [note["at"] for note in notes if note["what"] == "fault" and note["action"] == "rival"]
     for token, page, began, failed, what in harness.stream.answers.errors:
         cause = causes.get(token)
         if cause is None and any(began <= kill <= failed for kill in kills):
             cause = "site killed"
+        if cause == "deadlock" and any(began - 2 <= rival <= failed for rival in rivals):
+            cause = "deadlock, as ordered"
         if cause is None and what.startswith("400"):
             is_emptied = any(page.startswith(start) for start in emptied)
             cause = "emptied by other code" if is_emptied else "refused by the form"

@@ -16,9 +16,11 @@ from .others import Others
 from .processes import Processes, is_ready, object_store
 from .stream import Stream
 
-#: What a request may fail for: the database itself, a full disk, the end of its own process, and
-#: that somebody else has deleted or emptied what it changes.
+#: What a request may fail for: the database itself, a full disk, the end of its own process, that
+#: somebody else has deleted or emptied what it changes, and that it waits for a row that two
+#: others were told to deadlock over.
 EXPECTED = {
+    "deadlock, as ordered",
     "database",
     "staging full",
     "site killed",
