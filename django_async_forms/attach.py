@@ -31,7 +31,7 @@ from .fields import (
     rows,
     uncommitted_file,
 )
-from .final_storage import StoredFiles
+from .final_storage import StoredFiles, is_lazy
 from .models import NotPendingError, Upload, savepoint
 from .signals import image_failed, image_saved
 from .storage import StagingFileSystemStorage, staging_storage
@@ -373,10 +373,12 @@ class _Attempt(hooks.Change):
             self.upload.held = self._held[field.attname]
 
     def _watch(self) -> None:
-        for field in file_fields(self.instance):
-            if self.instance.__dict__.get(field.attname):
+        # The image's storage is set up by this, and with it that of most others.
+        for field in sorted(file_fields(self.instance), key=lambda other: other != self.field):
+            if field.attname in self.instance.__dict__:
                 file: FieldFile = getattr(self.instance, field.attname)
-                file.storage = self._watched(field, file)
+                if field == self.field or not is_lazy(file.storage):
+                    file.storage = self._watched(field, file)
 
     def _watched(self, field: FileField, file: FieldFile) -> Any:
         if self._stored.watches(file.storage):

@@ -12,10 +12,12 @@ from typing import Any
 from django.core.files.base import File
 from django.db import router, transaction
 from django.db.models import FileField, Model
+from django.db.models.fields.files import FieldFile
 
 from . import hooks
 from .fields import (
     current_values,
+    file_field,
     file_fields,
     file_name,
     image_columns,
@@ -79,6 +81,18 @@ class Detachment(hooks.Change):
     def had_image(self, field: FileField) -> bool:
         """Tell whether the instance had an image when the form was made for it."""
         return field.name in self._had_images
+
+    def knows(self, name: str) -> bool:
+        """Tell whether an image is as it was loaded, when the form was made."""
+        return name in self._before.values
+
+    def put_back(self, instance: Model, name: str, file: FieldFile) -> None:
+        """Put the image of a form back on its instance, with the dimensions of that time."""
+        columns = image_columns(file_field(type(instance), name))
+        for column in columns[1:]:
+            if column.attname in self._before.values:
+                instance.__dict__[column.attname] = self._before.values[column.attname]
+        instance.__dict__[columns[0].attname] = file
 
     def wait_for_save(
         self,
@@ -247,7 +261,7 @@ class Detachment(hooks.Change):
         """
         Have the instance carry what the row holds now.
 
-        A changed column counts as changed until the commit: a rollback takes back what was written.
+        What a changed column holds is left to the row until the commit: a rollback takes it back.
         """
         instance = write.instance
         before = self._before.values if self._before.is_of(instance, write.using) else {}
@@ -255,14 +269,8 @@ class Detachment(hooks.Change):
         for field in file_fields(instance):
             if write.includes(field):
                 values.update(image_values(instance, field))
-        now = Snapshot(write.using, instance.pk, values)
-        until_commit = {
-            column.attname: before[column.attname]
-            for field in changed
-            for column in image_columns(field)
-            if column.attname in before
-        }
-        self._carry(Snapshot(now.using, now.key, {**values, **until_commit}), instance)
+        now = Snapshot(write.using, Snapshot.key_of(instance), values)
+        self._carry(now.without(instance, changed), instance)
         if changed:
             reference = weakref.ref(instance)
             transaction.on_commit(lambda: self._carry(now, reference()), using=write.using)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.core.files.storage import Storage
-from django.utils.functional import LazyObject
+from django.utils.functional import LazyObject, empty
 
 from .models import Upload
 
@@ -140,6 +140,11 @@ def _watched_class(storage_class: Any) -> Any:
         return type(storage_class)(storage_class.__name__, (_Watched, storage_class), attributes)
     except TypeError:  # It refuses to be extended.
         return None
+
+
+def is_lazy(storage: Any) -> bool:
+    """Tell whether a storage is set up only when it is used, and was not used yet."""
+    return isinstance(storage, LazyObject) and storage._wrapped is empty
 
 
 def _unwrapped(storage: Any) -> Storage:

@@ -125,13 +125,16 @@ class AsyncImageFormMixin(_Form):
         kept = {
             name: value
             for name, value in self.cleaned_data.items()
-            if isinstance(value, FieldFile) and value.instance is self.instance
+            if isinstance(value, FieldFile)
+            and value.instance is self.instance
+            and self._detachment.knows(name)
         }
         self._staying = set(kept)
         for name, value in kept.items():
             # As Django does, for an image that was assigned since the form was made.
-            if file_name(self.instance.__dict__.get(name)) != file_name(value):
-                self.instance.__dict__[name] = value
+            assigned = self.instance.__dict__.get(name)
+            if file_name(assigned) != file_name(value) or not getattr(assigned, "_committed", True):
+                self._detachment.put_back(self.instance, name, value)
         self.cleaned_data.update(dict.fromkeys(kept))
         super()._post_clean()  # type: ignore[misc]
         self.cleaned_data.update(kept)

@@ -31,7 +31,7 @@ from django.db.models.signals import class_prepared, post_delete, pre_save
 
 from .fields import Target, file_fields, image_columns, labels_sharing, rows
 from .models import Upload, has_outbox, is_pending
-from .snapshot import Snapshot, note_loaded
+from .snapshot import Snapshot, note_loaded, note_saved
 
 _UID = "django_async_forms"
 
@@ -279,14 +279,20 @@ def _save_table(
 ) -> bool:
     waiting, snapshot = _find_active(self), Snapshot.of(self)
     perform = partial(save_table, raw)
-    if raw or (waiting is None and snapshot is None):
-        return bool(perform(cls, force_insert, force_update, using, update_fields))
     write = TableWrite(perform, self, cls, force_insert, force_update, using, update_fields)
     if waiting is not None:
         return waiting.change.write(write)
-    # Saved again by whoever holds it, or a copy of it: what a worker has attached meanwhile stays,
-    # because nobody has changed these columns of the instance.
-    return write(without=snapshot.unchanged(self, using) if snapshot else ())
+    if snapshot is None:
+        updated = bool(perform(cls, force_insert, force_update, using, update_fields))
+    else:
+        # Saved again by whoever holds it, or a copy of it: what a worker has attached meanwhile
+        # stays, because nobody has changed these columns of the instance.
+        without = snapshot.unchanged(self, using)
+        updated = write(without)
+        written = [field for field in write.file_fields() if field.name not in without]
+        snapshot.without(self, written).put_on(self)
+    note_saved(self, [field for field in write.file_fields() if write.includes(field)], using)
+    return updated
 
 
 def _clean_fields(self: Model, clean_fields: Any, exclude: Any = None) -> None:

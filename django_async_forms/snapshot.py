@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import router
+from django.db import connections, router
 from django.db.models import FileField, Model
 
 from .fields import (
@@ -25,12 +25,25 @@ _ATTRIBUTE = "async_forms_snapshot"
 
 #: The names that an instance was loaded with, by attribute.
 _LOADED = "async_forms_loaded"
+#: In place of a name that was saved in a transaction, which may yet be rolled back.
+_UNKNOWN = "\0"
 
 
 def note_loaded(instance: Model, attnames: Iterable[str]) -> None:
     """Note the names of the images that an instance was loaded with: code may change them next."""
     values = instance.__dict__
-    setattr(instance._state, _LOADED, {name: values[name] for name in attnames if name in values})
+    names = {name: file_name(values[name]) for name in attnames if name in values}
+    setattr(instance._state, _LOADED, names)
+
+
+def note_saved(instance: Model, fields: Iterable[FileField], using: str) -> None:
+    """Note the names of the images that an instance was saved with."""
+    state, is_open = vars(instance._state), connections[using].in_atomic_block
+    names = {
+        field.attname: _UNKNOWN if is_open else file_name(instance.__dict__.get(field.attname))
+        for field in fields
+    }
+    state[_LOADED] = {**state.get(_LOADED, {}), **names}
 
 
 @dataclass(frozen=True)
@@ -52,8 +65,13 @@ class Snapshot:
         for field in file_fields(instance):
             if uncommitted_file(instance, field) is None:
                 values.update(image_values(instance, field))
-        key = None if instance._state.adding else instance.pk
+        key = None if instance._state.adding else cls.key_of(instance)
         return cls(instance._state.db, key, values)
+
+    @staticmethod
+    def key_of(instance: Model) -> Any:
+        """Return the key of an instance, which code may have set as text."""
+        return instance._meta.pk.to_python(instance.pk)
 
     @classmethod
     def before_form(cls, instance: Model) -> Snapshot:
@@ -88,6 +106,12 @@ class Snapshot:
         if snapshot is not None:
             snapshot.with_values_of(instance, fields).put_on(instance)
 
+    def without(self, instance: Model, fields: Iterable[FileField]) -> Snapshot:
+        """Return a snapshot that leaves it to the row what these fields hold."""
+        unknown = {column.attname for field in fields for column in image_columns(field)}
+        values = {name: value for name, value in self.values.items() if name not in unknown}
+        return Snapshot(self.using, self.key, values)
+
     def with_values_of(self, instance: Model, fields: Iterable[FileField]) -> Snapshot:
         """Return a snapshot with what an instance holds in these fields."""
         values = dict(self.values)
@@ -101,7 +125,7 @@ class Snapshot:
 
     def is_of(self, instance: Model, using: str) -> bool:
         """Tell whether saving an instance writes the row that this is of."""
-        if instance._state.adding or self.key is None or self.key != instance.pk:
+        if instance._state.adding or self.key is None or self.key != self.key_of(instance):
             return False
         # It may have been read from a replica of the database that it is written to.
         return using in (self.using, router.db_for_write(type(instance), instance=instance))
