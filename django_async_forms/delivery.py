@@ -90,9 +90,6 @@ def _submit(upload: Upload, deliver: Callable[[], None], *, wait: bool) -> None:
         try:
             if sender.is_stuck(longest):
                 raise TimeoutError("The broker does not answer to an earlier message.")
-            if wait:
-                # Importing a transport can take as long as the wait, and is not the broker's.
-                _connection(conf().PUBLISH_TIMEOUT)
             done = sender.submit(deliver)
             if wait and not done.wait(longest):
                 raise TimeoutError(f"The broker does not answer within {longest} s.")
