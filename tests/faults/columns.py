@@ -66,12 +66,19 @@ class Ledger:
             return
         # One that is attached and not settled is attached again if its worker dies.
         is_again = column.attached is not None and column.attached.upload == fact.upload
-        is_loser = is_again and all(other.name and other.what in STALE for other in column.wanted)
-        if column.posted not in column.wanted and not is_loser:
+        is_undone = is_again and all(self._may_lose(other, column) for other in column.wanted)
+        if column.posted not in column.wanted and not is_undone:
             what = ", ".join(map(str, column.wanted))
             self.stale.append(f"{fact}, upload {fact.upload}: attached over {what}")
         column.live, column.attached = None, fact
         column.wanted = [column.posted]
+
+    def _may_lose(self, fact, column):
+        """Tell whether an upload that is attached again may do so over what other code wrote."""
+        if fact.what not in (*STALE, "emptied"):
+            return False
+        # What the column held when the upload was made is no change once the attempt is undone.
+        return fact.name == column.posted.name or (fact.name and fact.what != "emptied")
 
     def _read_detached(self, column, fact):
         if column.posted is not None and column.posted.upload == fact.upload:
