@@ -66,6 +66,9 @@ class Detachment(hooks.Change):
 
     def __init__(self, instance: Model) -> None:
         self._before = Snapshot.before_form(instance)
+        self._as_loaded = {
+            field.name for field in file_fields(instance) if Snapshot.is_as_loaded(instance, field)
+        }
         taken = Snapshot.take(instance)
         self._had_images = {
             field.name
@@ -83,8 +86,8 @@ class Detachment(hooks.Change):
         return field.name in self._had_images
 
     def knows(self, name: str) -> bool:
-        """Tell whether an image is as it was loaded, when the form was made."""
-        return name in self._before.values
+        """Tell whether an image was as it had been loaded, when the form was made."""
+        return name in self._as_loaded
 
     def put_back(self, instance: Model, name: str, file: FieldFile) -> None:
         """Put the image of a form back on its instance, with the dimensions of that time."""

@@ -78,18 +78,37 @@ class Snapshot:
         """
         Return a snapshot for a form that is made for an instance.
 
-        An image that was changed since the instance was loaded, or saved by a form, is left out:
-        when it is saved, the row tells.
+        An image that was changed since the instance was loaded or saved is left out, and so is one
+        that was saved in a transaction that is still open: when it is saved, the row tells.
         """
-        taken, known = cls.take(instance), cls.of(instance)
-        names = getattr(instance._state, _LOADED, {}) if known is None else known.values
-        values = dict(taken.values)
-        for field in file_fields(instance):
-            name = file_name(names.get(field.attname))
-            if field.attname in names and name != taken.values.get(field.attname, name):
-                for column in image_columns(field):
-                    values.pop(column.attname, None)
-        return cls(taken.using, taken.key, values)
+        taken = cls.take(instance)
+        names = cls._names_of_row(instance)
+        unsure = [
+            field
+            for field in file_fields(instance)
+            if field.attname in names
+            and names[field.attname] != taken.values.get(field.attname, names[field.attname])
+        ]
+        return taken.without(instance, unsure)
+
+    @classmethod
+    def is_as_loaded(cls, instance: Model, field: FileField) -> bool:
+        """Tell whether nobody has changed an image since the instance was loaded or saved."""
+        name = file_name(instance.__dict__.get(field.attname))
+        return cls._names_of_row(instance).get(field.attname, name) in (name, _UNKNOWN)
+
+    @classmethod
+    def _names_of_row(cls, instance: Model) -> dict[str, str]:
+        """Return the names that the row holds, as far as the instance tells."""
+        known = cls.of(instance)
+        names: dict[str, str] = getattr(instance._state, _LOADED, {})
+        if known is None:
+            return names
+        return {
+            field.attname: file_name(known.values[field.attname])
+            for field in file_fields(instance)
+            if field.attname in known.values
+        }
 
     @classmethod
     def of(cls, instance: Model) -> Snapshot | None:

@@ -108,3 +108,36 @@ def both_ways(settings, tmp_path, in_memory):
         return *results, way.owed
 
     return do
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The server for S3 that the storage connects to, which keeps all in memory: its address."""
+    moto_server = pytest.importorskip("moto.server")
+    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server, settings):
+    """The bucket, empty."""
+    import boto3
+
+    from .models.s3 import BUCKET
+
+    (settings.DATA / "s3").write_text(server)
+    client = boto3.resource(
+        "s3",
+        endpoint_url=server,
+        aws_access_key_id="nobody",
+        aws_secret_access_key="nothing",
+        region_name="us-east-1",
+    )
+    bucket = client.Bucket(BUCKET)
+    bucket.create()
+    yield bucket
+    bucket.objects.delete()
+    client.meta.client.close()

@@ -17,40 +17,10 @@ from . import libraries
 
 libraries.need("django-storages", "moto")
 
-import boto3  # noqa: E402
-from moto.server import ThreadedMotoServer  # noqa: E402
 
-from .models.s3 import BUCKET, Remote  # noqa: E402
+from .models.s3 import Remote  # noqa: E402
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A server for S3 that keeps all in memory; returns its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(server, settings):
-    """The bucket, empty."""
-    (settings.DATA / "s3").write_text(server)
-    client = boto3.resource(
-        "s3",
-        endpoint_url=server,
-        aws_access_key_id="nobody",
-        aws_secret_access_key="nothing",
-        region_name="us-east-1",
-    )
-    bucket = client.Bucket(BUCKET)
-    bucket.create()
-    yield bucket
-    bucket.objects.delete()
-    client.meta.client.close()
 
 
 def contents(bucket):
