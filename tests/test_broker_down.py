@@ -33,7 +33,7 @@ TriptychForm = forms.modelform_factory(
 )
 
 #: "At most about a second", on a machine that has other things to do.
-IN_TIME = 3
+IN_TIME = 10
 
 
 def free_port():
