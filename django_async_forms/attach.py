@@ -77,7 +77,7 @@ def _attach_once(upload: Upload) -> None:
     try:
         instance = upload.get_instance()
     except ObjectDoesNotExist as error:
-        if not Upload.objects.using(upload.using).pending().filter(pk=upload.pk).exists():
+        if not upload.pending_row().exists():
             raise NotPendingError from error  # Deleted with its instance.
         raise KeptError(
             f"There is no {upload.model} with the primary key {upload.object_pk!r}: it was "
@@ -367,8 +367,8 @@ class _Attempt(hooks.Change):
                 owner.update(**{column.attname: held})
         if not self.upload.replace_held(self._held[field.attname]):
             # Unless a transaction of the save() itself has taken back what was written.
-            pending = Upload.objects.using(using).pending().filter(pk=self.upload.pk)
-            if not pending.filter(held=self._held[field.attname]).exists():
+            pending = self.upload.pending_row().filter(held=self._held[field.attname])
+            if not pending.exists():
                 raise NotPendingError
             self.upload.held = self._held[field.attname]
 

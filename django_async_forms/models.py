@@ -316,6 +316,10 @@ class Upload(models.Model):
     # The transitions of its state. Each is one statement, whose condition is the state that it
     # leaves: whoever comes second changes nothing.
 
+    def pending_row(self) -> UploadQuerySet:
+        """Return the row of this upload as a query, which finds nothing once it has ended."""
+        return Upload.objects.using(self.using).pending().filter(pk=self.pk)
+
     def mark_sent(self) -> None:
         """
         Note that the upload was sent now, and when to send it again if nothing comes of it.
@@ -362,7 +366,7 @@ class Upload(models.Model):
         unless ``shares``. Raises ``NotPendingError`` if the upload has ended.
         """
         reserved = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
-        pending = Upload.objects.using(self.using).pending().filter(pk=self.pk)
+        pending = self.pending_row()
         # Two attempts at one upload may run at once. One that has not seen the other's name must
         # not take the same, since whichever fails removes its file.
         free = pending.filter(Q(reserved=self.reserved) if self.reserved else Q(reserved=None))
@@ -391,15 +395,14 @@ class Upload(models.Model):
 
     def replace_held(self, name: str) -> bool:
         """Note that the image is attached as ``name``, though its save has yet to end."""
-        pending = Upload.objects.using(self.using).pending()
-        if not pending.filter(pk=self.pk, held=self.held).update(held=name):
+        if not self.pending_row().filter(held=self.held).update(held=name):
             return False
         self.held = name
         return True
 
     def settle(self) -> bool:
         """End the upload as attached: delete it and its staged bytes, unless that was done."""
-        pending = Upload.objects.using(self.using).pending().filter(pk=self.pk, held=self.held)
+        pending = self.pending_row().filter(held=self.held)
         is_one = is_transactional(staging_storage(self.using), self.using)
         with transaction.atomic(self.using, savepoint=False) if is_one else nullcontext():
             # One statement. delete() makes a transaction of its own of it.

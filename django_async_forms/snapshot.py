@@ -38,11 +38,18 @@ def note_loaded(instance: Model, attnames: Iterable[str]) -> None:
 
 def note_saved(instance: Model, fields: Iterable[FileField], using: str) -> None:
     """Note the names of the images that an instance was saved with."""
-    state, is_open = vars(instance._state), connections[using].in_atomic_block
-    names = {
-        field.attname: _UNKNOWN if is_open else file_name(instance.__dict__.get(field.attname))
-        for field in fields
-    }
+    is_open = connections[using].in_atomic_block
+    _note(
+        instance,
+        {
+            field.attname: _UNKNOWN if is_open else file_name(instance.__dict__.get(field.attname))
+            for field in fields
+        },
+    )
+
+
+def _note(instance: Model, names: Mapping[str, str]) -> None:
+    state = vars(instance._state)
     state[_LOADED] = {**state.get(_LOADED, {}), **names}
 
 
@@ -119,9 +126,8 @@ class Snapshot:
     @classmethod
     def renew(cls, instance: Model, fields: Iterable[FileField]) -> None:
         """Note the images that an instance was loaded with once more."""
-        state, snapshot = vars(instance._state), cls.of(instance)
-        names = {f.attname: file_name(instance.__dict__.get(f.attname)) for f in fields}
-        state[_LOADED] = {**state.get(_LOADED, {}), **names}
+        _note(instance, {f.attname: file_name(instance.__dict__.get(f.attname)) for f in fields})
+        snapshot = cls.of(instance)
         if snapshot is not None:
             snapshot.with_values_of(instance, fields).put_on(instance)
 
