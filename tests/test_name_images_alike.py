@@ -8,7 +8,6 @@ And no file is removed that anything else uses.
 
 import hashlib
 import itertools
-import threading
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -16,7 +15,6 @@ import pytest
 from django import forms
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
-from django.db import connection
 from django.db.models.signals import post_save
 from django.forms import modelformset_factory
 
@@ -30,7 +28,8 @@ from tests import pictures
 from tests.both import async_form, both, form_for
 from tests.habits.models import Thumbnailed
 from tests.project.models import Album, Document, OnlyImages, Photo, Slugged, Triptych
-from tests.worker import DEADLINE, wait_until
+from tests.threads import work_in_threads
+from tests.worker import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -234,20 +233,7 @@ def test_requests_at_once_with_one_name_become_as_many_files(use):
     use(Bucket)
     data = [pictures.jpeg(16, 12) for _ in range(6)]
     uploads = [post_photo(one)[1] for one in data]
-    ready = threading.Barrier(len(uploads))
-
-    def work(upload):
-        try:
-            ready.wait(DEADLINE)
-            work_on(upload)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=[upload]) for upload in uploads]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(DEADLINE)
+    work_in_threads(work_on, uploads)
     wait_until(lambda: save_pending_uploads() == 0, "what was in the way of another is attached")
 
     found = Photo.objects.order_by("pk")

@@ -4,17 +4,15 @@ django-storages: images of one name become as many objects, on a server for S3 h
 The storage asks the server for a free name, and then puts; the server overwrites what is there.
 """
 
-import threading
-
 import pytest
-from django.db import connection
 
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form
-from tests.worker import DEADLINE, wait_until
+from tests.threads import work_in_threads
+from tests.worker import wait_until
 
 from . import libraries
 
@@ -68,20 +66,7 @@ def test_a_worker_that_looks_while_another_puts_finds_another_name(posted, monke
 
 def test_workers_at_once_put_as_many_objects(posted):
     data, uploads = posted(6)
-    ready = threading.Barrier(len(uploads))
-
-    def work(upload):
-        try:
-            ready.wait(DEADLINE)
-            work_on(upload)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=[upload]) for upload in uploads]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(DEADLINE)
+    work_in_threads(work_on, uploads)
     wait_until(lambda: save_pending_uploads() == 0, "what was in the way of another is attached")
 
     assert stored() == data
