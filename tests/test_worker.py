@@ -255,7 +255,8 @@ def test_a_message_that_got_lost_is_sent_again_by_the_recovery_task(workers, bro
     settings.ASYNC_FORMS = {"RESEND_AFTER": 0.1}
     data = pictures.jpeg()
     browser.post("/photos/add/", "Dune", image=("dune.jpg", data))
-    assert recover_uploads.app.control.purge() == 1
+    purge = recover_uploads.app.control.purge
+    wait_until(lambda: purge() == 1, "the message, which is sent after the response, is lost")
     workers.start()
     wait_until(lambda: Upload.objects.due().exists(), "the upload is overdue")
 
@@ -304,6 +305,8 @@ def test_two_messages_for_one_upload_attach_it_once(workers, witness, browser, s
     workers.start(RESEND_AFTER=0.1)
     witness.order("hold-stored")
     browser.post("/photos/add/", "Dune", image=("dune.jpg", data))
+    # An attempt that starts makes the upload due later.
+    wait_until(lambda: witness.notes("stored"), "the first process has stored it")
     wait_until(lambda: Upload.objects.due().exists(), "the upload is overdue")
     call_command("async_uploads", "recover")
     wait_until(lambda: len(witness.notes("stored")) == 2, "two processes have stored it")
