@@ -12,7 +12,7 @@ class AsyncFormsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # The last two register by being imported. A project that does not call
+        # Those that nothing here names register by being imported. A project that does not call
         # autodiscover_tasks() has the tasks all the same, because a worker sets Django up.
         from . import after_response, checks, hooks, models, tasks  # noqa: F401
 

@@ -134,7 +134,8 @@ def test_each_key_of_the_settings_that_a_page_names_is_there():
 
 
 def test_each_system_check_is_in_the_reference():
-    source = (PACKAGE / "checks.py").read_text(encoding="utf-8")
+    modules = sorted((PACKAGE / "checks").glob("*.py"))
+    source = "".join(module.read_text(encoding="utf-8") for module in modules)
     ids = re.findall(r'id="django_async_forms\.([EW]\d{3})"', source)
     documented = re.findall(r"^``([EW]\d{3})``: ", REFERENCE, re.M)
     assert ids

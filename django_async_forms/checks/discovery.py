@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
@@ -10,9 +11,25 @@ from django.db import router
 from django.db.models import FileField, ImageField, Model
 from django.forms.models import BaseModelForm
 
-from .fields import all_file_fields, file_fields
-from .forms import AsyncImageFormMixin, AsyncImageModelForm
-from .views import AsyncImageViewMixin
+from ..fields import all_file_fields, file_fields
+from ..forms import AsyncImageFormMixin, AsyncImageModelForm
+from ..views import AsyncImageViewMixin
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A form class for a model, and the fields that it is limited to; ``None`` stands for all."""
+
+    model: type[Model]
+    form_class: type[Any]
+    field_names: Collection[str] | None
+
+    def has(self, field: FileField) -> bool:
+        """Tell whether a worker saves a field of the form."""
+        if self.field_names is not None and field.name not in self.field_names:
+            return False
+        names: Sequence[str] | None = getattr(self.form_class, "async_fields", None)
+        return isinstance(field, ImageField) if names is None else field.name in names
 
 
 def subclasses(cls: type[Any]) -> list[type[Any]]:
@@ -32,37 +49,29 @@ def target_forms() -> Iterator[type[Any]]:
             yield form_class
 
 
-def _admin_forms() -> Iterator[tuple[type[Model], type[Any], Any]]:
+def _forms_of_admins() -> Iterator[_Found]:
     if not apps.is_installed("django.contrib.admin"):
         return
     from django.contrib.admin.sites import all_sites
 
     for site in all_sites:
         for model, model_admin in site._registry.items():
-            yield model, model_admin.form, _names_of_admin(model_admin, model)
+            yield _form_of_admin(model_admin, model)
             for inline_class in model_admin.inlines:
                 inline = inline_class(model, site)  # Which may have put the mixin on its form.
-                yield inline.model, inline.form, _names_of_admin(inline, inline.model)
+                yield _form_of_admin(inline, inline.model)
 
 
-def _names_of_admin(model_admin: Any, model: type[Model]) -> Any:
+def _form_of_admin(model_admin: Any, model: type[Model]) -> _Found:
+    names = model_admin.fields
     # The admin of django-modeltranslation has the translated fields in place of their originals.
     if hasattr(model_admin, "replace_orig_field"):
-        names = model_admin.fields or [field.name for field in model._meta.fields]
-        return model_admin.replace_orig_field(names)
-    return model_admin.fields
+        names = names or [field.name for field in model._meta.fields]
+        names = model_admin.replace_orig_field(names)
+    return _Found(model, model_admin.form, _limit(names))
 
 
-def _models_and_forms() -> Iterator[tuple[type[Model], type[Any], Any]]:
-    """
-    Yield the models whose images are saved later, as far as they are imported, each with its form
-    class and the names of the fields that the form is limited to, if it is.
-    """
-    for form_class in target_forms():
-        yield form_class._meta.model, form_class, form_class.base_fields
-    for model, form_class, names in _admin_forms():
-        if issubclass(form_class, AsyncImageFormMixin):
-            yield model, form_class, names
+def _forms_of_views() -> Iterator[_Found]:
     for view in subclasses(AsyncImageViewMixin):
         form_class = getattr(view, "form_class", None) or AsyncImageModelForm
         sources: tuple[Any, ...] = (
@@ -72,7 +81,21 @@ def _models_and_forms() -> Iterator[tuple[type[Model], type[Any], Any]]:
         )
         models = filter(None, (getattr(source, "model", None) for source in sources))
         for model in list(models)[:1]:
-            yield model, form_class, getattr(view, "fields", None) or form_class.base_fields
+            names = getattr(view, "fields", None) or form_class.base_fields
+            yield _Found(model, form_class, _limit(names))
+
+
+def _limit(names: Any) -> Collection[str] | None:
+    return None if not names or names == "__all__" else names
+
+
+def _forms() -> Iterator[_Found]:
+    for form_class in target_forms():
+        yield _Found(form_class._meta.model, form_class, _limit(form_class.base_fields))
+    for found in _forms_of_admins():
+        if issubclass(found.form_class, AsyncImageFormMixin):
+            yield found
+    yield from _forms_of_views()
 
 
 def target_fields() -> set[FileField]:
@@ -84,19 +107,14 @@ def target_fields() -> set[FileField]:
 def target_form_fields() -> set[tuple[type[Any], FileField]]:
     """Return the file fields that a worker saves, each with a form class that has it so."""
     return {
-        (form_class, field)
-        for model, form_class, limit in _models_and_forms()
-        for field in all_file_fields(model)
-        if (not limit or limit == "__all__" or field.name in limit)
-        and _is_async(field, getattr(form_class, "async_fields", None))
+        (found.form_class, field)
+        for found in _forms()
+        for field in all_file_fields(found.model)
+        if found.has(field)
     }
-
-
-def _is_async(field: FileField, names: Sequence[str] | None) -> bool:
-    return isinstance(field, ImageField) if names is None else field.name in names
 
 
 def target_models() -> list[tuple[str, type[Model]]]:
     """Return the databases and models whose images a worker saves."""
-    models = dict.fromkeys(model for model, _form_class, _limit in _models_and_forms())
+    models = dict.fromkeys(found.model for found in _forms())
     return [(router.db_for_write(model), model) for model in models]

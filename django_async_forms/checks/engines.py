@@ -1,0 +1,87 @@
+"""The engines: the databases that hold the outbox, and the Celery app with its broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from celery import current_app
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections, router
+
+from ..models import Upload
+from .discovery import target_models
+
+
+@register()
+def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The outbox is allowed on every database that a target model is written to."""
+    return [
+        Error(
+            f"{model._meta.label} is written to the database {using!r}, on which a router does "
+            "not allow the tables of django_async_forms.",
+            hint="Let allow_migrate() return True for the app label 'django_async_forms' there: "
+            "an upload is kept in the database of its instance.",
+            obj=model,
+            id="django_async_forms.E011",
+        )
+        for using, model in target_models()
+        # A router may allow neither for the moment: that of django-tenants, in the public schema.
+        if router.allow_migrate_model(using, model)
+        and not router.allow_migrate_model(using, Upload)
+    ]
+
+
+@register(Tags.database)
+def check_tables(
+    app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The outbox's table is there. A warning, because ``migrate`` checks before it makes it."""
+    return [
+        Warning(
+            f"{model._meta.label} is written to the database {using!r}, which has no table "
+            f"{Upload._meta.db_table}: no upload can be kept there.",
+            hint=f"Run: manage.py migrate --database {using}",
+            obj=model,
+            id="django_async_forms.W012",
+        )
+        for using, model in target_models()
+        if using in (databases or ())
+        and router.allow_migrate_model(using, Upload)
+        and Upload._meta.db_table not in connections[using].introspection.table_names()
+    ]
+
+
+@register()
+def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """This process knows a Celery app, whose broker carries messages to other processes."""
+    messages: list[CheckMessage] = []
+    if current_app.conf.task_always_eager:
+        return messages
+    if current_app.main in (None, "default"):
+        messages.append(
+            Warning(
+                "No Celery app is loaded, so uploads are sent to Celery's default broker.",
+                hint="Import the app in the __init__.py of the project: from .celery import app. "
+                "See docs.celeryq.dev, First steps with Django.",
+                id="django_async_forms.W013",
+            )
+        )
+    elif str(current_app.conf.broker_write_url or "").startswith("memory:"):
+        messages.append(
+            Warning(
+                "Celery's broker is the memory of one process: no worker gets a message from it.",
+                hint="Set CELERY_BROKER_URL to a broker that processes share.",
+                id="django_async_forms.W014",
+            )
+        )
+    if not {"json", "application/json"} & set(current_app.conf.accept_content or ()):
+        messages.append(
+            Error(
+                "Celery's accept_content has no 'json', so workers refuse the messages of uploads.",
+                hint="Add 'json' to it. A message holds the id of an upload and nothing else.",
+                id="django_async_forms.E015",
+            )
+        )
+    return messages

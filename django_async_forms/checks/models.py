@@ -1,0 +1,98 @@
+"""The models whose images a worker saves: each column fits an image that is stored later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.db.models import BaseConstraint, CharField, Model, Q, TextField
+
+from ..models import Upload
+from .discovery import target_fields
+
+
+@register()
+def check_unique_fields(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """No image that is saved later must be unique: until then, it is empty."""
+    return [
+        Error(
+            f"{field} is unique, but it is empty until a worker has saved it, and two instances "
+            "cannot both be empty.",
+            hint="Remove unique=True: a storage gives each file a name of its own.",
+            obj=field,
+            id="django_async_forms.E010",
+        )
+        for field in sorted(target_fields(), key=str)
+        if field.unique
+    ]
+
+
+@register()
+def check_constraints(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """No constraint looks at an image that is saved later: it would look too early."""
+    return [
+        Warning(
+            f"The constraint {constraint.name!r} looks at {field}, which is empty, or the old "
+            "image, until a worker has saved the new one.",
+            hint="Remove the constraint, or leave the field out of the form's async_fields.",
+            obj=field.model,
+            id="django_async_forms.W017",
+        )
+        for field in sorted(target_fields(), key=str)
+        for constraint in field.model._meta.constraints
+        if field.name in _names_in(constraint)
+    ]
+
+
+def _names_in(constraint: BaseConstraint) -> set[str]:
+    condition = getattr(constraint, "condition", None)
+    names = condition.referenced_base_fields if isinstance(condition, Q) else ()
+    return {*names, *getattr(constraint, "fields", ())}
+
+
+@register()
+def check_primary_keys(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Each primary key fits into the column of the outbox that keeps it as text."""
+    models = {field.model for field in target_fields()}
+    return [
+        message
+        for model in sorted(models, key=lambda model: model._meta.label)
+        for message in _check_primary_key(model)
+    ]
+
+
+def _check_primary_key(model: type[Model]) -> Iterator[CheckMessage]:
+    most: int = Upload._meta.get_field("object_pk").max_length or 0
+    # A key of several columns is kept as one text.
+    columns = [_column_of(field) for field in getattr(model._meta.pk, "fields", [model._meta.pk])]
+    texts = [field for field in columns if isinstance(field, (CharField, TextField))]
+    length = sum(field.max_length or 0 for field in texts)
+    if any(isinstance(field, TextField) or field.max_length is None for field in texts):
+        yield Warning(
+            f"The primary key of {model._meta.label} is text of any length, and an upload keeps it "
+            f"in {most} characters: an instance with a longer one cannot be saved with an image.",
+            hint=f"Use a CharField with a max_length of at most {most}, or validate the length.",
+            obj=model,
+            id="django_async_forms.W020",
+        )
+    elif length > most:
+        yield Error(
+            f"The primary key of {model._meta.label} has up to {length} characters, and an "
+            f"upload keeps it in {most}.",
+            hint=f"Set its max_length to at most {most}, or leave the model's images out of "
+            "async_fields.",
+            obj=model,
+            id="django_async_forms.E019",
+        )
+
+
+def _column_of(field: Any) -> Any:
+    while field.remote_field:
+        field = field.target_field
+    return field
