@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.utils.module_loading import import_string
 from PIL import Image
 
@@ -62,11 +66,13 @@ _LONGEST = 100 * 365 * 24 * 3600
 _MOST = 2**50
 
 
+@cache
 def conf() -> AsyncFormsSettings:
     """
     Return the project's ``ASYNC_FORMS`` over the defaults.
 
-    Raises ``ImproperlyConfigured`` for a key that does not exist, for a value that is not a
+    It is read once, and again after Django's ``setting_changed``, which ``override_settings()``
+    sends. Raises ``ImproperlyConfigured`` for a key that does not exist, for a value that is not a
     positive number, or not a whole one where things are counted, for formats that Pillow does not
     read, and for a context that is not the path of a class with both methods.
     """
@@ -99,6 +105,12 @@ def conf() -> AsyncFormsSettings:
                 f"{most:,}."
             )
     return AsyncFormsSettings(**given)
+
+
+@receiver(setting_changed)
+def _read_again(*, setting: str, **kwargs: Any) -> None:
+    if setting == "ASYNC_FORMS":
+        conf.cache_clear()
 
 
 def _check_formats(value: object) -> None:

@@ -185,7 +185,7 @@ def test_the_admin(admin_client, settings, in_memory):
 
 def test_limits(settings, in_memory):
     settings.ASYNC_FORMS = block("docs/howto/limits.rst", "MAX_BYTES").execute().ASYNC_FORMS
-    settings.ASYNC_FORMS["MAX_PIXELS"] = 64 * 48 - 1
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "MAX_PIXELS": 64 * 48 - 1}
     form_class = block("docs/howto/limits.rst", "clean_image").execute().CoverForm
 
     assert form_class({"title": "Dune"}, {"image": in_memory()}).has_error(
