@@ -27,7 +27,7 @@ django.setup()
 import django_async_forms  # noqa: E402
 
 project = "django-async-forms"
-author = "the developers of django-async-forms"
+author = "the django_async_forms developers"
 copyright = author
 version = release = django_async_forms.__version__
 
