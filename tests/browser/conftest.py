@@ -50,14 +50,19 @@ def broker_name():
 
 
 @pytest.fixture
-def pages(chromium, live_server, settings, shared_media):
-    """Opens pages of the site; at the end, no page may have broken its policy or a script."""
+def site(settings, shared_media):
+    """Has the live server serve the pages of ``site``, as it would in production."""
     settings.ROOT_URLCONF = "tests.browser.site"
     settings.DEBUG = False
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.browser.site.content_security_policy"]
     templates = [{**settings.TEMPLATES[0]}]
     templates[0]["DIRS"] = [Path(__file__).parent / "templates"]
     settings.TEMPLATES = templates
+
+
+@pytest.fixture
+def pages(chromium, live_server, site):
+    """Opens pages of the site; at the end, no page may have broken its policy or a script."""
     contexts, errors = [], []
 
     def open_page(address, **options):
