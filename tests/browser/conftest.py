@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from tests import pictures, services
+from tests.browser import firefox
 
 if os.environ.get("TEST_DATABASE", "sqlite") != "sqlite":
     # What a browser shows does not depend on the database, so one of them is enough.
@@ -41,6 +43,13 @@ def chromium():
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="session")
+def node_modules():
+    """What npm installs for tests: the site serves it, as /node_modules/htmx2/dist/htmx.min.js."""
+    if subprocess.run([firefox.RUN, "install"], check=False).returncode:
+        services.miss("tests/javascript/run cannot install Node and its packages")
 
 
 @pytest.fixture

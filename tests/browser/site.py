@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.messages.views import SuccessMessageMixin
 from django.urls import include, path
 from django.views.generic import DetailView, ListView
+from django.views.static import serve
 
 from django_async_forms.admin import AsyncImageAdminMixin
 from django_async_forms.forms import AsyncImageFormMixin
@@ -14,6 +15,7 @@ from django_async_forms.layout import AsyncImage
 from django_async_forms.status import prefetch_uploads
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 from django_async_forms.widgets import AsyncImageInput
+from tests.browser.firefox import RUN
 from tests.project.models import OnlyImages, Photo
 
 POLICY = (
@@ -92,6 +94,7 @@ class PhotoAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
 
 
 urlpatterns = [
+    path("node_modules/<path:path>", serve, {"document_root": RUN.parent / "node_modules"}),
     path("admin/", site.urls),
     path("uploads/", include("django_async_forms.urls")),
     path("photos/", PhotoListView.as_view(), name="photos"),

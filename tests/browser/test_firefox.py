@@ -1,7 +1,6 @@
 """The image, the file input and the form in Firefox: test_pages.py has them in Chromium."""
 
 import json
-import subprocess
 import threading
 from contextlib import contextmanager
 
@@ -13,7 +12,7 @@ from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures, services
-from tests.browser.firefox import FIREFOX, RUN, Firefox
+from tests.browser.firefox import FIREFOX, Firefox
 from tests.project.models import Photo
 from tests.worker import DEADLINE, wait_until
 
@@ -28,21 +27,19 @@ DARK = {"layout.css.prefers-color-scheme.content-override": 0}
 def started(**preferences):
     if FIREFOX is None:
         services.miss("there is no firefox-esr on PATH")
-    if subprocess.run([RUN, "install"], check=False).returncode:
-        services.miss("tests/javascript/run cannot install Node and its packages")
     firefox = Firefox(**preferences)
     yield firefox
     firefox.quit()
 
 
 @pytest.fixture(scope="module")
-def light_firefox():
+def light_firefox(node_modules):
     with started() as firefox:
         yield firefox
 
 
 @pytest.fixture(scope="module")
-def dark_firefox():
+def dark_firefox(node_modules):
     with started(**DARK) as firefox:
         yield firefox
 
