@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.test import Client
+from django.test import Client, override_settings
+from pytest_django.live_server_helper import LiveServer
 
 from tests import pictures, services
 from tests.browser import firefox
@@ -58,12 +60,21 @@ def broker_name():
     return "filesystem"
 
 
+@pytest.fixture(scope="module")
+def live_server(request):
+    """A server of the module's own, because one reads its middleware when it starts."""
+    policy = getattr(request.module, "POLICY", "tests.browser.site.content_security_policy")
+    with override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, policy]):
+        server = LiveServer("localhost")
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def site(settings, shared_media):
     """Has the live server serve the pages of ``site``, as it would in production."""
     settings.ROOT_URLCONF = "tests.browser.site"
     settings.DEBUG = False
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.browser.site.content_security_policy"]
     templates = [{**settings.TEMPLATES[0]}]
     templates[0]["DIRS"] = [Path(__file__).parent / "templates"]
     settings.TEMPLATES = templates

@@ -110,7 +110,7 @@ def test_a_page_can_react_to_the_image(pages, owed, broker):
 
     save_pending_uploads()
 
-    page.wait_for_function("document.title.endsWith('dune.jpg')")
+    page.wait_for_function("() => document.title.endsWith('dune.jpg')")
 
 
 def test_an_image_that_is_cleared_meanwhile_leaves_no_box(pages, owed):
@@ -156,7 +156,7 @@ def test_a_hundred_images_are_one_request_at_a_time(pages, in_memory, broker):
         wait_until(lambda: page.wait_for_timeout(10) or len(requests) >= 2, "it asks again")
         assert all(len(json.loads(request.post_data)["tokens"]) == 100 for request in requests)
         save_pending_uploads()
-        page.wait_for_function("!document.querySelector('async-image[data-state=pending]')")
+        page.wait_for_function("() => !document.querySelector('async-image[data-state=pending]')")
 
     assert page.locator("async-image[data-state=saved] img").count() == 100
     assert len(requests) < 10
