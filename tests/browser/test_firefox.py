@@ -158,7 +158,7 @@ def test_in_firefox_a_file_that_is_too_large_is_refused(pages, picture, slow_ser
     page = pages("/photos/add/")
 
     fill_in(page, picture())
-    page.wait(".async-image-error ::-p-text(This file is too large)", {"visible": True})
+    page.wait(".async-image-error ::-p-text(the limit is)", {"visible": True})
     page.click(SEND)
 
     assert page.evaluate("document.querySelector('[name=image]').validity.customError")

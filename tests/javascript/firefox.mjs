@@ -24,7 +24,7 @@ const calls = {
     context = await browser.createBrowserContext();
     if (cookies.length) await context.setCookie(...cookies);
     page = await context.newPage();
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(30_000);
     errors = [];
     // What a policy blocks is an error of the page too.
     page.on("pageerror", (error) => errors.push(String(error)));
