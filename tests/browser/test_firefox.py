@@ -201,11 +201,13 @@ def test_in_firefox_back_leads_to_a_form_that_can_be_sent_again(pages, broker, p
     page = pages("/photos/add/")
     caption = page.evaluate(CAPTION)
     fill_in(page, picture())
+    page.evaluate("window.before = true")
     page.click(SEND)
     page.wait("async-image")
 
     page.back()
     page.wait(f"{SEND}:enabled")
+    assert page.evaluate("window.before"), "Firefox has loaded the page anew."
     page.waitFor(f"{CAPTION} === {json.dumps(caption)}")
     page.choose("[name=image]", picture("dunes.jpg"))
     page.click(SEND)
