@@ -1,6 +1,7 @@
 """Serves the example until it is stopped, or checks it. Called by ``run``."""
 
 import argparse
+import errno
 import fcntl
 import os
 import shutil
@@ -12,11 +13,15 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from services import HERE, STOP_SIGNALS, Failed, running
+from services import HERE, STOP_SIGNALS, Failed, running, say
+
+HOST = "127.0.0.1"
+USUAL_PORT = 8000
 
 
 def prepare():
     """Make the folders and the tables, and somebody who may enter the admin."""
+    say("Making the tables…")
     import django
 
     django.setup()
@@ -32,17 +37,48 @@ def prepare():
         users.create_superuser("admin", password="admin")
 
 
-def free_port(wanted):
-    """Return the first of the wanted ports that nobody listens on; 0 stands for any."""
-    for port in wanted:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
-    raise Failed(f"Port {wanted[0]} is taken. Choose another, or leave --port out.")
+def free_port():
+    """Return a port of this machine that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def usable_port(port):
+    """Return the port if the site can listen on it; raise ``Failed`` if it cannot."""
+    with socket.socket() as probe:
+        # As the site does: connections that have ended do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except PermissionError:
+            raise Failed(f"Only root may use port {port}.") from None
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise Failed(f"Another program uses port {port}.") from None
+    return port
+
+
+def choose_port(wanted):
+    """Return the wanted port, or without one the usual port, or a free one in its place."""
+    try:
+        return usable_port(wanted or USUAL_PORT)
+    except Failed as error:
+        if wanted:
+            hint = f"Choose another, such as --port {free_port()}, or leave --port out."
+            raise Failed(f"{error} {hint}") from None
+        port = free_port()
+        say(f"{error} The site takes port {port} instead.")
+        return port
+
+
+def port_number(text):
+    """Return the value of --port."""
+    port = int(text)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"{port} is not between 1 and 65535")
+    return port
 
 
 @contextmanager
@@ -53,7 +89,9 @@ def only_one(data):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise Failed(f"The example runs already: {lock.read() or 'it is starting.'}") from None
+            address = lock.read().strip()
+            where = f"at {address}" if address else "and is just starting"
+            raise Failed(f"The example is running already, {where}.") from None
         lock.truncate(0)
         yield lock
 
@@ -61,16 +99,19 @@ def only_one(data):
 def serve(data, port):
     data.mkdir(exist_ok=True)
     with only_one(data) as lock:
-        port = free_port([port] if port else [8000, 0])
+        port = choose_port(port)
         prepare()
         with running(data, port) as started:
-            address = f"http://127.0.0.1:{port}/"
+            address = f"http://{HOST}:{port}/"
             print(address, file=lock, flush=True)
-            print(f"Photos          {address}")
-            print(f"Side by side    {address}compare/")
-            print(f"Admin           {address}admin/   (user admin, password admin)")
-            print(f"Logs            {data}/site.log, worker.log")
-            print("Ctrl-C stops the site and its worker.", flush=True)
+            say(
+                "",
+                f"Photos          {address}",
+                f"Side by side    {address}compare/",
+                f"Admin           {address}admin/   (user admin, password admin)",
+                f"Logs            {data}/site.log, worker.log",
+                "Ctrl-C stops the site and the worker.",
+            )
             while True:
                 for service in started:
                     service.check()
@@ -78,12 +119,12 @@ def serve(data, port):
 
 
 def check(data, port):
+    port = choose_port(port or free_port())
     prepare()
     from check import check_site
 
-    port = free_port([port or 0])
     with running(data, port) as started:
-        check_site(f"http://127.0.0.1:{port}/", data, started)
+        check_site(f"http://{HOST}:{port}/", data, started)
 
 
 def stop(number, frame):
@@ -97,13 +138,19 @@ parser = argparse.ArgumentParser(
 parser.add_argument(
     "--check", action="store_true", help="post a photograph, say how long it took, and stop"
 )
-parser.add_argument("--port", type=int, help="port of the site; 8000, or a free one, if left out")
+parser.add_argument(
+    "--port", type=port_number, help=f"port of the site; defaults to {USUAL_PORT}, or a free one"
+)
 
 if __name__ == "__main__":
     options = parser.parse_args()
     for number in STOP_SIGNALS:
         signal.signal(number, stop)
-    data = Path(tempfile.mkdtemp(prefix="example_")) if options.check else HERE / "data"
+    data = (
+        Path(tempfile.mkdtemp(prefix="example_"))
+        if options.check
+        else Path(os.environ.get("EXAMPLE_DATA", HERE / "data"))
+    )
     os.environ.update(
         DJANGO_SETTINGS_MODULE="project.settings", EXAMPLE_DATA=str(data), PYTHONUNBUFFERED="1"
     )

@@ -76,7 +76,7 @@ def main():
 
     try:
         prepare()
-        port = free_port([0])
+        port = free_port()
         with running(data, port), sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
