@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 
 from .hand_off import SIZES
 from .images import MB, label
+from .theme import follow_theme
 
 #: Case, and how it is drawn: what this package does in strong lines, all else in thin ones.
 LINES = [
@@ -53,3 +54,4 @@ def draw(results, path):
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
+    path.write_text(follow_theme(path.read_text(encoding="utf-8")), encoding="utf-8")
