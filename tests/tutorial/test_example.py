@@ -118,16 +118,16 @@ def environment_with(tmp_path, script):
     for name in (".ci/venv", "setup.cfg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    bin = tmp_path / "bin"
-    bin.mkdir()
+    tools = tmp_path / "bin"
+    tools.mkdir()
     for tool in ("bash", "dirname", "awk", "cksum", "cat", "tr", "rm", "env"):
-        (bin / tool).symlink_to(shutil.which(tool))
+        (tools / tool).symlink_to(shutil.which(tool))
     if script:
-        (bin / "python3").write_text(f"#!/bin/sh\n{script}\n")
-        (bin / "python3").chmod(0o755)
+        (tools / "python3").write_text(f"#!/bin/sh\n{script}\n")
+        (tools / "python3").chmod(0o755)
     return subprocess.run(
         [tmp_path / ".ci" / "venv", "example", "example"],
-        env={"PATH": str(bin)},
+        env={"PATH": str(tools)},
         capture_output=True,
         text=True,
         check=False,
