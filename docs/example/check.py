@@ -14,7 +14,7 @@ from django.conf import settings
 from photograph import photograph
 from photos.models import Photo
 from PIL import Image
-from services import Failed
+from services import Failed, say
 
 from django_async_forms.models import Upload
 
@@ -38,7 +38,7 @@ class Browser:
             return response.read()
 
     def ask(self, path, tokens):
-        """Ask what has become of images, as the page's script does."""
+        """Ask for the status of images, as the page's script does."""
         body = json.dumps({"tokens": tokens}).encode()
         request = urllib.request.Request(
             urljoin(self.address, path), body, {"Content-Type": "application/json"}
@@ -117,7 +117,7 @@ def files_in(folder):
 def check_stored(browser, path, files):
     """Verify that the page of a photo shows both images, byte for byte as they were posted."""
     page = browser.get(path).decode()
-    addresses = re.findall(r'<img src="([^"]+)"', page)
+    addresses = re.findall(r'<img\b[^>]*\bsrc="([^"]+)"', page)
     expect(len(addresses) == 2, f"The page {path} shows {addresses}, not two images.")
     for (name, data), address in zip(files.items(), addresses, strict=True):
         expect(browser.get(address) == data, f"{address} is not what was posted as {name}.")
@@ -127,8 +127,8 @@ def check_stored(browser, path, files):
     expect(found == size, f"Photo {photo.pk} says it is {found}, but the image is {size}.")
 
 
-def check_waiting(browser, path, page):
-    """Verify that the page of a photo says that both images are on their way, and can ask."""
+def check_pending(browser, path, page):
+    """Verify that the page of a photo says that both images are pending, and can ask."""
     tokens = re.findall(r'data-token="([^"]+)"', page)
     expect(len(tokens) == 2, f"The page {path} does not say that the images are being saved.")
     answer = json.loads(browser.ask(re.search(r'data-status-url="([^"]+)"', page)[1], tokens))
@@ -137,23 +137,25 @@ def check_waiting(browser, path, page):
 
 
 def check_site(address, data, services):
+    say("Making two photographs…")
     files = {"image": photograph(0), "detail": photograph(1)}
     browser = Browser(address)
 
+    say("Posting them, for the worker to save…")
     path, sent, answered = browser.post("/photos/add/", {"title": "By the worker"}, files)
     page = browser.get(path).decode()
     if settings.STORAGES["default"]["OPTIONS"]["seconds"] >= 1:
-        check_waiting(browser, path, page)
+        check_pending(browser, path, page)
 
     def is_attached():
-        expect(not Upload.objects.failed().exists(), "The worker has given an image up.")
+        expect(not Upload.objects.failed().exists(), "The worker could not save an image.")
         photo = photo_at(path)
         return photo.image and photo.detail
 
     wait_until(is_attached, services, "the worker puts both images on the photo")
     attached = time.perf_counter()
-    print(f"request answered after       {(answered - sent) * 1000:>7,.0f} ms")
-    print(f"both images attached after   {(attached - sent) * 1000:>7,.0f} ms")
+    say(f"request answered after       {(answered - sent) * 1000:>7,.0f} ms")
+    say(f"both images attached after   {(attached - sent) * 1000:>7,.0f} ms")
 
     wait_until(lambda: not Upload.objects.exists(), services, "no upload is left")
     for folder in ("staging", "incoming"):
@@ -162,11 +164,14 @@ def check_site(address, data, services):
         wait_until(lambda folder=folder: not files_in(data / folder), services, what)
     check_stored(browser, path, files)
     page = browser.get(path).decode()
-    expect("async-image" not in page, f"The page {path} goes on waiting.")
+    expect(
+        'data-state="pending"' not in page, f"The page {path} still says that images are pending."
+    )
 
-    path, sent, answered = browser.post("/plain/add/", {"title": "The plain way"}, files)
-    print(f"the same form, synchronously {(answered - sent) * 1000:>7,.0f} ms")
+    say("Posting them again, for Django alone to save…")
+    path, sent, answered = browser.post("/plain/add/", {"title": "By Django alone"}, files)
+    say(f"the same form, synchronously {(answered - sent) * 1000:>7,.0f} ms")
     check_stored(browser, path, files)
 
     sizes = " and ".join(f"{len(content) / 1e6:.1f}" for content in files.values())
-    print(f"2 images, {sizes} MB: stored byte for byte, no upload left, staging empty.")
+    say(f"2 images, {sizes} MB: stored byte for byte, no upload left, staging empty.")

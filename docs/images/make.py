@@ -1,6 +1,7 @@
 """Makes the screenshots: the example in a browser, in each state that an image can be in."""
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -13,7 +14,19 @@ from photograph import photograph  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 from services import running  # noqa: E402
 
-SIZE = {"width": 960, "height": 840}
+#: What is added to a name, and how such a screenshot is taken.
+VIEWS = {
+    "": ((1280, 860), "light"),
+    "-dark": ((1280, 860), "dark"),
+    "-phone": ((390, 780), "light"),
+    "-phone-dark": ((390, 780), "dark"),
+}
+#: The screenshots that the documentation shows.
+SHOWN = {
+    name
+    for page in HERE.parent.rglob("*.rst")
+    for name in re.findall(r"([\w-]+)\.jpg$", page.read_text(), re.M)
+}
 
 
 def add(page, title, *files):
@@ -30,10 +43,10 @@ def make_all(page, data):
         photos[-1].write_bytes(photograph(seed))
 
     add(page, "Dawn at the lake", photos[0])
-    page.wait_for_function("document.querySelector('.async-image-preview img').complete")
+    page.wait_for_function("document.querySelector('.async-image-preview img')?.naturalWidth")
     shoot(page, "create")
 
-    page.click("[type=submit]")
+    page.click("main [type=submit]")
     page.wait_for_selector("async-image[data-state=pending]")
     shoot(page, "pending")
 
@@ -42,7 +55,7 @@ def make_all(page, data):
 
     page.goto("photos/1/change/")
     page.set_input_files("[name=image]", photos[2])
-    page.click("[type=submit]")
+    page.click("main [type=submit]")
     page.wait_for_selector("async-image[data-state=pending]")
     shoot(page, "changed")
     page.wait_for_selector("async-image[data-state=saved]")
@@ -51,7 +64,7 @@ def make_all(page, data):
 
     page.goto("photos/1/change/")
     page.set_input_files("[name=image]", photos[1])
-    page.click("[type=submit]")
+    page.click("main [type=submit]")
     page.wait_for_selector("async-image[data-state=pending]")
     Upload.objects.update(state=Upload.State.FAILED, error="OSError: no space left")
     page.wait_for_selector("async-image[data-state=failed]")
@@ -59,9 +72,16 @@ def make_all(page, data):
 
 
 def shoot(page, name):
+    """Take the screenshots of a page that the documentation shows, and the plain one always."""
     page.evaluate("scrollTo(0, 0)")
-    page.screenshot(path=HERE / f"{name}.jpg", quality=80, animations="disabled")
-    print(f"docs/images/{name}.jpg")
+    for suffix, ((width, height), scheme) in VIEWS.items():
+        path = HERE / f"{name}{suffix}.jpg"
+        if suffix and path.stem not in SHOWN:
+            continue
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=path, quality=80, animations="disabled")
+        print(path.relative_to(HERE.parent.parent))
 
 
 def main():
@@ -70,6 +90,8 @@ def main():
         DJANGO_SETTINGS_MODULE="project.settings",
         EXAMPLE_DATA=str(data),
         PYTHONUNBUFFERED="1",
+        # Long enough to take all screenshots of a pending image.
+        SLOW_STORAGE_SECONDS="5",
         DJANGO_ALLOW_ASYNC_UNSAFE="true",
     )
     from serve import free_port, prepare
@@ -81,7 +103,7 @@ def main():
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
             )
-            page = browser.new_page(base_url=f"http://127.0.0.1:{port}/", viewport=SIZE)
+            page = browser.new_page(base_url=f"http://127.0.0.1:{port}/", reduced_motion="reduce")
             make_all(page, data)
     finally:
         shutil.rmtree(data)

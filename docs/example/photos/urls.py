@@ -12,8 +12,7 @@ urlpatterns = [
     path("photos/<int:pk>/", views.PhotoDetailView.as_view(), name="photo"),
     path("photos/<int:pk>/change/", views.PhotoUpdateView.as_view(), name="change"),
     path("plain/add/", views.PlainPhotoCreateView.as_view(), name="plain-add"),
-    path("plain/<int:pk>/change/", views.PlainPhotoUpdateView.as_view(), name="plain-change"),
-    # The same views, which come back to the page with both forms.
+    # The two views that add a photo, which come back to the page with both forms.
     path("compare/", views.CompareView.as_view(), name="compare"),
     path(
         "compare/worker/",

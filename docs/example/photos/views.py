@@ -1,7 +1,7 @@
-"""The views of the example: with django_async_forms, and the same without it."""
+"""The views of the example: with django_async_forms, and one without it to compare."""
 
 from django.forms import modelform_factory
-from django.views.generic import CreateView, DetailView, ListView, TemplateView, UpdateView
+from django.views.generic import CreateView, DetailView, ListView, TemplateView
 
 from django_async_forms.status import prefetch_uploads
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
@@ -22,7 +22,7 @@ class PhotoUpdateView(AsyncImageUpdateView):
     form_class = PhotoForm
 
 
-# The plain way: what Django has, and what waits for the storage.
+# To compare: Django's own view, which waits for the storage.
 
 
 class PlainPhotoCreateView(CreateView):
@@ -30,12 +30,7 @@ class PlainPhotoCreateView(CreateView):
     fields = FIELDS
 
 
-class PlainPhotoUpdateView(UpdateView):
-    model = Photo
-    fields = FIELDS
-
-
-# The pages that show photos, whichever way they came.
+# The pages that show photos, whichever view saved them.
 
 
 class PhotoListView(ListView):

@@ -14,6 +14,7 @@ ROOT_URLCONF = "project.urls"
 USE_TZ = True
 
 INSTALLED_APPS = [
+    "photos",  # Before the admin, to whose login page it adds a hint.
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -24,7 +25,6 @@ INSTALLED_APPS = [
     "crispy_forms",
     "crispy_bootstrap5",
     "django_async_forms",
-    "photos",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,161 @@
+"""The example in a browser: its pages at any width, in light and dark."""
+
+import re
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+
+from tests import example, pictures
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+PAGES = ["", "photos/add/", "photos/1/", "photos/1/change/", "compare/"]
+
+
+def add_photo(address, title, **files):
+    """Add a photo without a browser; return the address of its page."""
+    session = requests.Session()
+    session.trust_env = False  # No proxy between this machine and itself.
+    page = session.get(f"{address}photos/add/").text
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
+    data = {"csrfmiddlewaretoken": token, "title": title}
+    files = {name: (f"{name}.jpg", content) for name, content in files.items()}
+    answer = session.post(f"{address}photos/add/", data, files=files)
+    assert answer.history, answer.text
+    return answer.url
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The example with a photo whose images are wide and tall, stored."""
+    with example.running(tmp_path_factory.mktemp("example"), seconds=0) as site:
+        images = {"image": pictures.jpeg(1800, 600), "detail": pictures.jpeg(300, 900)}
+        add_photo(site.address, "A_very_long_name_without_a_space_that_no_phone_can_show", **images)
+        example.wait_until(
+            lambda: len([*site.data.glob("media/*/*.jpg")]) == 2, "both images are stored"
+        )
+        yield site
+
+
+@pytest.fixture
+def visit(chromium, site):
+    """Opens pages of the example; none of them may report an error."""
+    contexts, errors = [], []
+
+    def open_page(path, **options):
+        context = chromium.new_context(base_url=site.address, **options)
+        contexts.append(context)
+        context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [*PAGES, "admin/login/"])
+def test_axe_finds_nothing_on_a_page_of_the_example(visit, path, scheme):
+    page = visit(path, viewport=DESKTOP, color_scheme=scheme)
+    found = Axe().run(page)
+
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_of_the_example_fits_a_phone_in_both_directions(visit, path):
+    page = visit(path, viewport=PHONE)
+    for direction in ("ltr", "rtl"):
+        page.evaluate("direction => { document.dir = direction; }", direction)
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_of_the_example_fits_twice_its_size(visit, path):
+    # What a window of 1280 pixels is at 200 %.
+    page = visit(path, viewport={"width": 640, "height": 450})
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 640
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_header_of_the_example_is_one_row_on_a_phone(visit, path):
+    page = visit(path, viewport=PHONE)
+    links = page.locator("header a").all()
+    middles = [box["y"] + box["height"] / 2 for box in (link.bounding_box() for link in links)]
+
+    assert max(middles) - min(middles) < 4
+
+
+def test_the_first_tab_in_the_example_reaches_a_link_to_the_content(visit):
+    page = visit("")
+    page.keyboard.press("Tab")
+    link = page.locator("a:focus")
+
+    assert link.inner_text() == "Skip to the content"
+    assert link.bounding_box()["y"] >= 0
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.localName === 'main'")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_focus_can_be_seen_everywhere_in_the_example(visit, path):
+    page = visit(path)
+    unseen = set()
+    for _ in range(page.locator("a, button, input").count()):
+        page.keyboard.press("Tab")
+        if not page.evaluate(
+            """() => {
+                const { activeElement } = document;
+                return activeElement === document.body
+                    || getComputedStyle(activeElement).outlineStyle !== "none";
+            }"""
+        ):
+            unseen.add(page.evaluate("document.activeElement.outerHTML"))
+
+    assert unseen == set()
+
+
+def test_the_close_up_is_smaller_than_the_photo(visit):
+    page = visit("photos/1/", viewport=DESKTOP)
+    photo, close_up = (frame.bounding_box() for frame in page.locator(".frame").all())
+
+    assert close_up["width"] < photo["width"] / 2
+
+
+def test_the_frames_of_the_example_have_one_size_for_each_image(visit, site):
+    page = visit("", viewport=DESKTOP)
+    wide = page.locator(".card .frame").last.bounding_box()
+    add_photo(site.address, "Tall", image=pictures.jpeg(300, 900))
+    page.reload()
+    tall = page.locator(".card .frame").first.bounding_box()
+
+    assert (tall["width"], tall["height"]) == (wide["width"], wide["height"])
+
+
+def test_the_login_page_of_the_example_says_how_to_log_in(visit):
+    page = visit("admin/")
+
+    assert "log in as admin with the password admin" in page.inner_text("#content")
+
+
+def test_the_example_compares_the_two_ways_with_a_bar_for_each(visit):
+    page = visit("compare/", viewport=DESKTOP, java_script_enabled=False)
+    for way in ("worker", "plain"):
+        form = page.locator(f"form[action$='/{way}/']")
+        form.locator("[name=title]").fill("Dune")
+        form.locator("[name=image]").set_input_files(
+            {"name": "dune.jpg", "mimeType": "image/jpeg", "buffer": pictures.jpeg(30, 20)}
+        )
+        form.locator("button").click()
+        page.wait_for_url("**/compare/")
+
+    assert [bar.bounding_box()["width"] > 0 for bar in page.locator(".bar rect").all()] == [
+        True
+    ] * 2
