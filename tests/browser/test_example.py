@@ -1,4 +1,4 @@
-"""The example in a browser: its pages at any width, in light and dark."""
+"""The example in a browser: its pages at any width, in light and dark, and under their policy."""
 
 import re
 
@@ -40,7 +40,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def visit(chromium, site):
-    """Opens pages of the example; none of them may report an error."""
+    """Opens pages of the example; none of them may report an error or break its policy."""
     contexts, errors = [], []
 
     def open_page(path, **options):
@@ -57,6 +57,13 @@ def visit(chromium, site):
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def log_in(page):
+    page.fill("[name=username]", "admin")
+    page.fill("[name=password]", "admin")
+    page.click("[type=submit]")
+    page.wait_for_selector("#user-tools")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -143,6 +150,34 @@ def test_the_login_page_of_the_example_says_how_to_log_in(visit):
     page = visit("admin/")
 
     assert "log in as admin with the password admin" in page.inner_text("#content")
+
+
+def test_the_admin_of_the_example_works_under_its_policy(visit):
+    page = visit("admin/")
+    log_in(page)
+    for path in ("admin/photos/photo/", "admin/photos/photo/1/change/"):
+        response = page.goto(path)
+        assert "script-src 'self'" in response.headers["content-security-policy"]
+
+
+def policy_of(address):
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(address).headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_of_the_example_demands_trusted_types(site, path):
+    policy = policy_of(f"{site.address}{path}")
+
+    assert "require-trusted-types-for 'script'" in policy
+    assert "unsafe" not in policy
+
+
+def test_each_answer_of_the_example_has_a_nonce_of_its_own(site):
+    one, other = (re.search(r"'nonce-[\w-]+'", policy_of(site.address))[0] for _ in range(2))
+
+    assert one != other
 
 
 def test_the_example_compares_the_two_ways_with_a_bar_for_each(visit):
