@@ -108,7 +108,7 @@ def test_the_first_tab_in_the_example_reaches_a_link_to_the_content(visit):
     assert link.inner_text() == "Skip to the content"
     assert link.bounding_box()["y"] >= 0
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.localName === 'main'")
+    page.wait_for_selector("main:focus")
 
 
 @pytest.mark.parametrize("path", PAGES)
