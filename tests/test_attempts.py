@@ -87,7 +87,7 @@ def files(media):
     return sorted(str(path.relative_to(media)) for path in media.rglob("*") if path.is_file())
 
 
-def test_saving_is_tried_again_until_it_works(photo, in_memory, staging, received):
+def test_a_worker_retries_until_the_image_is_saved(photo, in_memory, staging, received):
     data = pictures.jpeg()
     upload = save_image(in_memory(data=data), photo)
     fail_times(3)
@@ -100,7 +100,7 @@ def test_saving_is_tried_again_until_it_works(photo, in_memory, staging, receive
     assert [name for name, _ in received] == ["saved"]
 
 
-def test_after_the_last_attempt_the_upload_is_failed_and_kept(photo, in_memory, settings, received):
+def test_an_upload_is_kept_as_failed_after_the_last_attempt(photo, in_memory, settings, received):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
     upload = save_image(in_memory(), photo)
     fail_times(99)
@@ -119,7 +119,7 @@ def test_after_the_last_attempt_the_upload_is_failed_and_kept(photo, in_memory, 
     assert kwargs["upload"].error == failed.error
 
 
-def test_the_last_error_can_be_seen_while_it_is_still_tried(photo, in_memory):
+def test_the_last_error_can_be_seen_while_an_upload_is_retried(photo, in_memory):
     upload = save_image(in_memory(), photo)
     seen = []
 
@@ -159,7 +159,7 @@ def test_a_message_for_a_failed_upload_does_nothing(photo, in_memory, settings):
     assert Upload.objects.failed().count() == 1
 
 
-def test_a_name_that_the_storage_refuses_is_not_tried_twice(photo, in_memory):
+def test_a_name_that_the_storage_refuses_is_not_retried(photo, in_memory):
     upload = save_image(in_memory(), photo)
     fail_times(99, SuspiciousFileOperation("no available filename"))
 
@@ -168,7 +168,7 @@ def test_a_name_that_the_storage_refuses_is_not_tried_twice(photo, in_memory):
     assert Upload.objects.failed().get().attempts == 1
 
 
-def test_an_upload_that_takes_its_workers_with_it_ends_as_failed(photo, in_memory, settings):
+def test_an_upload_that_kills_its_workers_ends_as_failed(photo, in_memory, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
     upload = save_image(in_memory(), photo)
     for _ in range(3):
@@ -182,7 +182,7 @@ def test_an_upload_that_takes_its_workers_with_it_ends_as_failed(photo, in_memor
     assert not photo.image
 
 
-def test_staged_bytes_that_are_gone_are_an_error_that_says_so(photo, in_memory, settings):
+def test_missing_staged_bytes_are_reported_as_an_error(photo, in_memory, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     upload = save_image(in_memory(), photo)
     StoredChunk.objects.all().delete()
@@ -218,7 +218,7 @@ def test_a_second_message_finds_nothing_to_do(photo, in_memory, received, media)
     ],
     ids=repr,
 )
-def test_a_message_that_names_no_upload_is_ignored(arguments):
+def test_a_message_without_a_valid_upload_id_is_ignored(arguments):
     assert save_image_task.apply(args=arguments).successful()
 
 
@@ -237,7 +237,7 @@ def test_image_saved_is_sent_when_the_instance_has_the_image(photo, in_memory):
     assert seen == [True]
 
 
-def test_a_receiver_that_raises_harms_no_one(photo, in_memory, caplog):
+def test_a_receiver_that_raises_does_not_stop_the_others(photo, in_memory, caplog):
     def fail(**kwargs):
         raise ZeroDivisionError
 
@@ -256,7 +256,7 @@ def test_a_receiver_that_raises_harms_no_one(photo, in_memory, caplog):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_workers_with_one_upload_the_slower_removes_its_file(
+def test_the_slower_of_two_workers_with_one_upload_removes_its_file(
     photo, in_memory, media, received
 ):
     data = pictures.jpeg()
@@ -309,7 +309,7 @@ class Racing(Behaving):
         return super()._save(name, content)
 
 
-def test_of_two_workers_that_stored_at_once_one_may_fail(photo, in_memory, settings):
+def test_one_of_two_workers_that_store_at_the_same_time_may_fail(photo, in_memory, settings):
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {"BACKEND": "tests.test_attempts.Racing"},
@@ -341,7 +341,7 @@ def test_of_two_workers_that_stored_at_once_one_may_fail(photo, in_memory, setti
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["superseded", "cleared", "deleted"])
-def test_a_file_that_nothing_is_owed_for_any_more_is_removed(photo, in_memory, media, what):
+def test_a_stored_file_is_removed_if_its_upload_has_ended_meanwhile(photo, in_memory, media, what):
     upload = save_image(in_memory(), photo)
 
     def meanwhile(name):
@@ -385,7 +385,7 @@ def test_an_overwriting_storage_keeps_a_file_that_a_newer_upload_may_have_stored
     assert pictures.stored(photo.image) == newer
 
 
-def test_an_error_after_the_file_was_stored_removes_it_again(photo, in_memory, media, settings):
+def test_a_stored_file_is_removed_after_a_later_error(photo, in_memory, media, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     upload = save_image(in_memory(), photo)
 
@@ -421,14 +421,14 @@ def test_each_step_is_logged_with_the_uploads_id_and_no_file_name(photo, in_memo
     )
 
 
-def test_a_pending_upload_is_left_alone_by_recovery_while_it_waits(photo, in_memory):
+def test_recovery_leaves_an_upload_that_waits_for_its_next_attempt(photo, in_memory):
     upload = save_image(in_memory(), photo)
     Upload.objects.start(upload.pk)
 
     assert Upload.objects.get().due_at > timezone.now()
 
 
-def test_an_error_that_no_database_can_hold_is_noted_as_well_as_it_can_be(photo, in_memory):
+def test_an_error_text_that_no_database_can_hold_is_noted_with_question_marks(photo, in_memory):
     # Python's text may hold a byte of a file name that is no text, and NUL.
     seen = []
 
@@ -470,7 +470,7 @@ def lose_connection():
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_a_connection_that_is_lost_is_tried_again(photo, in_memory, broker):
+def test_an_attempt_that_loses_its_connection_is_retried(photo, in_memory, broker):
     upload = save_image(in_memory(), photo)
     behaviour["before"] = lambda name: lose_connection()
 
@@ -482,7 +482,9 @@ def test_a_connection_that_is_lost_is_tried_again(photo, in_memory, broker):
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_a_connection_that_is_lost_leaves_no_stored_file_behind(photo, in_memory, broker, media):
+def test_an_attempt_that_loses_its_connection_leaves_no_stored_file_behind(
+    photo, in_memory, broker, media
+):
     if connection.vendor == "sqlite":
         pytest.skip("Nobody cuts a connection to a file.")
     upload = save_image(in_memory(), photo)

@@ -22,7 +22,7 @@ from tests.worker import (
     sending_to,
     sending_to_broker,
     wait_until,
-    wait_until_nothing_is_owed,
+    wait_until_no_upload_is_left,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -117,7 +117,7 @@ def broken(request, port, asking_anew, monkeypatch):
         wait_until(lambda: delivery.finish(), "the sender has ended")
 
 
-def hand_over_three(in_memory):
+def save_three(in_memory):
     """Save a form with three images, and return the instance and the seconds that it took."""
     images = {name: in_memory() for name in TriptychForm.base_fields}
     started_at = time.monotonic()
@@ -126,21 +126,21 @@ def hand_over_three(in_memory):
 
 
 def test_a_form_with_three_images_is_saved_in_time_without_an_error(broken, in_memory):
-    triptych, seconds = hand_over_three(in_memory)
+    triptych, seconds = save_three(in_memory)
 
     assert seconds < IN_TIME
     assert Triptych.objects.filter(pk=triptych.pk).exists()
     assert Upload.objects.for_instance(triptych).pending().count() == 3
 
 
-def test_what_was_not_sent_is_due_for_recovery_at_once(broken, in_memory):
-    hand_over_three(in_memory)
+def test_an_upload_that_was_not_sent_is_due_for_recovery_immediately(broken, in_memory):
+    save_three(in_memory)
 
     assert Upload.objects.due().count() == 3
 
 
 def test_recovery_ends_in_time_and_leaves_the_uploads_pending(broken, in_memory):
-    hand_over_three(in_memory)
+    save_three(in_memory)
     started_at = time.monotonic()
 
     call_command("async_uploads", "recover")
@@ -150,15 +150,15 @@ def test_recovery_ends_in_time_and_leaves_the_uploads_pending(broken, in_memory)
 
 
 def test_a_broker_that_was_silent_is_not_asked_again_by_the_next_form(broken, in_memory):
-    hand_over_three(in_memory)
+    save_three(in_memory)
 
-    seconds = [hand_over_three(in_memory)[1] for _ in range(5)]
+    seconds = [save_three(in_memory)[1] for _ in range(5)]
 
     assert sum(seconds) < IN_TIME
 
 
 @pytest.mark.parametrize("broker_name", ["redis", "rabbitmq"], indirect=True)
-def test_what_no_broker_took_is_attached_once_there_is_one(broker, workers, in_memory):
+def test_images_that_no_broker_took_are_attached_once_there_is_one(broker, workers, in_memory):
     scheme, data = broker.url.partition(":")[0], pictures.jpeg()
     with sending_to(f"{scheme}://127.0.0.1:{free_port()}/"):
         PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
@@ -166,7 +166,7 @@ def test_what_no_broker_took_is_attached_once_there_is_one(broker, workers, in_m
 
     workers.start()
     call_command("async_uploads", "recover")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
 
@@ -227,7 +227,7 @@ def save_photo(uploaded):
     return time.monotonic() - started_at
 
 
-def test_redis_is_stopped_started_again_and_nothing_is_lost(redis, redis_workers, in_memory):
+def test_no_upload_is_lost_when_redis_is_stopped_and_started_again(redis, redis_workers, in_memory):
     data = pictures.jpeg()
     save_photo(in_memory())  # So that there is a connection, which dies with the server.
     redis.stop()
@@ -239,11 +239,11 @@ def test_redis_is_stopped_started_again_and_nothing_is_lost(redis, redis_workers
     redis_workers.start()
     Upload.objects.update(due_at=timezone.now())  # The first message died with the server.
     call_command("async_uploads", "recover")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
     assert pictures.stored(Photo.objects.latest("pk").image) == data
 
 
-def test_redis_hangs_with_an_open_connection(redis, in_memory):
+def test_no_upload_is_lost_when_redis_hangs_with_an_open_connection(redis, in_memory):
     save_photo(in_memory())
 
     with redis.hanging():
@@ -252,7 +252,7 @@ def test_redis_hangs_with_an_open_connection(redis, in_memory):
     assert Upload.objects.pending().count() == 2
 
 
-def test_a_connection_that_died_while_nobody_used_it_costs_no_message(redis, in_memory):
+def test_no_message_is_lost_on_a_connection_that_died_while_idle(redis, in_memory):
     save_photo(in_memory())
     redis.stop()
     redis.start()
@@ -264,7 +264,7 @@ def test_a_connection_that_died_while_nobody_used_it_costs_no_message(redis, in_
     assert message.payload[0][0] == str(Upload.objects.latest("created_at").pk)
 
 
-def test_a_worker_goes_on_when_its_broker_is_back(redis, redis_workers, in_memory):
+def test_a_worker_continues_when_its_broker_is_back(redis, redis_workers, in_memory):
     data = pictures.jpeg()
     redis_workers.start()
     redis.stop()
@@ -272,7 +272,7 @@ def test_a_worker_goes_on_when_its_broker_is_back(redis, redis_workers, in_memor
 
     redis.start()
     call_command("async_uploads", "recover")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
 

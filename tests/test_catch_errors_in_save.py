@@ -191,7 +191,9 @@ def test_an_integrity_error_in_a_savepoint_is_caught_and_the_form_saved_again(ba
 
 
 @outermost
-def test_what_cannot_be_staged_marks_a_transaction_for_rollback(in_memory, settings, tmp_path):
+def test_an_image_that_cannot_be_staged_marks_the_transaction_for_rollback(
+    in_memory, settings, tmp_path
+):
     (tmp_path / "staging").touch()  # No folder.
     settings.STORAGES = {
         **settings.STORAGES,

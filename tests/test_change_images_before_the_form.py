@@ -109,7 +109,7 @@ def test_two_images_are_changed_in_two_ways(base, in_memory):
 
 
 @both
-def test_json_that_a_receiver_changes_in_its_place_is_written(base, in_memory):
+def test_json_that_a_receiver_changes_in_place_is_written(base, in_memory):
     # The first image that a worker saves must change nothing for a receiver that comes later.
     form_for(base, Noting, {"title": "First"}, {"image": in_memory("first.jpg")}).save()
     save_pending_uploads()

@@ -412,7 +412,7 @@ def test_a_change_of_a_deferred_image_is_written(change, both_ways):
 
 @both
 @pytest.mark.parametrize("when", ["before the form", "after it is validated", "without commit"])
-def test_a_look_at_a_deferred_image_discards_nothing(base, when, old, in_memory):
+def test_reading_a_deferred_image_discards_nothing(base, when, old, in_memory):
     form_for(base, Measured, {"title": "Sent"}, {"image": in_memory("sent.jpg")}, old).save()
     photo = Measured.objects.only("title").get()
     if when == "before the form":
@@ -431,7 +431,7 @@ def test_a_look_at_a_deferred_image_discards_nothing(base, when, old, in_memory)
 
 
 @both
-def test_a_look_at_the_image_between_two_forms_discards_nothing(base, old, in_memory):
+def test_reading_the_image_between_two_forms_discards_nothing(base, old, in_memory):
     form_for(base, Measured, {"title": "Sent"}, {"image": in_memory("sent.jpg")}, old).save()
     second = form_for(base, Measured, {"title": "Dune"}, instance=old)
     assert second.is_valid()
@@ -470,7 +470,7 @@ def test_an_image_that_the_instance_brought_is_stored_with_its_dimensions(base):
 
 
 @both
-def test_an_update_measures_into_dimensions_that_must_not_be_empty(base, in_memory):
+def test_an_update_sets_dimensions_that_must_not_be_empty(base, in_memory):
     old = Framed.objects.create(title="Old", image=in_memory("old.jpg"))
     files = {"image": in_memory("new.jpg", pictures.jpeg(20, 10))}
     form_for(base, Framed, {"title": "Dune"}, files, old).save()
@@ -484,7 +484,7 @@ def test_an_update_measures_into_dimensions_that_must_not_be_empty(base, in_memo
 
 
 @both
-def test_json_that_save_changes_in_its_place_is_written(base, in_memory):
+def test_json_that_an_overridden_save_changes_in_place_is_written(base, in_memory):
     form_for(base, Noting, {"title": "Dune"}, {"image": in_memory("first.jpg")}).save()
     save_pending_uploads()
     assert Noting.objects.get().notes == {"names": ["first.jpg"]}
@@ -498,7 +498,7 @@ def test_json_that_save_changes_in_its_place_is_written(base, in_memory):
 
 @both
 @pytest.mark.parametrize("before", [None, [1, 2], [80, 40]], ids=["none", "other", "equal"])
-def test_a_column_of_an_array_stops_no_image(base, before, in_memory):
+def test_an_array_column_does_not_stop_an_image(base, before, in_memory):
     embedding = None if before is None else Vector(before)
     old = Embedded.objects.create(title="Old", image="habits/old.jpg", embedding=embedding)
     files = {"image": in_memory("new.jpg", pictures.jpeg(80, 40))}
@@ -521,7 +521,7 @@ def test_an_array_is_created_with_its_image(base, in_memory):
 
 @both
 @pytest.mark.parametrize("has_old", [False, True], ids=["create", "update"])
-def test_a_thumbnail_that_measures_itself_is_written(base, has_old, in_memory):
+def test_a_thumbnail_is_written_with_its_own_dimensions(base, has_old, in_memory):
     old = None
     if has_old:
         image = in_memory("old.jpg", pictures.jpeg(48, 64))
@@ -536,7 +536,7 @@ def test_a_thumbnail_that_measures_itself_is_written(base, has_old, in_memory):
 
 
 @both
-def test_a_name_that_differs_in_its_case_is_another(base, in_memory):
+def test_a_name_in_another_case_is_another_name(base, in_memory):
     Photo.objects.create(title="Old", image=in_memory("old.jpg"))
     photo = form_for(base, Photo, {"title": "Dune"}, instance=Photo.objects.get()).save()
     photo.image.name = "photos/OLD.jpg"

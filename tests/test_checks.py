@@ -136,7 +136,7 @@ def test_limits_that_can_be_used_are_left_alone(settings, formats):
 
 
 @pytest.mark.parametrize("value", [None, ["MAX_ATTEMPTS"], "MAX_ATTEMPTS"])
-def test_async_forms_that_is_no_dict_is_found(settings, value):
+def test_async_forms_that_is_not_a_dict_is_found(settings, value):
     settings.ASYNC_FORMS = value
 
     (message,) = found("E001")
@@ -290,7 +290,7 @@ def test_the_mixin_after_model_form_is_found():
 
 @pytest.mark.usefixtures("own_classes")
 @pytest.mark.parametrize("name", ["title", "imge"])
-def test_async_fields_that_are_no_file_fields_are_found(name):
+def test_async_fields_that_are_not_file_fields_are_found(name):
     class OddForm(AsyncImageModelForm):
         async_fields = [name]
 
@@ -323,7 +323,7 @@ def test_async_fields_that_the_form_leaves_out_are_found():
 
 
 @pytest.mark.usefixtures("own_classes")
-def test_an_async_when_that_is_neither_of_the_two_is_found():
+def test_an_unknown_async_when_is_found():
     class WheneverForm(AsyncImageModelForm):
         async_when = "replaced"
 
@@ -502,7 +502,7 @@ def test_a_primary_key_of_columns_that_are_too_long_together_is_found():
 
 @pytest.mark.usefixtures("own_classes")
 @isolate_apps("tests.project")
-def test_a_primary_key_of_text_without_a_bound_is_warned_of():
+def test_a_primary_key_of_unlimited_text_is_warned_about():
     model, _form = keyed_by(models.TextField(primary_key=True))
 
     (message,) = about(model, "W020")
@@ -589,7 +589,7 @@ def test_an_admin_that_replaces_the_originals_is_left_alone():
 
 @pytest.mark.usefixtures("own_classes")
 @isolate_apps("tests.project")
-def test_an_inline_that_puts_the_mixin_on_its_form_is_looked_at_too():
+def test_an_inline_that_puts_the_mixin_on_its_form_is_checked():
     class Unique(models.Model):
         album = models.ForeignKey(Album, models.CASCADE)
         image = models.ImageField(unique=True)
@@ -615,7 +615,7 @@ def test_an_inline_that_puts_the_mixin_on_its_form_is_looked_at_too():
 
 @pytest.mark.usefixtures("own_classes")
 @isolate_apps("tests.project")
-def test_a_model_that_only_the_admin_has_a_form_for_is_looked_at_too():
+def test_a_model_with_a_form_only_in_the_admin_is_checked():
     class Unique(models.Model):
         image = models.ImageField(unique=True)
 
@@ -633,7 +633,7 @@ def test_a_model_that_only_the_admin_has_a_form_for_is_looked_at_too():
 
 @pytest.mark.usefixtures("own_classes")
 @isolate_apps("tests.project")
-def test_a_model_that_only_a_view_names_is_looked_at_too():
+def test_a_model_that_only_a_view_names_is_checked():
     class Unique(models.Model):
         image = models.ImageField(unique=True)
 
@@ -649,7 +649,7 @@ def test_a_model_that_only_a_view_names_is_looked_at_too():
 
 @pytest.mark.usefixtures("own_classes")
 @isolate_apps("tests.project")
-def test_a_model_that_a_view_has_by_its_queryset_is_looked_at_too():
+def test_a_model_that_a_view_has_by_its_queryset_is_checked():
     class Unique(models.Model):
         image = models.ImageField(unique=True)
 
@@ -665,7 +665,7 @@ def test_a_model_that_a_view_has_by_its_queryset_is_looked_at_too():
 
 @pytest.mark.usefixtures("own_classes")
 @isolate_apps("tests.project")
-def test_a_model_that_a_form_view_has_by_its_form_is_looked_at_too():
+def test_a_model_that_a_form_view_has_by_its_form_is_checked():
     class Unique(models.Model):
         image = models.ImageField(unique=True)
 
@@ -684,7 +684,7 @@ def test_a_model_that_a_form_view_has_by_its_form_is_looked_at_too():
 
 
 @pytest.mark.usefixtures("own_classes")
-def test_a_view_whose_form_is_only_known_later_keeps_no_check_from_running():
+def test_a_view_without_a_form_class_does_not_stop_the_checks():
     class PlainForm(forms.Form):
         image = forms.ImageField()
 
@@ -855,7 +855,7 @@ def manage(tmp_path, *arguments):
     )
 
 
-def test_a_table_that_is_missing_is_found(tmp_path):
+def test_a_missing_table_is_found(tmp_path):
     out = manage(tmp_path, "check", "--database", "default").stderr
 
     assert "django_async_forms.W012" in out

@@ -50,7 +50,7 @@ def owe_elsewhere(in_memory):
 def fail(upload):
     """Have an upload failed, as after its last attempt."""
     Upload.objects.using(upload.using).filter(pk=upload.pk).update(
-        state=Upload.State.FAILED, attempts=12, error="OSError: no room"
+        state=Upload.State.FAILED, attempts=12, error="OSError: no space left"
     )
     return upload
 
@@ -65,7 +65,7 @@ def run(*arguments):
 # list
 
 
-def test_list_prints_what_is_owed_in_all_databases_with_what_went_wrong(owe, owe_elsewhere):
+def test_list_prints_the_uploads_of_all_databases_with_their_errors(owe, owe_elsewhere):
     pending, failed, elsewhere = owe(), fail(owe()), owe_elsewhere()
 
     out = run("list")
@@ -77,10 +77,10 @@ def test_list_prints_what_is_owed_in_all_databases_with_what_went_wrong(owe, owe
     assert "attempts 12" in lines[str(failed.pk)]
     assert "moon.jpg" in lines[str(elsewhere.pk)]
     assert "project.elsewhere" in lines[str(elsewhere.pk)]
-    assert out.count("OSError: no room") == 1
+    assert out.count("OSError: no space left") == 1
 
 
-def test_list_begins_with_the_oldest(owe):
+def test_list_begins_with_the_oldest_upload(owe):
     uploads = [owe() for _ in range(3)]
 
     out = run("list")
@@ -88,7 +88,7 @@ def test_list_begins_with_the_oldest(owe):
     assert [line.split()[0] for line in out.splitlines()] == [str(upload.pk) for upload in uploads]
 
 
-def test_list_can_be_narrowed_to_what_has_failed(owe):
+def test_list_can_be_limited_to_failed_uploads(owe):
     pending, failed = owe(), fail(owe())
 
     out = run("list", "--failed")
@@ -97,7 +97,7 @@ def test_list_can_be_narrowed_to_what_has_failed(owe):
     assert str(pending.pk) not in out
 
 
-def test_list_can_be_narrowed_to_a_database(owe, owe_elsewhere):
+def test_list_can_be_limited_to_a_database(owe, owe_elsewhere):
     here, there = owe(), owe_elsewhere()
 
     out = run("list", "--database", "other")
@@ -109,7 +109,7 @@ def test_list_can_be_narrowed_to_a_database(owe, owe_elsewhere):
 # retry
 
 
-def test_retry_sends_a_failed_upload_with_all_its_attempts_before_it(owe, in_memory):
+def test_retry_sends_a_failed_upload_with_its_attempt_count_reset(owe, in_memory):
     data = pictures.jpeg()
     failed, other = fail(owe(data=data)), fail(owe("Reef"))
 
@@ -124,7 +124,7 @@ def test_retry_sends_a_failed_upload_with_all_its_attempts_before_it(owe, in_mem
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_what_is_retried_is_sent(owe, queue):
+def test_retry_sends_the_message_of_an_upload(owe, queue):
     failed = fail(owe())
     for message in queue.glob("*.msg"):
         message.unlink()
@@ -134,7 +134,7 @@ def test_what_is_retried_is_sent(owe, queue):
     assert len(list(queue.glob("*.msg"))) == 1
 
 
-def test_retry_finds_an_upload_in_whatever_database_it_is(owe_elsewhere):
+def test_retry_finds_an_upload_in_any_database(owe_elsewhere):
     failed = fail(owe_elsewhere())
 
     run("retry", failed.pk)
@@ -142,7 +142,7 @@ def test_retry_finds_an_upload_in_whatever_database_it_is(owe_elsewhere):
     assert Upload.objects.using("other").pending().get() == failed
 
 
-def test_retry_all_sends_all_that_have_failed(owe, owe_elsewhere):
+def test_retry_all_sends_all_failed_uploads(owe, owe_elsewhere):
     for upload in (owe(), owe(), owe_elsewhere()):
         fail(upload)
 
@@ -152,7 +152,7 @@ def test_retry_all_sends_all_that_have_failed(owe, owe_elsewhere):
     assert not Upload.objects.using("other").failed().exists()
 
 
-def test_retry_all_can_be_narrowed_to_a_database(owe, owe_elsewhere):
+def test_retry_all_can_be_limited_to_a_database(owe, owe_elsewhere):
     here = fail(owe())
     fail(owe_elsewhere())
 
@@ -165,7 +165,7 @@ def test_retry_all_can_be_narrowed_to_a_database(owe, owe_elsewhere):
 # purge
 
 
-def test_purge_gives_up_a_failed_upload_and_its_staged_bytes(owe):
+def test_purge_discards_a_failed_upload_and_its_staged_bytes(owe):
     failed, other = fail(owe()), fail(owe())
 
     assert "1 purged" in run("purge", failed.pk)
@@ -175,7 +175,7 @@ def test_purge_gives_up_a_failed_upload_and_its_staged_bytes(owe):
     assert StoredChunk.objects.filter(name=other.staged).exists()
 
 
-def test_purge_all_leaves_what_is_pending(owe):
+def test_purge_all_leaves_pending_uploads(owe):
     pending = owe()
     for upload in (owe(), owe()):
         fail(upload)
@@ -188,7 +188,7 @@ def test_purge_all_leaves_what_is_pending(owe):
 # recover
 
 
-def test_recover_brings_back_what_got_lost(owe, queue, settings):
+def test_recover_sends_an_upload_again_whose_message_got_lost(owe, queue, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 1e-6}
     owe()
 
@@ -199,7 +199,7 @@ def test_recover_brings_back_what_got_lost(owe, queue, settings):
     assert len(list(queue.glob("*.msg"))) == 1
 
 
-def test_recover_can_be_narrowed_to_a_database(owe, queue, settings):
+def test_recover_can_be_limited_to_a_database(owe, queue, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 1e-6}
     owe()
 
@@ -213,7 +213,7 @@ def test_recover_can_be_narrowed_to_a_database(owe, queue, settings):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_which_uploads_must_be_said(owe, what):
+def test_retry_and_purge_need_ids_or_all(owe, what):
     fail(owe())
 
     with pytest.raises(CommandError, match="--all"):
@@ -223,7 +223,7 @@ def test_which_uploads_must_be_said(owe, what):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_what_is_no_id_is_named(owe, what):
+def test_retry_and_purge_name_an_argument_that_is_not_an_id(owe, what):
     fail(owe())
 
     with pytest.raises(CommandError, match="dune"):
@@ -233,7 +233,7 @@ def test_what_is_no_id_is_named(owe, what):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_an_id_that_no_failed_upload_has_is_named(what):
+def test_retry_and_purge_name_an_id_that_no_failed_upload_has(what):
     unknown = uuid.uuid4()
 
     with pytest.raises(CommandError, match=str(unknown)):
@@ -241,7 +241,7 @@ def test_an_id_that_no_failed_upload_has_is_named(what):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_an_upload_that_is_pending_is_neither_retried_nor_purged(owe, what):
+def test_a_pending_upload_is_neither_retried_nor_purged(owe, what):
     pending = owe()
 
     with pytest.raises(CommandError, match=str(pending.pk)):
@@ -251,7 +251,7 @@ def test_an_upload_that_is_pending_is_neither_retried_nor_purged(owe, what):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_ids_and_all_do_not_go_together(owe, what):
+def test_ids_and_all_exclude_each_other(owe, what):
     one, other = fail(owe()), fail(owe())
 
     with pytest.raises(CommandError):
@@ -260,11 +260,11 @@ def test_ids_and_all_do_not_go_together(owe, what):
     assert set(Upload.objects.failed()) == {one, other}
 
 
-def test_what_to_do_must_be_said():
+def test_the_command_needs_a_subcommand():
     with pytest.raises(CommandError, match=r"list\|retry\|recover\|purge"):
         run()
 
 
-def test_a_database_that_there_is_not_is_refused():
+def test_an_unknown_database_is_refused():
     with pytest.raises(CommandError, match="nowhere"):
         run("list", "--database", "nowhere")

@@ -75,7 +75,7 @@ def test_the_language_is_restored(defaults):
     assert active() == defaults
 
 
-def test_translations_that_are_deactivated_are_so_in_the_worker(defaults):
+def test_translations_that_are_deactivated_stay_so_in_the_worker(defaults):
     with translation.override(None):
         data = travelled(context.capture())
 
@@ -112,7 +112,7 @@ def test_a_named_fixed_offset_is_restored():
         assert timezone.localtime().utcoffset() == timedelta(minutes=90)
 
 
-def test_where_nothing_is_active_nothing_changes():
+def test_a_context_with_nothing_active_changes_nothing():
     data = travelled(context.capture())
 
     assert data == {}
@@ -128,7 +128,7 @@ def test_the_defaults_are_restored_where_they_were_active(defaults):
         assert active() == defaults
 
 
-def test_the_context_ends_with_an_error_too(defaults):
+def test_the_context_ends_after_an_error(defaults):
     with translation.override("de"), timezone.override(BERLIN):
         data = context.capture()
 

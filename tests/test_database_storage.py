@@ -98,7 +98,7 @@ def test_a_file_can_be_read_from_anywhere(storage):
             file.seek(-1)
 
 
-def test_a_file_gives_its_lines_and_its_chunks(storage):
+def test_a_file_has_lines_and_chunks(storage):
     name = storage.save("lines.txt", ContentFile(b"one\ntwo\nthree"))
 
     with storage.open(name) as file:
@@ -203,7 +203,7 @@ def test_a_piece_of_a_file_takes_the_rows_that_it_is_in(storage, rows_read):
     assert rows_read == [2, 3]
 
 
-def test_pillow_reads_an_image_straight_from_it(storage):
+def test_pillow_reads_an_image_from_the_storage(storage):
     name = storage.save("dune.jpg", ContentFile(pictures.jpeg(640, 480)))
 
     with storage.open(name) as file, Image.open(file) as image:
@@ -240,7 +240,7 @@ def test_an_empty_name_cannot_be_deleted(storage):
         storage.delete("")
 
 
-def test_a_second_file_of_a_name_gets_a_name_of_its_own(storage):
+def test_a_second_file_of_a_name_gets_another_name(storage):
     first = storage.save("a/file.bin", ContentFile(b"first"))
     second = storage.save("a/file.bin", ContentFile(b"second"))
 
@@ -284,7 +284,7 @@ def test_folders_that_differ_in_case_are_two_folders(storage):
     assert storage.listdir("a") == ([], ["one.bin"])
 
 
-def test_the_times_of_a_file_are_when_it_was_saved(storage):
+def test_the_times_of_a_file_are_the_time_when_it_was_saved(storage):
     before = timezone.now()
     name = storage.save("file.bin", ContentFile(b"data"))
 
@@ -292,7 +292,7 @@ def test_the_times_of_a_file_are_when_it_was_saved(storage):
     assert storage.get_modified_time(name) == storage.get_created_time(name)
 
 
-def test_a_rollback_takes_the_file_with_it(storage):
+def test_a_rollback_removes_the_file(storage):
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         storage.save("file.bin", ContentFile(b"data"))
         raise ZeroDivisionError
@@ -387,14 +387,14 @@ def test_a_name_that_is_too_long_for_the_table_is_shortened(storage):
     assert content_of(storage, name) == b"data"
 
 
-def test_times_are_aware_with_time_zones(storage):
+def test_times_of_files_are_aware_with_time_zones(storage):
     name = storage.save("file.bin", ContentFile(b"data"))
 
     assert timezone.is_aware(storage.get_created_time(name))
     assert timezone.is_aware(storage.get_modified_time(name))
 
 
-def test_times_are_local_and_naive_without_time_zones(storage, settings):
+def test_times_of_files_are_local_and_naive_without_time_zones(storage, settings):
     settings.TIME_ZONE = "Asia/Tokyo"
     settings.USE_TZ = False
 
@@ -405,7 +405,7 @@ def test_times_are_local_and_naive_without_time_zones(storage, settings):
     assert abs(saved_at - timezone.now()).total_seconds() < 60
 
 
-def test_times_do_not_depend_on_the_time_zone_of_the_server(storage):
+def test_times_of_files_do_not_depend_on_the_time_zone_of_the_server(storage):
     if connection.vendor == "mysql":
         with connection.cursor() as cursor:
             cursor.execute("SET time_zone = '+05:00'")
@@ -440,7 +440,7 @@ def large(tmp_path):
         yield File(file)
 
 
-def test_a_large_file_is_not_in_memory_with_debug_either(storage, large):
+def test_a_large_file_is_not_in_memory_with_debug(storage, large):
     connection.force_debug_cursor = True  # As with DEBUG, which tests do not have.
     try:
         with measured_memory() as peak:
@@ -524,7 +524,7 @@ def test_a_name_is_the_shortest_that_means_the_same(each):
 
 
 @pytest.mark.parametrize("name", ["..", "../file.bin", "a/../../file.bin", "/etc/passwd"])
-def test_no_call_takes_a_name_that_leaves_the_storage(each, name):
+def test_no_method_takes_a_name_that_leaves_the_storage(each, name):
     for call in (each.open, each.exists, each.size, each.delete, each.listdir):
         with pytest.raises(SuspiciousFileOperation):
             call(name)
@@ -568,7 +568,7 @@ def test_no_mode_opens_a_file_for_writing(storage, mode):
         storage.open(name, mode)
 
 
-def test_a_file_can_be_closed_twice_and_is_not_read_then(each):
+def test_a_file_can_be_closed_twice_and_is_not_read_afterwards(each):
     name = each.save("file.bin", ContentFile(b"data"))
     file = each.open(name)
 
@@ -604,7 +604,7 @@ class WithoutASize(ContentFile):
     ],
     ids=["chunks() without a size", "BytesIO", "read() only", "InMemoryUploadedFile"],
 )
-def test_whatever_django_takes_for_a_content_is_saved(each, make_content):
+def test_all_content_that_django_takes_is_saved(each, make_content):
     data = pictures.noise(2 * CHUNK_SIZE + 5)
 
     name = each.save("file.bin", make_content(data))
@@ -616,13 +616,13 @@ def test_whatever_django_takes_for_a_content_is_saved(each, make_content):
 @pytest.mark.parametrize(
     "make_content", [ContentFile, io.StringIO, lambda text: WithoutASize(text)]
 )
-def test_text_is_taken_for_a_content(each, make_content):
+def test_text_is_saved_as_content(each, make_content):
     name = each.save("text.txt", make_content("Dünen"))
 
     assert content_of(each, name) == "Dünen".encode()
 
 
-def test_a_content_in_small_pieces_takes_rows_of_the_full_size(storage):
+def test_content_in_small_pieces_is_saved_in_full_rows(storage):
     class InPieces(ContentFile):
         def chunks(self):
             return super().chunks(1000)
@@ -633,7 +633,7 @@ def test_a_content_in_small_pieces_takes_rows_of_the_full_size(storage):
     assert [len(row.data) for row in rows] == [CHUNK_SIZE, CHUNK_SIZE, 5]
 
 
-def test_a_content_is_not_closed_by_being_saved(each):
+def test_saving_content_does_not_close_it(each):
     with TemporaryUploadedFile("test", "text/plain", 1, "utf8") as on_disk:
         on_disk.write(b"1")
         on_disk.seek(0)
@@ -648,11 +648,11 @@ def test_a_content_is_not_closed_by_being_saved(each):
         assert not in_memory.file.closed
 
 
-def test_a_content_gives_its_name_where_there_is_no_other(each):
+def test_content_is_saved_under_its_own_name_by_default(each):
     assert each.save(None, ContentFile(b"data", name="file.bin")) == "file.bin"
 
 
-def test_a_content_that_cannot_be_read_leaves_nothing(each):
+def test_content_that_cannot_be_read_leaves_no_rows(each):
     class Broken(ContentFile):
         def chunks(self):
             yield b"half"
@@ -668,7 +668,7 @@ def _is_djangos(storage):
     return type(storage) is FileSystemStorage
 
 
-def test_all_times_of_a_file_are_those_of_its_saving(each):
+def test_all_times_of_a_file_are_the_time_of_its_saving(each):
     before = timezone.now()
     name = each.save("file.bin", ContentFile(b"data"))
 
@@ -685,7 +685,7 @@ def test_deleting_needs_a_name(each):
     each.delete("missing")
 
 
-def test_names_are_not_longer_than_max_length_for_each(each):
+def test_names_are_shortened_to_max_length(each):
     names = [each.save(f"a/{'x' * 50}.tar.gz", ContentFile(b"data"), max_length=40) for _ in "abc"]
 
     assert len(set(names)) == 3
@@ -696,7 +696,7 @@ def test_names_are_not_longer_than_max_length_for_each(each):
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
 @pytest.mark.django_db(transaction=True)
-def test_two_files_that_are_saved_under_one_name_at_once_are_two_files(
+def test_two_files_saved_under_one_name_at_the_same_time_stay_two_files(
     each, kind, request, monkeypatch
 ):
     if _is_djangos(each):

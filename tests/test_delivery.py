@@ -231,11 +231,11 @@ def test_the_message_leaves_after_the_response(client, published, image, page):
     wait_until(lambda: published == ["dune.jpg"], "the message is published")
 
 
-def test_what_a_view_saves_once_more_does_not_write_over_the_image(client, monkeypatch, image):
-    def work_at_once(upload):
+def test_an_instance_that_a_view_saves_again_keeps_the_attached_image(client, monkeypatch, image):
+    def save_immediately(upload):
         save_image_task.apply((str(upload.pk), upload.using), throw=True)
 
-    monkeypatch.setattr(delivery, "publish", work_at_once)
+    monkeypatch.setattr(delivery, "publish", save_immediately)
 
     client.post("/formset/", image())
 
@@ -260,13 +260,13 @@ def test_the_message_leaves_although_the_view_fails_after_the_commit(published, 
     wait_until(lambda: published == ["dune.jpg"], "the message is published")
 
 
-def test_no_message_leaves_for_what_is_rolled_back(client, published, image):
+def test_no_message_leaves_after_a_rollback(client, published, image):
     client.post("/rolled-back/", image())
 
     assert seen() == []
 
 
-def test_what_is_left_of_a_request_without_an_end_leaves_when_the_next_begins(
+def test_messages_of_a_request_without_an_end_leave_when_the_next_begins(
     published, image, settings
 ):
     settings.DEBUG_PROPAGATE_EXCEPTIONS = True
@@ -324,13 +324,13 @@ def test_a_server_sends_the_message_after_the_last_byte(live_server, published, 
 # Where there is no request:
 
 
-def test_without_a_request_the_message_has_left_when_save_returns(published, in_memory):
+def test_the_message_has_left_when_save_returns_outside_a_request(published, in_memory):
     save(in_memory())
 
     assert published == ["dune.jpg"]
 
 
-def test_without_a_request_the_message_leaves_when_the_outermost_block_commits(
+def test_the_message_leaves_when_the_outermost_block_commits_outside_a_request(
     published, in_memory
 ):
     with transaction.atomic():
@@ -352,7 +352,7 @@ def test_a_command_has_sent_its_messages_when_it_ends(published, in_memory):
 
 
 @pytest.mark.django_db
-def test_captured_callbacks_send_at_once(client, published, image):
+def test_captured_callbacks_send_immediately(client, published, image):
     with TestCase.captureOnCommitCallbacks(execute=True):
         client.post("/form/", image())
         assert seen() == []
@@ -360,7 +360,7 @@ def test_captured_callbacks_send_at_once(client, published, image):
     assert published == ["dune.jpg"]
 
 
-def test_a_thread_that_a_view_starts_waits_for_no_response(published, in_memory):
+def test_a_thread_that_a_view_starts_sends_without_waiting_for_the_response(published, in_memory):
     after_response.begin()
     try:
         thread = threading.Thread(target=save_and_close, args=[in_memory()])
@@ -379,7 +379,7 @@ def save_and_close(uploaded):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_child_process_sends_and_so_does_its_parent_after_it(broker, in_memory):
+def test_a_child_process_and_then_its_parent_send_messages(broker, in_memory):
     save(in_memory())
     upload = Upload.objects.get()
 
@@ -438,7 +438,7 @@ def test_neither_a_request_nor_the_next_one_waits_for_the_broker(client, held, i
     wait_until(lambda: held.asked, "the broker is asked")  # And it has not answered yet.
 
 
-def test_without_a_request_the_wait_for_the_broker_is_bounded(held, in_memory):
+def test_the_wait_for_the_broker_is_bounded_outside_a_request(held, in_memory):
     started_at = time.monotonic()
 
     save(in_memory())
@@ -447,7 +447,7 @@ def test_without_a_request_the_wait_for_the_broker_is_bounded(held, in_memory):
     assert Upload.objects.pending().due().count() == 1
 
 
-def test_while_a_message_is_stuck_the_next_uploads_are_left_to_recovery(
+def test_uploads_are_left_to_recovery_while_an_earlier_message_is_stuck(
     client, held, image, in_memory, settings, caplog
 ):
     settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 0.01}
@@ -498,7 +498,7 @@ def test_a_request_with_many_images_asks_a_broker_that_is_down_once(client, monk
     assert asked == ["0.jpg"]
 
 
-def test_what_cannot_even_be_marked_is_logged_and_raises_nothing(
+def test_an_upload_that_cannot_be_marked_as_due_is_logged(
     monkeypatch, in_memory, caplog, published
 ):
     def refuse(*args):
@@ -522,13 +522,13 @@ def uwsgi(monkeypatch):
     return uwsgi.opt
 
 
-def test_in_uwsgi_without_threads_the_end_of_the_request_waits(client, published, image, uwsgi):
+def test_the_end_of_a_request_waits_in_uwsgi_without_threads(client, published, image, uwsgi):
     client.post("/form/", image())
 
     assert published == ["dune.jpg"]
 
 
-def test_in_uwsgi_with_threads_nothing_waits(client, held, image, uwsgi, settings):
+def test_nothing_waits_in_uwsgi_with_threads(client, held, image, uwsgi, settings):
     settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
     uwsgi["enable-threads"] = b"1"
 
@@ -554,14 +554,14 @@ def test_an_eager_task_runs_after_the_response_in_the_same_thread(client, eager,
     assert not delivery._senders
 
 
-def test_an_eager_task_without_a_request_has_run_when_save_returns(eager, in_memory):
+def test_an_eager_task_has_run_when_save_returns_outside_a_request(eager, in_memory):
     photo = save(in_memory())
 
     photo.refresh_from_db()
     assert photo.image
 
 
-def test_an_eager_task_that_fails_is_logged_and_stops_no_other(
+def test_an_eager_task_that_fails_is_logged_and_stops_nothing_else(
     eager, in_memory, monkeypatch, caplog, settings
 ):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 2}

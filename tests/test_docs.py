@@ -97,7 +97,7 @@ def is_documented(name):
 
 
 @pytest.mark.parametrize("name", PUBLIC_NAMES)
-def test_each_public_name_is_there_and_in_the_reference(name):
+def test_each_public_name_exists_and_is_in_the_reference(name):
     find(f"django_async_forms.{name}")
     assert is_documented(name)
 
@@ -125,7 +125,7 @@ def test_each_setting_has_a_row_in_the_table():
     assert all(default and meaning.endswith(".") for _, default, meaning in rows)
 
 
-def test_each_key_of_the_settings_that_a_page_names_is_there():
+def test_each_settings_key_that_a_page_names_exists():
     keys = {field.name for field in fields(AsyncFormsSettings)}
     prefixes = ("MAX_ATTEMPTS", "RETRY_", "MAX_RETRY_", "PUBLISH_", "RESEND_", "KEEP_", "RECOVER_")
     for page in PAGES:
@@ -244,7 +244,7 @@ def test_each_extra_is_in_the_reference():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_each_file_that_a_page_names_is_there(page):
+def test_each_file_that_a_page_names_exists(page):
     names = re.findall(
         r"(?:^|[\s`\"$(])((?:\.ci|docs|tests|django_async_forms)/[\w./-]*[\w/])",
         page.read_text(encoding="utf-8"),

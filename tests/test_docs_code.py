@@ -90,7 +90,7 @@ CHECKS = {
 
 
 @pytest.mark.parametrize("block", blocks(), ids=str)
-def test_each_block_is_of_a_known_language_and_correct(block):
+def test_each_block_has_a_known_language_and_is_correct(block):
     CHECKS[block.language](block)
 
 

@@ -247,7 +247,7 @@ def test_forms_for_two_instances_do_not_conflict(base, is_update, level):
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")
-def test_new_images_for_many_instances_at_once_do_not_deadlock(level):
+def test_new_images_for_many_instances_do_not_deadlock(level):
     image = ContentFile(pictures.jpeg(), name="old.jpg")
     photos = [Photo.objects.create(title="Old", image=image) for _ in range(4)]
     together = threading.Barrier(len(photos))
@@ -276,7 +276,7 @@ def test_new_images_for_many_instances_at_once_do_not_deadlock(level):
     assert Upload.objects.count() == 4
 
 
-def test_a_plain_form_says_which_update_is_refused(level, overtaken, old):
+def test_a_plain_form_shows_which_update_is_refused(level, overtaken, old):
     def request():
         with transaction.atomic():
             Measured.objects.count()

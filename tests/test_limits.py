@@ -75,7 +75,7 @@ def make_pending(count):
 # Bytes
 
 
-def test_a_file_of_the_largest_size_is_taken(limits, data):
+def test_a_file_of_the_largest_size_is_accepted(limits, data):
     limits(MAX_BYTES=len(data))
 
     assert codes(form_with(data)) == []
@@ -96,7 +96,7 @@ def test_the_error_says_how_large_it_is_and_how_large_it_may_be(limits):
     assert re.fullmatch(r"This file is \d\.\d\sKB; the limit is 1\.0\sKB\.", message)
 
 
-def test_without_limits_all_is_taken(limits, data):
+def test_any_file_is_accepted_without_limits(limits, data):
     limits(MAX_BYTES=None, MAX_PIXELS=None, FORMATS=None, MAX_BACKLOG=None)
 
     assert codes(form_with(data)) == []
@@ -105,13 +105,13 @@ def test_without_limits_all_is_taken(limits, data):
 # Pixels
 
 
-def test_an_image_of_the_most_pixels_is_taken(limits, data):
+def test_an_image_of_the_most_pixels_is_accepted(limits, data):
     limits(MAX_PIXELS=64 * 48)
 
     assert codes(form_with(data)) == []
 
 
-def test_an_image_of_one_pixel_more_is_refused(limits, data):
+def test_an_image_with_one_pixel_more_is_refused(limits, data):
     limits(MAX_PIXELS=64 * 48 - 1)
 
     assert codes(form_with(data)) == [TOO_MANY_PIXELS]
@@ -137,13 +137,13 @@ def test_the_error_has_numbers_as_the_language_writes_them(limits):
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
-def test_a_format_that_is_named_is_taken(limits, name):
+def test_an_allowed_format_is_accepted(limits, name):
     limits(FORMATS=["JPEG", "PNG", "WEBP"])
 
     assert codes(form_with(image_of(name))) == []
 
 
-def test_a_format_that_is_not_named_is_refused(limits):
+def test_another_format_is_refused(limits):
     limits(FORMATS=["JPEG", "WEBP"])
 
     form = form_with(image_of("PNG"), name="dune.png", content_type="image/png")
@@ -154,13 +154,13 @@ def test_a_format_that_is_not_named_is_refused(limits):
     ]
 
 
-def test_a_name_and_a_content_type_that_lie_are_not_believed(limits):
+def test_a_wrong_name_and_content_type_do_not_matter(limits):
     limits(FORMATS=["JPEG"])
 
     assert codes(form_with(image_of("GIF"), name="dune.jpg", content_type="image/jpeg")) == [FORMAT]
 
 
-def test_a_format_that_is_named_is_taken_whatever_its_content_type(limits, data):
+def test_an_allowed_format_is_accepted_with_any_content_type(limits, data):
     limits(FORMATS=["JPEG"])
 
     assert codes(form_with(data, content_type="application/octet-stream")) == []
@@ -221,9 +221,7 @@ def test_a_form_without_an_upload_is_valid_when_the_backlog_is_full(limits):
     assert PhotoForm({"title": "Reef"}, {}, instance=photo).is_valid()
 
 
-def test_checking_the_backlog_is_one_query_however_long_it_is(
-    limits, data, django_assert_num_queries
-):
+def test_checking_a_backlog_of_any_length_takes_one_query(limits, data, django_assert_num_queries):
     make_pending(5)
     limits(MAX_BACKLOG=100)
     form = form_with(data)
@@ -232,7 +230,7 @@ def test_checking_the_backlog_is_one_query_however_long_it_is(
         form.is_valid()
 
 
-def test_without_that_limit_nothing_is_asked(data, django_assert_num_queries):
+def test_no_query_is_made_without_a_backlog_limit(data, django_assert_num_queries):
     form = form_with(data)
 
     with django_assert_num_queries(0):
@@ -252,7 +250,7 @@ each_limit = pytest.mark.parametrize(("key", "value", "code"), LIMITS)
 
 
 @each_limit
-def test_of_what_is_refused_nothing_is_kept(
+def test_a_refused_file_leaves_nothing_behind(
     client, limits, data, staging, key, value, code, settings
 ):
     make_pending(1)
@@ -304,7 +302,7 @@ def test_a_formset_refuses_on_the_form_with_the_upload(limits, data, key, value,
 
 
 @each_limit
-def test_an_inline_formset_refuses_too(limits, data, key, value, code):
+def test_an_inline_formset_refuses_on_the_form_with_the_upload(limits, data, key, value, code):
     make_pending(1)
     limits(**{key: value})
     formset_class = inlineformset_factory(
@@ -320,7 +318,7 @@ def test_an_inline_formset_refuses_too(limits, data, key, value, code):
 
 
 @each_limit
-def test_the_admin_refuses_too(admin_client, limits, data, key, value, code):
+def test_the_admin_refuses_with_the_error_of_the_form(admin_client, limits, data, key, value, code):
     make_pending(1)
     limits(**{key: value})
 
@@ -379,7 +377,7 @@ def test_the_limits_of_one_form_are_not_added_to_its_class(limits, data):
         assert codes(form_with(data)) == [TOO_MANY_BYTES]
 
 
-def test_what_is_no_image_is_refused_as_by_django(limits):
+def test_a_file_that_is_not_an_image_is_refused_as_by_django(limits):
     limits(FORMATS=["JPEG"], MAX_PIXELS=10)
 
     assert codes(form_with(b"This is no image.")) == ["invalid_image"]
@@ -405,13 +403,13 @@ def test_the_file_dialog_offers_all_images():
     assert accepted(WithInput()) == "image/*"
 
 
-def test_the_file_dialog_offers_the_formats_that_are_taken(limits):
+def test_the_file_dialog_offers_the_allowed_formats(limits):
     limits(FORMATS=["JPEG", "PNG", "WEBP"])
 
     assert accepted(WithInput()) == "image/jpeg,image/png,image/webp"
 
 
-def test_the_file_dialog_offers_what_the_form_says_before_that(limits):
+def test_the_file_dialog_prefers_the_formats_of_the_widget(limits):
     class OwnAccept(WithInput):
         class Meta(WithInput.Meta):
             widgets = {"image": forms.ClearableFileInput(attrs={"accept": ".jpg"})}
@@ -421,7 +419,7 @@ def test_the_file_dialog_offers_what_the_form_says_before_that(limits):
     assert accepted(OwnAccept()) == ".jpg"
 
 
-def test_the_page_knows_the_largest_size(limits, settings):
+def test_the_page_has_the_largest_size(limits, settings):
     settings.USE_THOUSAND_SEPARATOR = True
     limits(MAX_BYTES=5_000_000)
 
@@ -431,5 +429,5 @@ def test_the_page_knows_the_largest_size(limits, settings):
     assert "This file is too large; the limit is 4.8\xa0MB." in html
 
 
-def test_the_page_knows_no_largest_size_where_there_is_none():
+def test_the_page_has_no_largest_size_without_a_limit():
     assert "data-max-bytes" not in str(WithInput()["image"])

@@ -72,7 +72,7 @@ ANIMATED = ["GIF", "PNG", "WEBP", "TIFF", "MPO", *{"AVIF"} & set(Image.SAVE_ALL)
 
 
 @pytest.mark.parametrize("format_name", ANIMATED)
-def test_frames_of_the_most_pixels_together_are_taken(limits, format_name):
+def test_frames_with_the_most_pixels_together_are_accepted(limits, format_name):
     count = 2 if format_name == "MPO" else 5  # Pillow writes a wrong index for more than two.
     data = frames_of(format_name, *[(32, 24)] * count)
 
@@ -130,7 +130,7 @@ def test_a_jpeg_with_bytes_after_it_has_one_frame(limits):
     assert codes(form_with(pictures.jpeg(64, 48) + pictures.jpeg(64, 48))) == []
 
 
-def test_without_that_limit_frames_are_not_counted(limits, monkeypatch):
+def test_frames_are_not_counted_without_a_pixel_limit(limits, monkeypatch):
     monkeypatch.setattr("django_async_forms.limits.has_more_pixels", None)
 
     assert codes(form_with(frames_of("TIFF", (16, 16), (400, 300)))) == []
@@ -181,7 +181,7 @@ MANY = {
 
 
 @pytest.mark.parametrize("kind", MANY)
-def test_a_file_made_to_be_counted_for_long_is_refused_soon(limits, kind):
+def test_a_file_made_to_be_counted_for_long_is_refused_quickly(limits, kind):
     data = MANY[kind]()
     limits(MAX_PIXELS=50_000_000)
     form = form_with(data)
@@ -197,7 +197,7 @@ def test_a_file_made_to_be_counted_for_long_is_refused_soon(limits, kind):
     assert [error.code for error in refused.value.error_list] == ["too_many_pixels"]
 
 
-def test_pages_that_go_round_in_a_circle_end(limits):
+def test_counting_pages_that_form_a_circle_ends(limits):
     data = bytearray(tiff_with_pages(2))
     data[-4:] = struct.pack("<L", 8)
     limits(MAX_PIXELS=100)
@@ -243,7 +243,7 @@ def form_class_with(field_class):
 
 
 @pytest.mark.parametrize("field_class", [WillowField, forms.FileField])
-def test_limits_hold_where_the_form_field_is_not_of_pillow(limits, field_class):
+def test_limits_hold_for_a_form_field_that_does_not_use_pillow(limits, field_class):
     form_class = form_class_with(field_class)
     data = pictures.jpeg(64, 48)
 
@@ -263,7 +263,7 @@ def test_limits_hold_where_the_form_field_is_not_of_pillow(limits, field_class):
 
 
 @pytest.mark.parametrize("field_class", [WillowField, forms.FileField])
-def test_what_pillow_does_not_read_has_no_pixels_and_no_format(limits, field_class):
+def test_a_file_that_pillow_does_not_read_has_no_pixels_and_no_format(limits, field_class):
     form_class = form_class_with(field_class)
     drawing = b"<svg xmlns='http://www.w3.org/2000/svg'></svg>"
 
@@ -274,7 +274,7 @@ def test_what_pillow_does_not_read_has_no_pixels_and_no_format(limits, field_cla
     assert codes(form_with(drawing, form_class)) == ["invalid_image"]
 
 
-def test_the_position_of_the_upload_is_left_where_it_was(limits):
+def test_the_position_of_the_upload_does_not_change(limits):
     limits(MAX_PIXELS=10**6)
     uploaded = upload(pictures.jpeg())
     uploaded.seek(7)
@@ -297,13 +297,13 @@ def turned(format_name, orientation):
 
 @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_dimensions_are_those_that_browsers_display(format_name, orientation):
+def test_dimensions_are_the_displayed_ones(format_name, orientation):
     expected = (64, 48) if orientation < 5 else (48, 64)
 
     assert dimensions(upload(turned(format_name, orientation))) == expected
 
 
-def test_dimensions_are_those_of_the_image_that_the_form_opened():
+def test_dimensions_come_from_the_image_that_the_form_opened():
     form = form_with(turned("JPEG", 6))
     assert form.is_valid()
 
@@ -320,7 +320,7 @@ def test_dimensions_are_those_of_the_image_that_the_form_opened():
         None,
     ],
 )
-def test_dimensions_of_what_is_not_an_image_are_unknown(file):
+def test_dimensions_of_a_file_that_is_not_an_image_are_unknown(file):
     assert dimensions(file) == (None, None)
 
 
@@ -340,7 +340,7 @@ def test_broken_exif_data_turns_nothing():
     assert dimensions(upload(file.getvalue())) == (64, 48)
 
 
-def test_dimensions_neither_decode_nor_move_the_file(monkeypatch):
+def test_reading_dimensions_neither_decodes_the_file_nor_moves_its_position(monkeypatch):
     uploaded = upload(turned("PNG", 6))
     uploaded.seek(7)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)

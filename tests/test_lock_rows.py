@@ -208,7 +208,7 @@ def test_no_request_waits_while_a_receiver_works_on_the_image(signal):
     assert Photo.objects.get().image
 
 
-def test_a_child_is_free_while_the_image_of_its_parent_is_stored(in_memory):
+def test_the_row_of_a_child_is_free_while_the_image_of_its_parent_is_stored(in_memory):
     files = {"image": in_memory(), "menu": in_memory("menu.jpg")}
     async_form(Restaurant, {"name": "Sietch"}, files).save()
 

@@ -108,7 +108,7 @@ def test_a_message_goes_to_the_task_by_its_documented_name(broker, in_memory):
     assert message["headers"]["task"] == "django_async_forms.save_image"
 
 
-def test_each_upload_has_a_message_of_its_own(broker, in_memory):
+def test_each_upload_has_its_own_message(broker, in_memory):
     for _ in range(3):
         post(Photo, in_memory())
 

@@ -60,7 +60,7 @@ def imports(name):
     return (own & modules().keys()) - {name}
 
 
-def test_the_picture_has_each_module_and_no_other():
+def test_the_picture_of_the_layers_has_each_module_and_no_other():
     assert layers().keys() == modules().keys()
     assert {part for part, _ in layers().values()} == {
         "the whole",

@@ -144,7 +144,7 @@ def work_on(upload):
     save_image_task.apply(args=[str(upload.pk), upload.using])
 
 
-def work_at_once(moment, uploads):
+def work_at_the_same_time(moment, uploads):
     """Have the worker of each upload begin when that of the one before it stores."""
     first, *others = uploads
     moment.extend(partial(work_on, upload) for upload in others)
@@ -177,7 +177,7 @@ def test_the_images_of_one_form_have_one_name(storage, moment, use, in_memory):
     images = {side: in_memory("image.jpg", data[side]) for side in data}
     async_form(Triptych, {}, images).save()
 
-    work_at_once(moment, Upload.objects.order_by("created_at"))
+    work_at_the_same_time(moment, Upload.objects.order_by("created_at"))
 
     triptych = Triptych.objects.get()
     assert {side: pictures.stored(getattr(triptych, side)) for side in data} == data
@@ -195,7 +195,7 @@ def test_the_images_of_one_formset_have_one_name(storage, moment, use, in_memory
     formset_class = modelformset_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
     formset_class(posted, images, queryset=Photo.objects.none()).save()
 
-    work_at_once(moment, Upload.objects.order_by("created_at"))
+    work_at_the_same_time(moment, Upload.objects.order_by("created_at"))
 
     found = Photo.objects.order_by("pk")
     assert [pictures.stored(photo.image) for photo in found] == data
@@ -209,7 +209,7 @@ def test_the_images_of_many_requests_have_one_name(storage, moment, use):
     data = [pictures.jpeg(16, 12) for _ in range(5)]
     uploads = [post_photo(one)[1] for one in data]
 
-    work_at_once(moment, uploads)
+    work_at_the_same_time(moment, uploads)
 
     found = Photo.objects.order_by("pk")
     assert [pictures.stored(photo.image) for photo in found] == data
@@ -223,13 +223,13 @@ def test_the_images_of_two_models_have_one_name_and_one_folder(moment, use, in_m
     images = {"front": in_memory("image.jpg", data[0]), "back": in_memory("image.jpg", data[1])}
     only = async_form(OnlyImages, {}, images).save()
 
-    work_at_once(moment, Upload.objects.order_by("-created_at"))
+    work_at_the_same_time(moment, Upload.objects.order_by("-created_at"))
 
     only.refresh_from_db()
     assert [pictures.stored(only.front), pictures.stored(only.back)] == data
 
 
-def test_requests_at_once_with_one_name_become_as_many_files(use):
+def test_simultaneous_requests_with_one_name_become_as_many_files(use):
     use(Bucket)
     data = [pictures.jpeg(16, 12) for _ in range(6)]
     uploads = [post_photo(one)[1] for one in data]
@@ -279,7 +279,7 @@ def test_a_storage_that_clears_the_name_ends_with_one_of_the_images(moment, use,
     data = [pictures.jpeg(), pictures.jpeg()]
     uploads = [post_photo(one)[1] for one in data]
 
-    work_at_once(moment, uploads)
+    work_at_the_same_time(moment, uploads)
 
     assert not Upload.objects.exists()
     for photo in Photo.objects.all():
@@ -451,7 +451,9 @@ def test_a_cleared_image_stays_in_the_storage(base, use, in_memory, media):
     assert [path.name for path in files(media)] == ["front.jpg"]
 
 
-def test_an_image_of_its_own_old_name_leaves_the_old_file_when_it_fails(use, settings, media):
+def test_an_image_with_the_name_of_the_old_one_leaves_the_old_file_when_it_fails(
+    use, settings, media
+):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     use(Folder)
     old = Photo.objects.create(title="Old", image=ContentFile(SHARED, name="image.jpg"))
@@ -468,7 +470,9 @@ def test_an_image_of_its_own_old_name_leaves_the_old_file_when_it_fails(use, set
 
 
 @racing
-def test_what_an_attempt_has_stored_is_removed_when_save_fails(storage, use, settings, media):
+def test_a_file_that_an_attempt_has_stored_is_removed_when_save_fails(
+    storage, use, settings, media
+):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     use(storage)
     _, upload = post_photo(pictures.jpeg())
@@ -511,7 +515,7 @@ def test_a_thumbnail_that_an_attempt_has_stored_is_removed_with_its_image(
     assert not Thumbnailed.objects.get().thumbnail
 
 
-def test_a_plain_form_says_what_one_name_becomes(use, in_memory):
+def test_a_plain_form_shows_what_one_name_becomes(use, in_memory):
     use(Bucket)
     found = []
     for base in (forms.ModelForm, AsyncImageModelForm):

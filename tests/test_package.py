@@ -66,12 +66,12 @@ def test_a_project_needs_exactly_four_packages():
 
 
 @pytest.mark.parametrize("name", PUBLIC_NAMES)
-def test_a_public_name_can_be_imported_and_says_what_it_is_for(name):
+def test_a_public_name_can_be_imported_and_has_a_docstring(name):
     named = public(name)
     assert named.__doc__ or isinstance(named, Signal)
 
 
-def test_the_names_are_what_django_and_celery_take():
+def test_the_public_names_are_what_django_and_celery_expect():
     assert issubclass(public("forms.AsyncImageModelForm"), ModelForm)
     assert issubclass(public("views.AsyncImageCreateView"), CreateView)
     assert issubclass(public("views.AsyncImageUpdateView"), UpdateView)

@@ -102,14 +102,14 @@ class Way:
 
 @pytest.fixture
 def do_both_ways(client, settings, tmp_path):
-    """Do a case both ways; returns for each what is stored, and for ours how much was owed."""
+    """Do a case with plain Django and with the mixin; return both results and the upload count."""
 
     def do(case, models, upload):
         stored = []
         for name, form_class in [("plain", forms.ModelForm), ("async", AsyncImageModelForm)]:
             settings.MEDIA_ROOT = tmp_path / name
             case(Way(name, form_class, client, upload))
-            owed = save_pending_uploads() + save_pending_uploads("other")
+            uploads = save_pending_uploads() + save_pending_uploads("other")
             files = sorted(
                 without_chance(path.relative_to(settings.MEDIA_ROOT))
                 for path in settings.MEDIA_ROOT.rglob("*")
@@ -121,7 +121,7 @@ def do_both_ways(client, settings, tmp_path):
             for model in models:
                 model.objects.all().delete()
             Country.objects.all().delete()
-        return *stored, owed
+        return *stored, uploads
 
     return do
 
@@ -155,11 +155,11 @@ def without_chance(name):
 CASES = []
 
 
-def case(*models, owes=1):
-    """Register a case: what it stores, and how many images are owed for it."""
+def case(*models, uploads=1):
+    """Register a case: the models that it stores, and the number of its uploads."""
 
     def register(function):
-        CASES.append(pytest.param(function, models, owes, id=function.__name__))
+        CASES.append(pytest.param(function, models, uploads, id=function.__name__))
         return function
 
     return register
@@ -173,7 +173,7 @@ def one_image(way):
     way.form(Photo, ["title", "image"], {"title": "Dune"}, {"image": way.upload()}).save()
 
 
-@case(Measured, owes=2)
+@case(Measured, uploads=2)
 def two_images_that_are_measured(way):
     files = {"image": way.upload("wide.jpg", 80, 20), "cover": way.upload("high.jpg", 20, 80)}
     way.form(Measured, ["title", "image", "cover"], {"title": "Dune"}, files).save()
@@ -185,13 +185,13 @@ def one_of_two_images(way):
     way.form(Measured, ["title", "image", "cover"], {"title": "Dune"}, files).save()
 
 
-@case(OnlyImages, owes=2)
+@case(OnlyImages, uploads=2)
 def two_images_of_the_same_name(way):
     files = {"front": way.upload("a.jpg", seed=1), "back": way.upload("a.jpg", seed=2)}
     way.form(OnlyImages, ["front", "back"], {}, files).save()
 
 
-@case(Photo, owes=2)
+@case(Photo, uploads=2)
 def a_prefix(way):
     data = {"a-title": "Dune", "b-title": "Moon"}
     files = {"a-image": way.upload("dune.jpg", seed=1), "b-image": way.upload("moon.jpg", seed=2)}
@@ -366,13 +366,13 @@ def an_open_file_from_clean_image(way):
     form_cleaning_images_with(way, lambda image: File(io.BytesIO(data), name="open.jpg")).save()
 
 
-@case(Photo, owes=0)
+@case(Photo, uploads=0)
 def the_name_of_a_stored_image_from_clean_image(way):
     stored = Photo.objects.create(title="Old", image=way.upload("old.jpg")).image.name
     form_cleaning_images_with(way, lambda image: stored).save()
 
 
-@case(Photo, owes=0)
+@case(Photo, uploads=0)
 def the_image_of_another_instance_from_clean_image(way):
     other = Photo.objects.create(title="Old", image=way.upload("old.jpg"))
     form_cleaning_images_with(way, lambda image: other.image).save()
@@ -381,7 +381,7 @@ def the_image_of_another_instance_from_clean_image(way):
 # Changing an instance
 
 
-@case(Measured, owes=2)
+@case(Measured, uploads=2)
 def an_update_that_replaces_images(way):
     old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
     instance = Measured.objects.create(title="Old", **old)
@@ -390,7 +390,7 @@ def an_update_that_replaces_images(way):
     way.form(Measured, fields, {"title": "New"}, files, instance=instance).save()
 
 
-@case(Measured, owes=1)
+@case(Measured, uploads=1)
 def an_update_that_clears_one_image_and_replaces_another(way):
     old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
     instance = Measured.objects.create(title="Old", **old)
@@ -398,7 +398,7 @@ def an_update_that_clears_one_image_and_replaces_another(way):
     way.form(Measured, ["title", "image", "cover"], data, files, instance=instance).save()
 
 
-@case(Measured, owes=0)
+@case(Measured, uploads=0)
 def an_update_that_leaves_images_alone(way):
     old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
     instance = Measured.objects.create(title="Old", **old)
@@ -406,7 +406,7 @@ def an_update_that_leaves_images_alone(way):
     way.form(Measured, fields, {"title": "New"}, {}, instance=instance).save()
 
 
-@case(Measured, owes=0)
+@case(Measured, uploads=0)
 def an_update_that_clears_both_images(way):
     old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
     instance = Measured.objects.create(title="Old", **old)
@@ -435,7 +435,7 @@ def photo_formset(way, data, files):
     return formset_class(data, files, queryset=Photo.objects.order_by("pk"))
 
 
-@case(Photo, owes=3)
+@case(Photo, uploads=3)
 def a_model_formset_that_adds_changes_and_deletes(way):
     first, second, third = (
         Photo.objects.create(title=name, image=way.upload(f"{name}.jpg", seed=seed))
@@ -457,7 +457,7 @@ def a_model_formset_that_adds_changes_and_deletes(way):
     photo_formset(way, data, files).save()
 
 
-@case(Photo, owes=2)
+@case(Photo, uploads=2)
 def a_model_formset_whose_instances_the_view_saves(way):
     data = {**management(3), "form-0-title": "First", "form-1-title": "Second"}
     files = {f"form-{n}-image": way.upload(f"{n}.jpg", seed=n) for n in (0, 1)}
@@ -468,7 +468,7 @@ def a_model_formset_whose_instances_the_view_saves(way):
         photo.save()
 
 
-@case(Album, Page, owes=3)
+@case(Album, Page, uploads=3)
 def an_inline_formset(way):
     album = Album.objects.create(name="Arrakis")
     old = Page.objects.create(album=album, image=way.upload("old.jpg", seed=1), caption="Old")
@@ -508,7 +508,7 @@ def the_admins_change_page(way):
     assert way.post(f"admin/project/photo/{photo.pk}/change/", data).status_code == 302
 
 
-@case(Album, Page, owes=3)
+@case(Album, Page, uploads=3)
 def the_admins_inlines(way):
     log_in(way)
     country = Country.objects.create(code="NA")
@@ -524,7 +524,7 @@ def the_admins_inlines(way):
     assert way.post("admin/project/album/add/", data).status_code == 302
 
 
-@case(Album, Page, owes=3)
+@case(Album, Page, uploads=3)
 def the_admins_inlines_on_change(way):
     log_in(way)
     album = Album.objects.create(name="Arrakis", cover=way.upload("old-cover.jpg", seed=1))
@@ -549,13 +549,13 @@ def the_admins_inlines_on_change(way):
 # Odd models
 
 
-@case(Restaurant, Place, owes=2)
+@case(Restaurant, Place, uploads=2)
 def a_child_with_an_image_in_each_table(way):
     files = {"image": way.upload("front.jpg", seed=1), "menu": way.upload("menu.jpg", seed=2)}
     way.form(Restaurant, ["name", "image", "menu"], {"name": "Sietch"}, files).save()
 
 
-@case(Restaurant, Place, owes=2)
+@case(Restaurant, Place, uploads=2)
 def a_child_that_is_changed(way):
     restaurant = Restaurant.objects.create(
         name="Sietch", image=way.upload("a.jpg", seed=1), menu=way.upload("b.jpg", seed=2)
@@ -635,7 +635,7 @@ def the_second_database_on_change(way):
     way.form(Elsewhere, ["title", "image"], {"title": "Io"}, files, instance=instance).save()
 
 
-@case(ByKey, owes=0)
+@case(ByKey, uploads=0)
 def a_default_image(way):
     way.form(ByKey, ["title", "image"], {"title": "Dune"}).save()
 
@@ -654,7 +654,7 @@ def an_image_in_place_of_null(way):
     way.form(ByKey, ["title", "image"], {"title": "Dune"}, files, instance=instance).save()
 
 
-@case(ByKey, owes=0)
+@case(ByKey, uploads=0)
 def null_that_stays(way):
     instance = ByKey.objects.create(title="Dune", image=None)
     way.form(ByKey, ["title"], {"title": "Moon"}, instance=instance).save()
@@ -672,7 +672,7 @@ def a_model_that_changes_its_new_image_where_it_lies(way):
     way.form(Shrunk, ["image"], {}, files, instance=shrunk).save()
 
 
-@case(Document, owes=2)
+@case(Document, uploads=2)
 def a_plain_file_that_the_form_names(way):
     class Form(way.form_class):
         async_fields = ["file", "scan"]
@@ -686,9 +686,9 @@ def a_plain_file_that_the_form_names(way):
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
-@pytest.mark.parametrize(("function", "models", "owes"), CASES)
-def test_what_is_stored_is_what_plain_django_would_have_stored(
-    function, models, owes, kind, staging, do_both_ways, in_memory, on_disk, settings
+@pytest.mark.parametrize(("function", "models", "uploads"), CASES)
+def test_the_stored_rows_and_files_are_those_of_plain_django(
+    function, models, uploads, kind, staging, do_both_ways, in_memory, on_disk, settings
 ):
     if kind == "on_disk":
         settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
@@ -697,10 +697,10 @@ def test_what_is_stored_is_what_plain_django_would_have_stored(
         make = in_memory if kind == "in_memory" else on_disk
         return make(name, pictures.jpeg(width, height, seed))
 
-    expected, stored, owed = do_both_ways(function, models, upload)
+    expected, stored, saved = do_both_ways(function, models, upload)
 
     assert stored == expected
-    assert owed == owes
+    assert saved == uploads
 
 
 # Names
@@ -764,7 +764,7 @@ def raw_post(client, page, filename, data):
 
 
 @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
-def test_an_odd_name_becomes_what_plain_django_would_have_made_of_it(name, do_both_ways, staging):
+def test_an_odd_name_becomes_the_name_that_plain_django_makes_of_it(name, do_both_ways, staging):
     statuses = {}
 
     def post(way):
@@ -777,7 +777,7 @@ def test_an_odd_name_becomes_what_plain_django_would_have_made_of_it(name, do_bo
     assert statuses["async"] == statuses["plain"]
 
 
-def test_a_name_made_from_the_key_has_the_key_where_plain_django_has_none(in_memory):
+def test_a_name_made_from_the_key_contains_it_where_plain_django_has_none(in_memory):
     form_class = modelform_factory(ByKey, form=AsyncImageModelForm, fields=["image"])
     instance = form_class({}, {"image": in_memory()}).save()
 

@@ -351,7 +351,7 @@ def test_an_instance_that_was_deleted_meanwhile_is_inserted(base, sends, old, in
 
 
 @both
-def test_force_insert_and_force_update_at_once_are_refused(base, unsaved):
+def test_force_insert_together_with_force_update_is_refused(base, unsaved):
     photo = unsaved(base)
     with pytest.raises(ValueError, match="force"):
         photo.save(force_insert=True, force_update=True)
@@ -412,7 +412,7 @@ def test_an_instance_is_saved_to_one_database_after_the_other(base, unsaved):
     ],
 )
 @positional
-def test_positional_arguments_mean_what_they_mean(base, arguments, expected, unsaved):
+def test_positional_arguments_mean_the_same_as_in_django(base, arguments, expected, unsaved):
     unsaved(base).save(*arguments)
     save_pending_uploads()
 
@@ -457,7 +457,7 @@ def test_asave_saves_as_save_does(base, arguments, unsaved):
 
 
 @both
-def test_a_save_that_takes_less_than_djangos_is_called_as_it_is(base, in_memory):
+def test_a_save_with_fewer_parameters_is_called_as_it_is(base, in_memory):
     form_for(base, Narrow, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
     save_pending_uploads()
     assert names(Narrow) == ["habits/new.jpg"]

@@ -103,7 +103,7 @@ def stage(staging):
     return STAGE_IN_DATABASE if staging == "database" else []
 
 
-def test_creating_with_one_image(statements, staging, in_memory):
+def test_the_statements_of_creating_with_one_image(statements, staging, in_memory):
     form = a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()}))
 
     with statements() as noted:
@@ -112,7 +112,7 @@ def test_creating_with_one_image(statements, staging, in_memory):
     assert noted == ["BEGIN", "INSERT photo", "INSERT upload", *stage(staging), "COMMIT"]
 
 
-def test_creating_with_two_images(statements, staging, in_memory):
+def test_the_statements_of_creating_with_two_images(statements, staging, in_memory):
     form = a_valid(TwoImagesForm({}, {"front": in_memory(), "back": in_memory()}))
 
     with statements() as noted:
@@ -122,7 +122,7 @@ def test_creating_with_two_images(statements, staging, in_memory):
     assert noted == ["BEGIN", "INSERT photo", *one_image, *one_image, "COMMIT"]
 
 
-def test_updating_with_one_image(statements, staging, in_memory):
+def test_the_statements_of_updating_with_one_image(statements, staging, in_memory):
     photo = Photo.objects.create(title="Dune", image="dune.jpg")
     form = a_valid(PhotoForm({"title": "Sea"}, {"image": in_memory()}, instance=photo))
 
@@ -134,7 +134,7 @@ def test_updating_with_one_image(statements, staging, in_memory):
     assert noted == ["BEGIN", "UPDATE photo", *one_image, "COMMIT"]
 
 
-def test_updating_with_two_images(statements, staging, in_memory):
+def test_the_statements_of_updating_with_two_images(statements, staging, in_memory):
     photo = OnlyImages.objects.create(front="front.jpg", back="back.jpg")
     form = a_valid(TwoImagesForm({}, {"front": in_memory(), "back": in_memory()}, instance=photo))
 
@@ -146,7 +146,7 @@ def test_updating_with_two_images(statements, staging, in_memory):
     assert noted == ["BEGIN", "UPDATE photo", *one_image, *one_image, "COMMIT"]
 
 
-def test_saving_without_a_new_image_takes_what_plain_django_takes(statements):
+def test_saving_without_a_new_image_takes_the_statements_of_plain_django(statements):
     photo = Photo.objects.create(title="Dune", image="dune.jpg")
     form = a_valid(PhotoForm({"title": "Sea"}, instance=photo))
 
@@ -165,7 +165,7 @@ def no_receivers(monkeypatch):
     post_save.sender_receivers_cache.clear()
 
 
-def test_a_task(statements, staging, in_memory, no_receivers):
+def test_the_statements_of_a_task(statements, staging, in_memory, no_receivers):
     a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
     upload = Upload.objects.get()
 
@@ -205,7 +205,7 @@ def leave_alone(**kwargs):
     """A receiver that may fail, for all that the package knows."""
 
 
-def test_a_task_that_comes_twice(statements, in_memory):
+def test_the_statements_of_a_second_message(statements, in_memory):
     a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
     upload = Upload.objects.get()
     save_image_task.apply((str(upload.pk), "default"), throw=True)
@@ -217,7 +217,7 @@ def test_a_task_that_comes_twice(statements, in_memory):
 
 
 @pytest.mark.parametrize("owed", [1, 3])
-def test_a_recovery_with_nothing_due_takes_the_same_however_much_is_owed(
+def test_a_recovery_with_nothing_due_takes_the_same_for_any_number_of_uploads(
     statements, owed, in_memory
 ):
     for _ in range(owed):

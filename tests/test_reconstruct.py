@@ -54,7 +54,7 @@ def through_json(uploaded):
 
 
 @pytest.mark.parametrize("cls", MAKERS, ids=lambda cls: cls.__name__)
-def test_a_file_comes_back_as_what_it_was(cls):
+def test_a_file_comes_back_as_it_was(cls):
     uploaded = MAKERS[cls]()
 
     rebuilt = through_json(uploaded)
@@ -70,7 +70,7 @@ def test_a_file_comes_back_as_what_it_was(cls):
         assert rebuilt.read() == DATA
 
 
-def test_a_class_of_a_projects_own_comes_back_as_the_class_that_it_extends():
+def test_a_projects_own_file_class_comes_back_as_the_class_that_it_extends():
     uploaded = OwnUploadedFile(io.BytesIO(DATA), "photo", "a.jpg", "image/jpeg", 10, None, None)
 
     with through_json(uploaded) as rebuilt:
@@ -98,13 +98,13 @@ def test_the_parameters_of_a_posted_content_type_come_back():
         assert rebuilt.charset == uploaded.charset
 
 
-def test_what_is_no_file_cannot_be_taken_apart():
+def test_an_object_that_is_not_a_file_cannot_be_taken_apart():
     for nonsense in (None, "a.jpg", b"bytes", object()):
         with pytest.raises(TypeError, match="uploaded file"):
             deconstruct(nonsense)
 
 
-def test_what_json_cannot_carry_is_named():
+def test_a_value_that_json_cannot_carry_is_named():
     uploaded = InMemoryUploadedFile(
         io.BytesIO(DATA), None, "a.jpg", "image/jpeg", 10, None, {"foo": object()}
     )
@@ -138,18 +138,18 @@ GOOD = deconstruct(SimpleUploadedFile("a.jpg", DATA))[0]
     ],
     ids=repr,
 )
-def test_data_that_describes_no_file_is_refused(data):
+def test_data_that_does_not_describe_a_file_is_refused(data):
     with pytest.raises(ValueError, match="does not describe an uploaded file"):
         reconstruct(data, File(io.BytesIO(DATA)))
 
 
-def test_a_name_that_is_no_files_name_is_refused():
+def test_a_name_that_is_not_a_file_name_is_refused():
     with pytest.raises(SuspiciousFileOperation):
         reconstruct({**GOOD, "name": ".."}, File(io.BytesIO(DATA)))
 
 
 @pytest.mark.parametrize("cls", [TemporaryUploadedFile, UploadedFile])
-def test_a_copy_that_fails_half_way_is_removed_at_once(cls, tmp_path, settings):
+def test_a_copy_that_fails_half_way_is_removed_immediately(cls, tmp_path, settings):
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path
 
     class Broken(File):

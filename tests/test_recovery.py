@@ -102,7 +102,7 @@ def fail(upload):
     """Have an upload failed just now, as after its last attempt."""
     due_at = timezone.now() + timedelta(seconds=MONTH)
     Upload.objects.filter(pk=upload.pk).update(
-        state=Upload.State.FAILED, error="OSError: no room", due_at=due_at
+        state=Upload.State.FAILED, error="OSError: no space left", due_at=due_at
     )
     return upload
 
@@ -146,7 +146,7 @@ def test_an_upload_is_not_sent_again_before_its_time(owe, recover, clock, mailbo
     assert mailbox.take() == []
 
 
-def test_the_wait_is_what_the_project_says(owe, recover, clock, mailbox, settings):
+def test_the_wait_before_sending_again_is_a_setting(owe, recover, clock, mailbox, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 10}
     upload = owe()
     clock.forward(11)
@@ -156,7 +156,7 @@ def test_the_wait_is_what_the_project_says(owe, recover, clock, mailbox, setting
     assert mailbox.take() == names(upload)
 
 
-def test_the_wait_doubles_each_time(owe, recover, clock, mailbox):
+def test_the_wait_before_sending_again_doubles_each_time(owe, recover, clock, mailbox):
     owe()
     sent_after = []
     for minute in range(1, 61):
@@ -189,7 +189,7 @@ def test_an_upload_whose_worker_was_killed_is_sent_again(owe, recover, clock, ma
     assert mailbox.take() == names(upload)
 
 
-def test_the_longest_overdue_come_first_and_no_more_than_a_batch(
+def test_a_run_sends_one_batch_with_the_longest_overdue_uploads_first(
     owe, recover, clock, mailbox, settings
 ):
     settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
@@ -205,7 +205,7 @@ def test_the_longest_overdue_come_first_and_no_more_than_a_batch(
     assert mailbox.take() == names(uploads[2])
 
 
-def test_what_is_sent_again_is_saved(owe, recover, clock, mailbox, in_memory):
+def test_an_upload_that_is_sent_again_is_saved(owe, recover, clock, mailbox, in_memory):
     data = pictures.jpeg()
     photo = Photo.objects.create(title="Dune")
     save_image(in_memory(data=data), photo)
@@ -222,7 +222,7 @@ def test_what_is_sent_again_is_saved(owe, recover, clock, mailbox, in_memory):
 # The broker
 
 
-def test_while_the_broker_is_down_uploads_stay_due(owe, recover, clock, mailbox):
+def test_uploads_stay_due_while_the_broker_is_down(owe, recover, clock, mailbox):
     uploads = []
     for _ in range(3):
         uploads.append(owe())
@@ -250,7 +250,7 @@ def test_a_broker_that_is_down_is_asked_once_in_a_run(owe, recover, clock, caplo
     assert "stops sending" in complaints[0].getMessage()
 
 
-def test_a_broker_that_is_down_keeps_nothing_else_from_being_done(owe, recover, clock):
+def test_recovery_does_everything_else_while_the_broker_is_down(owe, recover, clock):
     fail(owe("Failed"))
     clock.forward(MONTH + 1)
     owe("Pending")
@@ -277,7 +277,7 @@ def test_a_failed_upload_is_purged_after_its_keep_time(owe, recover, clock, mail
     assert mailbox.take() == []
 
 
-def test_a_purged_uploads_staged_file_goes_with_it(location, owe, recover, clock, mailbox):
+def test_the_staged_file_of_a_purged_upload_is_removed(location, owe, recover, clock, mailbox):
     fail(owe())
     clock.forward(MONTH + 1)
 
@@ -286,7 +286,9 @@ def test_a_purged_uploads_staged_file_goes_with_it(location, owe, recover, clock
     assert staged_files(location) == []
 
 
-def test_a_failed_upload_is_kept_until_then_and_not_sent(owe, recover, clock, mailbox, staging):
+def test_a_failed_upload_is_kept_for_its_keep_time_and_not_sent(
+    owe, recover, clock, mailbox, staging
+):
     upload = fail(owe())
     clock.forward(MONTH - 1)
 
@@ -323,7 +325,7 @@ def test_an_upload_for_a_model_that_this_process_does_not_know_is_kept(
     assert Upload.objects.get() == upload
 
 
-def test_one_row_that_makes_no_sense_does_not_keep_the_others_from_being_recovered(
+def test_a_row_that_makes_no_sense_does_not_stop_the_recovery_of_others(
     owe, recover, clock, mailbox
 ):
     # Such as one from before the primary key became another kind.
@@ -339,7 +341,7 @@ def test_one_row_that_makes_no_sense_does_not_keep_the_others_from_being_recover
 # What no upload is left for
 
 
-def unowned(location, name, age):
+def abandoned_file(location, name, age):
     """Stage a file that no upload owns: what a rollback, or a killed process, leaves."""
     path = location / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -352,24 +354,24 @@ def unowned(location, name, age):
 ID = "ab12cd34ab12cd34ab12cd34ab12cd34"
 
 
-def test_an_old_staged_file_that_no_upload_owns_is_removed(location, recover, mailbox):
-    unowned(location, f"default/ab/{ID}", age=DAY + 60)
+def test_an_old_abandoned_staged_file_is_removed(location, recover, mailbox):
+    abandoned_file(location, f"default/ab/{ID}", age=DAY + 60)
 
     recover()
 
     assert staged_files(location) == []
 
 
-def test_a_young_staged_file_that_no_upload_owns_yet_is_kept(location, recover, mailbox):
+def test_a_new_staged_file_without_a_committed_upload_is_kept(location, recover, mailbox):
     # Its transaction may be about to commit.
-    path = unowned(location, f"default/ab/{ID}", age=DAY - 60)
+    path = abandoned_file(location, f"default/ab/{ID}", age=DAY - 60)
 
     recover()
 
     assert path.exists()
 
 
-def test_a_staged_file_that_an_upload_owns_is_kept_however_old(
+def test_a_staged_file_of_an_upload_is_kept_however_old_it_is(
     location, owe, recover, clock, mailbox
 ):
     upload = owe()
@@ -430,10 +432,10 @@ def test_files_of_another_database_are_kept(location, recover, clock, mailbox, i
 def test_files_that_are_not_named_for_an_upload_are_not_touched(location, recover, mailbox):
     # The storage may be shared with something else, such as one bucket for all.
     paths = [
-        unowned(location, "default/ab/README", age=10 * DAY),
-        unowned(location, "default/avatars/face.png", age=10 * DAY),
-        unowned(location, "default/notes.txt", age=10 * DAY),
-        unowned(location, "elsewhere/ab/photo.jpg", age=10 * DAY),
+        abandoned_file(location, "default/ab/README", age=10 * DAY),
+        abandoned_file(location, "default/avatars/face.png", age=10 * DAY),
+        abandoned_file(location, "default/notes.txt", age=10 * DAY),
+        abandoned_file(location, "elsewhere/ab/photo.jpg", age=10 * DAY),
     ]
 
     recover()
@@ -444,7 +446,7 @@ def test_files_that_are_not_named_for_an_upload_are_not_touched(location, recove
 def test_a_run_looks_at_a_bounded_number_of_files(location, recover, mailbox, settings):
     settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
     for first in ("aa", "bb", "cc", "dd"):
-        unowned(location, f"default/{first}/{first}{ID[2:]}", age=2 * DAY)
+        abandoned_file(location, f"default/{first}/{first}{ID[2:]}", age=2 * DAY)
 
     recover()
     assert len(staged_files(location)) == 2
@@ -452,13 +454,13 @@ def test_a_run_looks_at_a_bounded_number_of_files(location, recover, mailbox, se
     assert staged_files(location) == []
 
 
-def test_before_anything_was_staged_there_is_nothing_to_remove(location, recover, mailbox):
+def test_a_run_before_anything_was_staged_removes_nothing(location, recover, mailbox):
     recover()
 
     assert not location.exists()
 
 
-def test_any_storage_may_hold_what_is_staged(owe, recover, clock, mailbox, settings, tmp_path):
+def test_any_storage_may_be_the_staging_storage(owe, recover, clock, mailbox, settings, tmp_path):
     settings.STORAGES = {
         **settings.STORAGES,
         "async_forms": {
@@ -467,7 +469,7 @@ def test_any_storage_may_hold_what_is_staged(owe, recover, clock, mailbox, setti
         },
     }
     upload = owe()
-    unowned(tmp_path / "plain", f"default/ab/{ID}", age=2 * DAY)
+    abandoned_file(tmp_path / "plain", f"default/ab/{ID}", age=2 * DAY)
     clock.forward(121)
 
     recover()
@@ -482,7 +484,7 @@ class Unlistable(FileSystemStorage):
         raise NotImplementedError
 
 
-def test_a_storage_that_cannot_list_its_files_keeps_nothing_from_being_sent(
+def test_uploads_are_sent_though_the_staging_storage_cannot_list_its_files(
     owe, recover, clock, mailbox, settings, tmp_path
 ):
     settings.STORAGES = {
@@ -500,7 +502,7 @@ def test_a_storage_that_cannot_list_its_files_keeps_nothing_from_being_sent(
     assert mailbox.take() == names(upload)
 
 
-def test_bytes_staged_in_another_database_than_the_instances_are_removed_too(
+def test_abandoned_bytes_in_another_database_than_the_instances_are_removed(
     recover, clock, mailbox, settings, owe
 ):
     # They do not roll back with the instance.
@@ -588,7 +590,7 @@ def test_a_run_tells_what_it_has_done(location, owe, clock, mailbox):
     fail(owe("Failed long ago"))
     clock.forward(MONTH + 1)
     owe("Pending")
-    unowned(location, f"default/ab/{ID}", age=2 * DAY)
+    abandoned_file(location, f"default/ab/{ID}", age=2 * DAY)
     clock.forward(121)
 
     done = recovery.recover("default")

@@ -197,7 +197,7 @@ def test_a_newer_state_wins_over_an_attempt_that_is_tried_again(pending, media):
 
 
 @committed
-def test_a_newer_state_is_no_image_saved(pending):
+def test_image_saved_is_not_sent_for_a_newer_state(pending):
     sent = []
 
     def receive(**kwargs):
@@ -318,7 +318,7 @@ def test_an_upload_that_was_kept_is_attached_once_the_column_is_changed_back(pen
     assert image() == ("pending.jpg", 80)
 
 
-def test_a_name_that_differs_in_its_case_is_a_change(pending):
+def test_a_name_in_another_case_is_a_change(pending):
     Measured.objects.update(image=pending.held.upper())
 
     work_on(pending)
@@ -327,7 +327,7 @@ def test_a_name_that_differs_in_its_case_is_a_change(pending):
     assert Upload.objects.failed().exists()
 
 
-def test_a_name_that_is_written_once_more_is_no_change(pending, old):
+def test_a_name_that_is_written_again_is_not_a_change(pending, old):
     Measured.objects.update(image=pending.held)
 
     work_on(pending)

@@ -204,7 +204,7 @@ def test_creating_does_not_touch_the_storage(post, storage_calls):
     assert Upload.objects.count() == 1
 
 
-def test_creating_with_measures_does_not_touch_the_storage(post, storage_calls):
+def test_creating_with_dimensions_does_not_touch_the_storage(post, storage_calls):
     data = {"title": "Dune", "image": picture(), "cover": picture("cover.jpg")}
     response = post("/measured/add/", data)
 
@@ -223,7 +223,7 @@ def test_an_update_with_a_new_image_does_not_touch_the_storage(post, storage_cal
     assert Upload.objects.count() == 1
 
 
-def test_an_update_with_new_measures_does_not_touch_the_storage(post, measured, storage_calls):
+def test_an_update_with_new_dimensions_does_not_touch_the_storage(post, measured, storage_calls):
     data = {"title": "New", "image": picture(), "cover": picture("cover.jpg")}
     response = post(f"/measured/{measured.pk}/", data)
 
@@ -257,7 +257,7 @@ def test_clearing_does_not_touch_the_storage(post, measured, storage_calls):
     assert Measured.objects.get().image.name == ""
 
 
-def test_superseding_what_is_owed_does_not_touch_the_storage(post, measured, storage_calls):
+def test_superseding_a_pending_upload_does_not_touch_the_storage(post, measured, storage_calls):
     post(f"/measured/{measured.pk}/", {"title": "First", "image": picture()})
     post(f"/measured/{measured.pk}/", {"title": "Last", "image": picture()})
 
@@ -364,7 +364,9 @@ def test_the_admins_inlines_do_not_touch_the_storage(post, logged_in, storage_ca
 # What the worker does with it
 
 
-def test_the_storage_has_the_image_once_what_is_owed_is_saved(post, measured, storage_calls):
+def test_the_storage_has_the_image_once_the_pending_uploads_are_saved(
+    post, measured, storage_calls
+):
     new = picture(width=80, height=10)
     post(f"/measured/{measured.pk}/", {"title": "New", "image": new})
 

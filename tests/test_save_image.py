@@ -21,7 +21,7 @@ def photo():
     return Photo.objects.create(title="Dune")
 
 
-def test_an_image_is_owed_and_then_saved(photo, in_memory, staging):
+def test_an_image_is_pending_and_then_saved(photo, in_memory, staging):
     data = pictures.jpeg()
 
     upload = save_image(in_memory(data=data), photo)
@@ -34,7 +34,7 @@ def test_an_image_is_owed_and_then_saved(photo, in_memory, staging):
     assert not Upload.objects.exists()
 
 
-def test_the_field_is_the_one_that_the_upload_names(in_memory):
+def test_the_field_defaults_to_the_one_that_the_upload_names(in_memory):
     measured = Measured.objects.create(title="Dune")
 
     upload = save_image(in_memory(field_name="cover"), measured)
@@ -42,7 +42,7 @@ def test_the_field_is_the_one_that_the_upload_names(in_memory):
     assert upload.field_name == "cover"
 
 
-def test_the_field_is_else_the_only_image_field(in_memory):
+def test_the_field_defaults_to_the_only_image_field(in_memory):
     document = Document.objects.create(title="Deed")
 
     upload = save_image(in_memory(field_name="form-0-picture"), document)
@@ -50,7 +50,7 @@ def test_the_field_is_else_the_only_image_field(in_memory):
     assert upload.field_name == "scan"
 
 
-def test_which_of_two_fields_must_be_said(in_memory):
+def test_the_field_of_a_model_with_two_images_must_be_given(in_memory):
     measured = Measured.objects.create(title="Dune")
 
     with pytest.raises(ValueError, match=r"image, cover.*Pass field_name"):
@@ -67,7 +67,7 @@ def test_a_plain_file_field_can_be_named(in_memory):
     assert pictures.stored(document.file) == b"whereas"
 
 
-def test_a_field_that_is_no_file_field_is_refused(photo, in_memory):
+def test_a_field_that_is_not_a_file_field_is_refused(photo, in_memory):
     for name in ("title", "nothing"):
         with pytest.raises(FieldDoesNotExist, match=f"{name}.*file fields: image"):
             save_image(in_memory(), photo, name)
@@ -81,7 +81,7 @@ def test_an_instance_that_is_not_saved_is_refused(in_memory):
     assert not Upload.objects.exists()
 
 
-def test_a_file_that_the_project_made_will_do(photo):
+def test_a_file_that_the_project_made_is_saved(photo):
     data = pictures.jpeg()
 
     save_image(ContentFile(data, "made.jpg"), photo)
@@ -92,13 +92,13 @@ def test_a_file_that_the_project_made_will_do(photo):
     assert pictures.stored(photo.image) == data
 
 
-def test_a_file_without_a_name_is_refused_at_once(photo):
+def test_a_file_without_a_name_is_refused_immediately(photo):
     with pytest.raises(ValueError, match="has no name"):
         save_image(ContentFile(pictures.jpeg()), photo)
 
 
 @pytest.mark.django_db(databases=["default", "other"])
-def test_an_upload_is_kept_where_its_instance_is_written_not_where_it_was_read(
+def test_an_upload_is_kept_in_the_database_that_its_instance_is_written_to(
     photo, in_memory, settings
 ):
     settings.DATABASE_ROUTERS = ["tests.test_save_image.Replicated"]
@@ -110,14 +110,14 @@ def test_an_upload_is_kept_where_its_instance_is_written_not_where_it_was_read(
     assert Upload.objects.for_instance(photo).get() == upload
 
 
-def test_what_is_still_owed_to_the_field_is_superseded(photo, in_memory, staging):
+def test_a_pending_upload_for_the_same_field_is_superseded(photo, in_memory, staging):
     save_image(in_memory(), photo)
     newer = save_image(in_memory(), photo)
 
     assert Upload.objects.get() == newer
 
 
-def test_a_rollback_leaves_nothing_owed(photo, in_memory):
+def test_a_rollback_leaves_no_upload(photo, in_memory):
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         save_image(in_memory(), photo)
         raise ZeroDivisionError
@@ -135,7 +135,7 @@ class Replicated:
         return "default"
 
 
-def test_what_is_owed_to_an_instance_goes_with_it(in_memory):
+def test_uploads_for_an_instance_are_deleted_with_it(in_memory):
     slugged = Slugged.objects.create(slug="dune")
     save_image(in_memory(), slugged)
 
@@ -144,7 +144,7 @@ def test_what_is_owed_to_an_instance_goes_with_it(in_memory):
     assert not Upload.objects.exists()
 
 
-def test_a_child_and_its_parent_share_what_is_owed_to_their_field(in_memory):
+def test_a_child_and_its_parent_share_the_uploads_for_their_field(in_memory):
     restaurant = Restaurant.objects.create(name="Arrakeen")
     first = save_image(in_memory(), restaurant, "image")
     assert Upload.objects.for_instance(restaurant.place_ptr).get() == first
@@ -167,7 +167,7 @@ def test_an_upload_is_kept_in_the_database_of_its_instance(in_memory):
     assert elsewhere.image.name == "elsewhere/dune.jpg"
 
 
-def test_keys_that_differ_in_case_only_are_two_instances(in_memory):
+def test_keys_that_differ_only_in_case_are_two_instances(in_memory):
     small, large = Coded.objects.create(code="a"), Coded.objects.create(code="A")
 
     first = save_image(in_memory(), small)
@@ -177,7 +177,7 @@ def test_keys_that_differ_in_case_only_are_two_instances(in_memory):
     assert Upload.objects.for_instance(large).get() == second
 
 
-def test_a_path_that_no_storage_takes_for_a_name_is_refused_at_once(photo, tmp_path):
+def test_a_path_that_no_storage_takes_for_a_name_is_refused_immediately(photo, tmp_path):
     path = tmp_path / "dune.jpg"
     path.write_bytes(pictures.jpeg())
 
@@ -187,7 +187,7 @@ def test_a_path_that_no_storage_takes_for_a_name_is_refused_at_once(photo, tmp_p
     assert not Upload.objects.exists()
 
 
-def test_a_file_of_the_projects_own_can_be_given_another_name(photo, tmp_path):
+def test_a_file_that_the_project_made_can_be_given_another_name(photo, tmp_path):
     data = pictures.jpeg()
     (tmp_path / "dune.jpg").write_bytes(data)
 
@@ -239,7 +239,7 @@ def test_an_instance_that_was_deleted_is_refused(photo, in_memory):
         save_image(in_memory(), photo)
 
 
-def test_nothing_is_stored_for_an_instance_that_somebody_else_has_deleted(
+def test_no_file_is_stored_for_an_instance_that_somebody_else_has_deleted(
     photo, in_memory, media, staging
 ):
     Photo.objects.filter(pk=photo.pk).delete()

@@ -51,7 +51,7 @@ class AsUsersWriteIt(TestCase):
         self.assertEqual(pictures.stored(Photo.objects.get().image), data)
 
 
-def test_all_that_is_owed_is_saved_and_counted(in_memory, on_disk, staging):
+def test_all_pending_uploads_are_saved_and_counted(in_memory, on_disk, staging):
     photos = [Photo.objects.create(title=title) for title in ("Dune", "Reef", "Peak")]
     expected = {}
     for photo, make in zip(photos, (in_memory, on_disk, in_memory), strict=True):
@@ -79,18 +79,18 @@ def test_two_images_of_one_instance_are_both_saved(in_memory, staging):
     assert pictures.stored(measured.cover) == cover
 
 
-def test_where_nothing_is_owed_nothing_is_done():
+def test_a_call_without_pending_uploads_does_nothing():
     assert save_pending_uploads() == 0
 
 
-def test_it_can_be_called_again(photo, in_memory):
+def test_a_second_call_finds_nothing_to_save(photo, in_memory):
     save_image(in_memory(), photo)
 
     assert save_pending_uploads() == 1
     assert save_pending_uploads() == 0
 
 
-def test_nothing_stays_staged_in_the_database(photo, in_memory):
+def test_no_bytes_stay_staged_in_the_database(photo, in_memory):
     save_image(in_memory(), photo)
     assert StoredChunk.objects.exists()
 
@@ -99,7 +99,7 @@ def test_nothing_stays_staged_in_the_database(photo, in_memory):
     assert not StoredChunk.objects.exists()
 
 
-def test_nothing_stays_staged_in_files(photo, in_memory, settings, tmp_path):
+def test_no_bytes_stay_staged_in_files(photo, in_memory, settings, tmp_path):
     settings.STORAGES = {
         **settings.STORAGES,
         "async_forms": {
@@ -114,7 +114,7 @@ def test_nothing_stays_staged_in_files(photo, in_memory, settings, tmp_path):
     assert [path for path in (tmp_path / "staging").rglob("*") if path.is_file()] == []
 
 
-def test_what_receivers_of_image_saved_do_is_done(photo, in_memory):
+def test_receivers_of_image_saved_have_run_after_the_call(photo, in_memory):
     seen = []
 
     def look(instance, field_name, **kwargs):
@@ -131,7 +131,7 @@ def test_what_receivers_of_image_saved_do_is_done(photo, in_memory):
 
 
 @pytest.mark.django_db(databases=["default", "other"])
-def test_it_saves_what_is_owed_in_the_database_that_it_is_told(photo, in_memory, staging):
+def test_only_the_images_of_the_given_database_are_saved(photo, in_memory, staging):
     data = pictures.jpeg()
     elsewhere = Elsewhere.objects.create(title="Moon")
     save_image(in_memory(), photo)
@@ -144,7 +144,7 @@ def test_it_saves_what_is_owed_in_the_database_that_it_is_told(photo, in_memory,
     assert Upload.objects.using("default").pending().count() == 1
 
 
-def test_what_keeps_an_image_from_being_saved_fails_the_users_test(photo, in_memory, refusing):
+def test_an_error_that_stops_an_image_fails_the_users_test(photo, in_memory, refusing):
     save_image(in_memory("bad.jpg"), photo)
 
     with pytest.raises(SuspiciousFileOperation, match="is refused"):
@@ -153,7 +153,7 @@ def test_what_keeps_an_image_from_being_saved_fails_the_users_test(photo, in_mem
     assert Upload.objects.for_instance(photo).pending().exists()
 
 
-def test_what_was_saved_before_an_image_that_cannot_be_stays_saved(photo, in_memory, refusing):
+def test_images_that_were_saved_before_an_error_stay_saved(photo, in_memory, refusing):
     worse = Photo.objects.create(title="Worse")
     save_image(in_memory(), photo)
     save_image(in_memory("bad.jpg"), worse)
@@ -176,7 +176,7 @@ def test_failed_uploads_are_left_to_an_operator(photo, in_memory):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_works_where_transactions_commit_too(in_memory, staging):
+def test_pending_uploads_are_saved_in_a_transaction_test_case(in_memory, staging):
     data = pictures.jpeg()
     photo = Photo.objects.create(title="Dune")
     save_image(in_memory(data=data), photo)

@@ -214,7 +214,7 @@ def staged_as(request, monkeypatch):
     return request.param
 
 
-def test_a_staged_file_is_as_new_however_old_its_temporary_file_is(location, old, staged_as):
+def test_a_staged_file_has_the_time_of_its_staging(location, old, staged_as):
     staged = staging_storage("default").save("default/ab/name", old)
 
     assert (location / staged).stat().st_mtime > time.time() - 60
@@ -264,7 +264,7 @@ def test_a_temporary_file_that_cannot_be_made_private_is_copied(
     assert staged.stat().st_mtime > time.time() - 60
 
 
-def test_a_temporary_file_behind_a_symbolic_link_is_staged_itself(location, on_disk, tmp_path):
+def test_a_temporary_file_behind_a_symbolic_link_is_staged(location, on_disk, tmp_path):
     uploaded = on_disk(data=b"data")
     link = tmp_path / "link"
     link.symlink_to(uploaded.temporary_file_path())
@@ -278,7 +278,7 @@ def test_a_temporary_file_behind_a_symbolic_link_is_staged_itself(location, on_d
 
 
 @pytest.mark.parametrize("open_mode", ["w", "wb", "ab", "x", "a+"])
-def test_a_file_that_is_opened_for_writing_is_private_too(location, umask, open_mode):
+def test_a_file_that_is_opened_for_writing_is_private(location, umask, open_mode):
     storage = staging_storage("default")
     storage.save("other", ContentFile(b"data"))
 
@@ -305,7 +305,7 @@ def link(staged, location):
         yield link
 
 
-def test_a_link_reads_the_staged_file_under_a_name_of_its_own(link, staged):
+def test_a_link_reads_the_staged_file_under_its_own_name(link, staged):
     path = Path(link.temporary_file_path())
 
     assert path != staged
@@ -321,7 +321,7 @@ def test_closing_a_link_removes_it_and_not_the_staged_file(link, staged, locatio
     assert staged_files(location) == [staged]
 
 
-def test_closing_a_link_that_was_moved_away_leaves_what_it_became(link, staged, location, tmp_path):
+def test_closing_a_link_that_was_moved_away_leaves_the_moved_file(link, staged, location, tmp_path):
     Path(link.path).rename(tmp_path / "moved.jpg")
 
     link.close()
@@ -330,7 +330,7 @@ def test_closing_a_link_that_was_moved_away_leaves_what_it_became(link, staged, 
     assert staged_files(location) == [staged]
 
 
-def test_a_link_is_as_new_however_old_the_staged_file_is(staged, location):
+def test_a_link_has_the_time_of_its_making(staged, location):
     os.utime(staged, (0, 0))
 
     with staging_storage("default").link_out(name_of(staged, location)) as link:
@@ -342,7 +342,7 @@ def test_a_missing_file_has_no_link(location):
         staging_storage("default").link_out("default/ab/missing")
 
 
-def test_there_is_no_link_where_the_disk_has_none(staged, location, monkeypatch):
+def test_no_link_is_made_where_the_disk_has_none(staged, location, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -361,7 +361,7 @@ def test_restoring_the_mode_makes_the_staged_file_private_again(link, staged, me
     assert mode(staged) == 0o600
 
 
-def test_there_is_no_mode_to_restore_once_the_staged_file_is_removed(link, staged):
+def test_restoring_the_mode_of_a_removed_staged_file_does_nothing(link, staged):
     staged.unlink()
 
     link.restore_mode()
@@ -425,7 +425,7 @@ def test_the_folders_keep_a_file_private_whose_worker_was_killed(killed, staged,
     assert {mode(path) for path in location.rglob("*") if path.is_dir()} == {0o700}
 
 
-def test_a_storage_without_fsync_saves_too(tmp_path):
+def test_a_storage_without_fsync_saves_files(tmp_path):
     storage = StagingFileSystemStorage(location=tmp_path / "staging", fsync=False)
 
     name = storage.save("name", ContentFile(b"data"))

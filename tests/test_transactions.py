@@ -75,7 +75,7 @@ def bytes_of(instance, field_name="image"):
 # Rollback
 
 
-def test_a_rollback_leaves_no_instance_nothing_owed_and_no_message(make_upload, staging, messages):
+def test_a_rollback_leaves_no_instance_no_upload_and_no_message(make_upload, staging, messages):
     form = PhotoForm({"title": "Dune"}, {"image": make_upload()})
 
     roll_back(form.save)
@@ -116,7 +116,7 @@ def test_a_rollback_leaves_no_staged_file_once_recovery_has_run(
     assert staged_files() == []
 
 
-def test_a_rollback_of_commit_false_leaves_nothing_owed(in_memory, messages):
+def test_a_rollback_of_commit_false_leaves_no_upload(in_memory, messages):
     def save():
         photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save(commit=False)
         photo.save()
@@ -128,7 +128,7 @@ def test_a_rollback_of_commit_false_leaves_nothing_owed(in_memory, messages):
     assert messages() == []
 
 
-def test_a_rollback_of_save_image_leaves_nothing_owed(in_memory, messages):
+def test_a_rollback_of_save_image_leaves_no_upload(in_memory, messages):
     photo = Photo.objects.create(title="Dune")
 
     roll_back(lambda: save_image(in_memory(), photo))
@@ -137,7 +137,7 @@ def test_a_rollback_of_save_image_leaves_nothing_owed(in_memory, messages):
     assert messages() == []
 
 
-def test_a_rollback_to_a_savepoint_leaves_nothing_owed(in_memory, staging, messages):
+def test_a_rollback_to_a_savepoint_leaves_no_upload(in_memory, staging, messages):
     with transaction.atomic():
         Photo.objects.create(title="Kept")
         roll_back(PhotoForm({"title": "Dune"}, {"image": in_memory()}).save)
@@ -147,7 +147,7 @@ def test_a_rollback_to_a_savepoint_leaves_nothing_owed(in_memory, staging, messa
     assert messages() == []
 
 
-def test_a_rollback_brings_back_what_was_superseded(in_memory, staging):
+def test_a_rollback_brings_back_a_superseded_upload(in_memory, staging):
     first = pictures.jpeg()
     photo = PhotoForm({"title": "Dune"}, {"image": in_memory(data=first)}).save()
     again = Photo.objects.get()
@@ -158,7 +158,7 @@ def test_a_rollback_brings_back_what_was_superseded(in_memory, staging):
     assert bytes_of(photo) == first
 
 
-def test_a_rollback_brings_back_what_was_cleared(in_memory, staging):
+def test_a_rollback_brings_back_the_upload_of_a_cleared_field(in_memory, staging):
     data = pictures.jpeg()
     measured = MeasuredForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
     clearing = MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=Measured.objects.get())
@@ -169,7 +169,7 @@ def test_a_rollback_brings_back_what_was_cleared(in_memory, staging):
     assert bytes_of(measured) == data
 
 
-def test_a_rollback_brings_back_what_was_owed_to_a_deleted_instance(in_memory, staging):
+def test_a_rollback_brings_back_the_upload_of_a_deleted_instance(in_memory, staging):
     data = pictures.jpeg()
     photo = PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
 
@@ -219,7 +219,9 @@ def staging_is_a_file(settings, tmp_path):
     return tmp_path / "staging"
 
 
-def test_what_cannot_be_staged_is_not_saved_either(in_memory, staging_is_a_file, messages):
+def test_an_instance_whose_image_cannot_be_staged_is_not_saved(
+    in_memory, staging_is_a_file, messages
+):
     form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
 
     with pytest.raises(OSError, match="staging"):
@@ -255,7 +257,7 @@ def test_a_form_can_be_saved_once_its_upload_can_be_staged(make_upload, staging_
     assert bytes_of(Photo.objects.get()) == data
 
 
-def test_an_instance_that_the_database_refuses_owes_nothing(in_memory, messages):
+def test_an_instance_that_the_database_refuses_leaves_no_upload(in_memory, messages):
     form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
     assert form.is_valid()
     form.instance.title = None
@@ -301,7 +303,7 @@ def a_post(data=None):
     return {"title": "Dune", "image": image}
 
 
-def test_a_view_that_fails_in_its_transaction_owes_nothing(client, messages):
+def test_a_view_that_fails_in_its_transaction_leaves_no_upload(client, messages):
     with pytest.raises(RollBackError):
         client.post("/failing/", a_post())
 
@@ -320,7 +322,7 @@ def test_a_view_that_is_one_transaction_sends_after_its_end(client, messages):
 # Commit
 
 
-def test_nothing_is_sent_before_the_commit(in_memory, messages):
+def test_no_message_is_sent_before_the_commit(in_memory, messages):
     with transaction.atomic():
         PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
         assert messages() == []
@@ -392,7 +394,7 @@ def test_saving_the_form_again_sends_nothing_more(in_memory, messages):
     assert len(messages()) == Upload.objects.count() == 1
 
 
-def test_saving_the_form_again_after_the_image_was_attached_owes_nothing(in_memory, messages):
+def test_saving_the_form_again_after_the_image_was_attached_makes_no_upload(in_memory, messages):
     form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
     form.save()
     save_pending_uploads()
@@ -456,7 +458,7 @@ def test_a_form_that_was_rolled_back_can_update_again(make_upload, staging, mess
 
 
 @pytest.mark.parametrize("make_key", ["uuid", "slug"])
-def test_a_form_with_a_key_of_its_own_can_create_again(make_key, in_memory):
+def test_a_form_with_its_own_key_can_create_again(make_key, in_memory):
     data = pictures.jpeg()
     model, fields = {"uuid": (Keyed, ["image"]), "slug": (Slugged, ["slug", "image"])}[make_key]
     form = form_class(model, fields)({"slug": "dune"}, {"image": in_memory(data=data)})
@@ -479,7 +481,7 @@ def test_a_form_with_two_images_can_create_again(in_memory):
     assert (bytes_of(only, "front"), bytes_of(only, "back")) == (front, back)
 
 
-def test_a_form_with_measures_can_create_again(in_memory):
+def test_a_form_with_dimensions_can_create_again(in_memory):
     files = {"image": in_memory(data=pictures.jpeg(80, 40))}
     form = MeasuredForm({"title": "Dune"}, files)
 

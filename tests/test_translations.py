@@ -129,7 +129,7 @@ def test_a_text_that_django_has_too_is_translated_as_there(language):
 
 
 @each_language
-def test_what_is_compiled_is_what_is_written(language):
+def test_the_compiled_catalogues_match_their_sources(language):
     written, compiled = catalogue(language), catalogue(language, "mo")
 
     def content(file):

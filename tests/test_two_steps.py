@@ -59,7 +59,7 @@ def test_a_view_can_look_at_the_image(base, photo, in_memory):
 
 
 @both
-def test_a_view_can_look_at_its_measures(base, in_memory):
+def test_a_view_can_look_at_the_dimensions_of_the_image(base, in_memory):
     files = {"image": in_memory(data=pictures.jpeg(12, 10))}
 
     measured = form_for(base, Measured, {"title": "Dune"}, files).save(commit=False)
@@ -84,7 +84,7 @@ def test_a_view_can_put_another_image_in_its_place(base, photo, in_memory):
 
 
 @both
-def test_a_view_can_rename_it(base, photo, in_memory):
+def test_a_view_can_rename_the_image(base, photo, in_memory):
     data = pictures.jpeg()
 
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory(data=data)}, photo).save(
@@ -100,7 +100,7 @@ def test_a_view_can_rename_it(base, photo, in_memory):
 
 
 @both
-def test_a_view_can_save_it_itself(base, photo, in_memory):
+def test_a_view_can_save_the_image_itself(base, photo, in_memory):
     form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, photo)
     photo = form.save(commit=False)
     photo.image.save("own.jpg", form.cleaned_data["image"], save=False)
@@ -112,7 +112,7 @@ def test_a_view_can_save_it_itself(base, photo, in_memory):
 
 
 @both
-def test_a_view_can_drop_it(base, in_memory):
+def test_a_view_can_drop_the_image(base, in_memory):
     images = form_for(base, OnlyImages, {}, {"front": in_memory()}).save(commit=False)
     images.front = None
     images.save()
@@ -132,7 +132,7 @@ def test_a_view_can_save_other_fields_only(base, old, in_memory):
 
 
 @both
-def test_what_such_a_save_leaves_out_is_saved_by_the_next(base, old, in_memory):
+def test_an_image_that_one_save_leaves_out_is_saved_by_the_next(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, old).save(commit=False)
     photo.save(update_fields=["title"])
     photo.save()
@@ -152,7 +152,7 @@ def test_a_view_can_save_the_image_only(base, old, in_memory):
 
 
 @both
-def test_what_is_created_in_bulk_has_its_image(base, in_memory):
+def test_instances_created_in_bulk_have_their_images(base, in_memory):
     photos = [
         form_for(base, Photo, {"title": "Dune"}, {"image": in_memory(f"{i}.jpg")}).save(
             commit=False
@@ -166,7 +166,7 @@ def test_what_is_created_in_bulk_has_its_image(base, in_memory):
 
 
 @both
-def test_a_view_can_save_it_as_a_new_instance(base, old, in_memory):
+def test_a_view_can_save_the_instance_as_a_new_one(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, old).save(commit=False)
     photo.pk = None
     photo.save()
@@ -186,7 +186,7 @@ def test_a_new_instance_made_of_an_old_one_has_its_image(base, old):
 
 
 @both
-def test_so_has_one_that_was_made_before_the_form(base, old):
+def test_a_new_instance_made_of_an_old_one_before_the_form_has_its_image(base, old):
     old.pk = None
     form_for(base, Photo, {"title": "Dune"}, instance=old).save()
 
@@ -194,7 +194,7 @@ def test_so_has_one_that_was_made_before_the_form(base, old):
 
 
 @both
-def test_a_copy_of_the_instance_has_the_image_too(base, in_memory):
+def test_a_copy_of_the_instance_has_the_image(base, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
     twin = copy.copy(photo)
     twin.save()
@@ -245,7 +245,7 @@ def test_an_instance_that_could_not_be_saved_can_be_saved_after_all(base, in_mem
 # And what is to be seen of it with ours only.
 
 
-def test_saving_the_instance_hands_over_all_images_of_both_forms(in_memory):
+def test_saving_the_instance_stages_the_images_of_both_forms(in_memory):
     images = form_for(AsyncImageModelForm, OnlyImages, {}, {"front": in_memory()}).save(
         commit=False
     )
@@ -255,7 +255,7 @@ def test_saving_the_instance_hands_over_all_images_of_both_forms(in_memory):
     assert sorted(Upload.objects.values_list("field_name", flat=True)) == ["back", "front"]
 
 
-def test_another_image_that_a_view_has_put_there_is_saved_by_the_worker_too(in_memory, media):
+def test_another_image_that_a_view_assigns_is_saved_by_the_worker(in_memory, media):
     photo = form_for(AsyncImageModelForm, Photo, {"title": "Dune"}, {"image": in_memory()}).save(
         commit=False
     )
@@ -266,7 +266,7 @@ def test_another_image_that_a_view_has_put_there_is_saved_by_the_worker_too(in_m
     assert not media.exists()
 
 
-def test_a_save_of_the_models_own_does_its_work_in_the_worker_only(in_memory, media):
+def test_an_overridden_save_does_its_work_only_in_the_worker(in_memory, media):
     form = form_for(AsyncImageModelForm, Shrunk, {}, {"image": in_memory(data=pictures.jpeg(99))})
     form.save(commit=False).save()
     assert not media.exists()
@@ -292,7 +292,7 @@ def test_an_instance_and_its_image_are_saved_together_or_not_at_all(in_memory, s
     assert not Photo.objects.exists()
 
 
-def test_a_proxy_is_saved_in_the_same_way(in_memory):
+def test_a_proxy_is_saved_in_two_steps(in_memory):
     retouched = form_for(
         AsyncImageModelForm, Retouched, {"title": "Dune"}, {"image": in_memory()}
     ).save(commit=False)

@@ -64,7 +64,7 @@ def deliver(upload):
     save_image_task.apply(args=[str(upload.pk), upload.using])
 
 
-def owed_to(instance, field_name=None):
+def uploads_of(instance, field_name=None):
     return Upload.objects.for_instance(instance, field_name)
 
 
@@ -100,7 +100,7 @@ def test_the_old_image_stays_until_the_new_one_is_attached(photo, old, in_memory
     assert bytes_of(photo) == new
 
 
-def test_the_old_measures_stay_as_long_as_the_old_image(in_memory):
+def test_the_old_dimensions_stay_as_long_as_the_old_image(in_memory):
     old = ContentFile(pictures.jpeg(30, 20), name="old.jpg")
     measured = Measured.objects.create(title="Dune", image=old)
     files = {"image": in_memory(data=pictures.jpeg(80, 40))}
@@ -146,11 +146,11 @@ def test_the_saved_instance_has_the_new_image_once_it_is_refreshed(photo, in_mem
 def two_uploads(photo, in_memory):
     """Two forms saved one after the other: what was owed after each, and the last bytes."""
     PhotoForm({"title": "First"}, {"image": in_memory()}, instance=photo).save()
-    first = owed_to(photo).get()
+    first = uploads_of(photo).get()
     last = pictures.jpeg()
     again = Photo.objects.get()
     PhotoForm({"title": "Last"}, {"image": in_memory(data=last)}, instance=again).save()
-    second = owed_to(photo).get()
+    second = uploads_of(photo).get()
     return first, second, last
 
 
@@ -162,7 +162,7 @@ def test_a_second_upload_supersedes_the_first(two_uploads, photo):
 
 
 @pytest.mark.parametrize("first_comes", ["first", "last"])
-def test_the_last_upload_wins_in_whatever_order_messages_come(
+def test_the_last_upload_wins_in_any_order_of_messages(
     staging, two_uploads, photo, first_comes, django_capture_on_commit_callbacks
 ):
     first, second, last = two_uploads
@@ -177,12 +177,12 @@ def test_the_last_upload_wins_in_whatever_order_messages_come(
 
 
 @pytest.mark.parametrize("first_comes", ["first", "last"])
-def test_the_last_image_of_a_new_instance_wins_too(in_memory, first_comes):
+def test_the_last_image_of_a_new_instance_wins(in_memory, first_comes):
     photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
-    first = owed_to(photo).get()
+    first = uploads_of(photo).get()
     last = pictures.jpeg()
     PhotoForm({"title": "Dune"}, {"image": in_memory(data=last)}, instance=photo).save()
-    second = owed_to(photo).get()
+    second = uploads_of(photo).get()
 
     for upload in [first, second] if first_comes == "first" else [second, first]:
         deliver(upload)
@@ -196,14 +196,14 @@ def test_the_superseded_uploads_bytes_are_removed(
     with django_capture_on_commit_callbacks(execute=True):
         PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
         PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
-        upload = owed_to(photo).get()
+        upload = uploads_of(photo).get()
 
     assert staged_files() == [upload.staged]
 
 
-def test_a_failed_upload_is_superseded_too(photo, in_memory):
+def test_a_failed_upload_is_superseded(photo, in_memory):
     PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
-    owed_to(photo).update(state=Upload.State.FAILED)
+    uploads_of(photo).update(state=Upload.State.FAILED)
 
     new = pictures.jpeg()
     PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=photo).save()
@@ -215,12 +215,12 @@ def test_a_failed_upload_is_superseded_too(photo, in_memory):
 
 def test_an_upload_supersedes_those_for_the_same_field_only(in_memory):
     only = OnlyImagesForm({}, {"front": in_memory(), "back": in_memory()}).save()
-    back = owed_to(only, "back").get()
+    back = uploads_of(only, "back").get()
 
     OnlyImagesForm({}, {"front": in_memory()}, instance=only).save()
 
-    assert owed_to(only, "front").count() == 1
-    assert owed_to(only, "back").get() == back
+    assert uploads_of(only, "front").count() == 1
+    assert uploads_of(only, "back").get() == back
 
 
 def test_an_upload_supersedes_those_for_the_same_instance_only(photo, in_memory):
@@ -229,18 +229,18 @@ def test_an_upload_supersedes_those_for_the_same_instance_only(photo, in_memory)
 
     PhotoForm({"title": "Moon"}, {"image": in_memory()}, instance=other).save()
 
-    assert owed_to(photo).count() == 1
+    assert uploads_of(photo).count() == 1
 
 
-def test_a_form_supersedes_what_save_image_owes(photo, in_memory):
+def test_a_form_supersedes_the_upload_of_save_image(photo, in_memory):
     first = save_image(in_memory(), photo)
 
     PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
 
-    assert owed_to(photo).exclude(pk=first.pk).count() == Upload.objects.count() == 1
+    assert uploads_of(photo).exclude(pk=first.pk).count() == Upload.objects.count() == 1
 
 
-def test_a_parents_form_supersedes_what_is_owed_to_the_child(in_memory):
+def test_a_parents_form_supersedes_the_upload_of_the_childs_form(in_memory):
     files = {"image": in_memory(), "menu": in_memory()}
     restaurant = RestaurantForm({"name": "Sietch"}, files).save()
     place = Place.objects.get()
@@ -248,12 +248,12 @@ def test_a_parents_form_supersedes_what_is_owed_to_the_child(in_memory):
 
     PlaceForm({"name": "Sietch"}, {"image": in_memory(data=last)}, instance=place).save()
 
-    assert owed_to(restaurant, "image").count() == owed_to(restaurant, "menu").count() == 1
+    assert uploads_of(restaurant, "image").count() == uploads_of(restaurant, "menu").count() == 1
     save_pending_uploads()
     assert bytes_of(place) == last
 
 
-def test_a_stored_image_that_a_form_chooses_supersedes_what_is_owed(photo, in_memory):
+def test_a_stored_image_that_a_form_chooses_supersedes_a_pending_upload(photo, in_memory):
     chosen = Photo.objects.create(title="Moon", image=in_memory("moon.jpg")).image.name
 
     class ChoosingForm(PhotoForm):
@@ -269,7 +269,7 @@ def test_a_stored_image_that_a_form_chooses_supersedes_what_is_owed(photo, in_me
     assert photo.image.name == chosen
 
 
-def test_an_image_that_another_form_saves_at_once_supersedes_what_is_owed(photo, in_memory):
+def test_an_image_saved_in_the_request_supersedes_a_pending_upload(photo, in_memory):
     class SynchronousForm(PhotoForm):
         async_fields = []
 
@@ -285,7 +285,7 @@ def test_an_image_that_another_form_saves_at_once_supersedes_what_is_owed(photo,
 # Clearing
 
 
-def test_clearing_is_done_at_once(in_memory):
+def test_clearing_takes_effect_in_the_request(in_memory):
     measured = Measured.objects.create(title="Dune", image=in_memory("old.jpg"))
     assert measured.width
 
@@ -296,7 +296,7 @@ def test_clearing_is_done_at_once(in_memory):
 
 
 @pytest.mark.parametrize("has_image", [True, False])
-def test_clearing_discards_what_is_owed(
+def test_clearing_discards_a_pending_upload(
     has_image, staging, in_memory, django_capture_on_commit_callbacks
 ):
     measured = Measured.objects.create(title="Dune")
@@ -305,7 +305,7 @@ def test_clearing_discards_what_is_owed(
         measured.save()
     with django_capture_on_commit_callbacks(execute=True):
         MeasuredForm({"title": "Dune"}, {"image": in_memory()}, instance=measured).save()
-        upload = owed_to(measured).get()
+        upload = uploads_of(measured).get()
 
         data = {"title": "Dune", "image-clear": "on"}
         MeasuredForm(data, instance=Measured.objects.get()).save()
@@ -317,14 +317,14 @@ def test_clearing_discards_what_is_owed(
 
 def test_clearing_discards_a_failed_upload(in_memory):
     measured = MeasuredForm({"title": "Dune"}, {"image": in_memory()}).save()
-    owed_to(measured).update(state=Upload.State.FAILED)
+    uploads_of(measured).update(state=Upload.State.FAILED)
 
     MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=measured).save()
 
     assert nothing_is_left()
 
 
-def test_clearing_one_field_leaves_what_is_owed_to_the_other(in_memory):
+def test_clearing_one_field_leaves_the_upload_for_the_other(in_memory):
     files = {"image": in_memory(), "cover": in_memory("cover.jpg")}
     measured = MeasuredForm({"title": "Dune"}, files).save()
 
@@ -342,7 +342,7 @@ def test_clearing_twice_changes_nothing_more(in_memory):
     for _ in range(2):
         MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=Measured.objects.get()).save()
 
-    assert owed_to(measured).count() == 0
+    assert uploads_of(measured).count() == 0
     assert Measured.objects.get().image.name == ""
 
 
@@ -372,7 +372,7 @@ def test_clearing_with_commit_false_discards_once_the_instance_is_saved(in_memor
     form = MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=Measured.objects.get())
 
     cleared = form.save(commit=False)
-    assert owed_to(measured).exists()
+    assert uploads_of(measured).exists()
     cleared.save()
 
     assert nothing_is_left()
@@ -402,7 +402,7 @@ def test_deleting_the_instance_leaves_nothing_behind(
 
 def test_a_message_for_a_deleted_instance_does_nothing(in_memory, media):
     photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
-    upload = owed_to(photo).get()
+    upload = uploads_of(photo).get()
     photo.delete()
 
     deliver(upload)
@@ -410,7 +410,7 @@ def test_a_message_for_a_deleted_instance_does_nothing(in_memory, media):
     assert not list(media.rglob("*.jpg"))
 
 
-def test_deleting_what_an_instance_hangs_on_leaves_nothing_behind(in_memory):
+def test_deleting_a_related_instance_leaves_nothing_behind(in_memory):
     album = Album.objects.create(name="Arrakis")
     PageForm({}, {"image": in_memory()}, instance=Page(album=album)).save()
 
@@ -444,7 +444,7 @@ def test_deleting_through_a_proxy_leaves_nothing_behind(in_memory):
     assert nothing_is_left()
 
 
-def test_deleting_what_a_proxys_form_has_saved_leaves_nothing_behind(in_memory):
+def test_deleting_an_instance_saved_by_a_proxys_form_leaves_nothing_behind(in_memory):
     BronzeForm({"slug": "thinker"}, {"image": in_memory()}).save()
 
     Statue.objects.all().delete()
@@ -452,7 +452,7 @@ def test_deleting_what_a_proxys_form_has_saved_leaves_nothing_behind(in_memory):
     assert nothing_is_left()
 
 
-def test_a_child_that_goes_without_its_parent_leaves_what_is_owed_to_the_parent(in_memory):
+def test_deleting_a_child_without_its_parent_leaves_the_parents_upload(in_memory):
     data = pictures.jpeg()
     files = {"image": in_memory(data=data), "menu": in_memory()}
     restaurant = RestaurantForm({"name": "Sietch"}, files).save()
@@ -483,7 +483,7 @@ def test_the_upload_of_an_instance_that_was_deleted_past_django_is_kept_as_faile
     staging, in_memory
 ):
     photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
-    upload = owed_to(photo).get()
+    upload = uploads_of(photo).get()
     delete_with_sql(Photo)
 
     by_message(upload)
@@ -495,7 +495,7 @@ def test_the_upload_of_an_instance_that_was_deleted_past_django_is_kept_as_faile
 
 def test_the_upload_of_an_instance_whose_key_was_changed_past_django_is_kept(in_memory):
     form = ShelvedForm({"shelf": "sand", "position": "3"}, {"image": in_memory()})
-    upload = owed_to(form.save()).get()
+    upload = uploads_of(form.save()).get()
     Shelved.objects.update(position=4)
 
     by_message(upload)
@@ -504,9 +504,9 @@ def test_the_upload_of_an_instance_whose_key_was_changed_past_django_is_kept(in_
     assert Upload.objects.failed().get() == upload
 
 
-def test_recovery_keeps_what_is_owed_to_an_instance_with_a_key_of_two_columns(in_memory):
+def test_recovery_keeps_the_upload_of_an_instance_with_a_key_of_two_columns(in_memory):
     form = ShelvedForm({"shelf": "sand", "position": "3"}, {"image": in_memory()})
-    upload = owed_to(form.save()).get()
+    upload = uploads_of(form.save()).get()
 
     by_recovery(upload)
 
@@ -515,7 +515,7 @@ def test_recovery_keeps_what_is_owed_to_an_instance_with_a_key_of_two_columns(in
 
 def test_a_new_instance_under_the_same_key_does_not_get_the_old_image(in_memory):
     slugged = SluggedForm({"slug": "dune"}, {"image": in_memory()}).save()
-    upload = owed_to(slugged).get()
+    upload = uploads_of(slugged).get()
     slugged.delete()
 
     Slugged.objects.create(slug="dune")
@@ -529,12 +529,12 @@ def test_a_new_instance_under_the_same_key_does_not_get_the_old_image(in_memory)
 def test_a_new_instance_under_the_key_of_one_deleted_past_django_gets_its_own_image(
     first_comes, in_memory
 ):
-    first = owed_to(SluggedForm({"slug": "dune"}, {"image": in_memory()}).save()).get()
+    first = uploads_of(SluggedForm({"slug": "dune"}, {"image": in_memory()}).save()).get()
     delete_with_sql(Slugged)
     new = pictures.jpeg()
 
     slugged = SluggedForm({"slug": "dune"}, {"image": in_memory(data=new)}).save()
-    second = owed_to(slugged).exclude(pk=first.pk).get()
+    second = uploads_of(slugged).exclude(pk=first.pk).get()
     for upload in [first, second] if first_comes == "first" else [second, first]:
         deliver(upload)
 
@@ -572,7 +572,7 @@ def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone(in_memory)
     assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
 
 
-def test_so_does_one_that_is_saved_without_commit(in_memory):
+def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone_in_commit_false(in_memory):
     new = pictures.jpeg()
     PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
     form = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get())
@@ -585,7 +585,7 @@ def test_so_does_one_that_is_saved_without_commit(in_memory):
     assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
 
 
-def test_so_does_one_that_does_not_have_the_image(in_memory):
+def test_a_form_without_the_image_leaves_an_attached_image_alone(in_memory):
     new = pictures.jpeg()
     PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
     form = form_class(Photo, ["title"])({"title": "Arrakis"}, instance=Photo.objects.get())
@@ -598,7 +598,7 @@ def test_so_does_one_that_does_not_have_the_image(in_memory):
     assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
 
 
-def test_so_does_one_with_measures(in_memory):
+def test_a_form_with_dimensions_leaves_an_attached_image_alone(in_memory):
     files = {"image": in_memory(data=pictures.jpeg(80, 40))}
     MeasuredForm({"title": "Dune"}, files).save()
     form = MeasuredForm({"title": "Arrakis"}, instance=Measured.objects.get())
@@ -627,7 +627,7 @@ def test_the_saved_instance_can_be_saved_again_after_the_image_was_attached(has_
     assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
 
 
-def test_so_can_one_with_measures(in_memory):
+def test_a_saved_instance_with_dimensions_can_be_saved_again(in_memory):
     files = {"image": in_memory(data=pictures.jpeg(80, 40))}
     measured = MeasuredForm({"title": "Dune"}, files).save()
     save_pending_uploads()
@@ -639,7 +639,7 @@ def test_so_can_one_with_measures(in_memory):
     assert (measured.title, measured.width, bool(measured.image)) == ("Arrakis", 80, True)
 
 
-def test_so_can_one_that_has_nothing_but_images(in_memory):
+def test_a_saved_instance_of_images_only_can_be_saved_again(in_memory):
     new = pictures.jpeg()
     only = OnlyImagesForm({}, {"front": in_memory(data=new)}).save()
     save_pending_uploads()
@@ -649,7 +649,7 @@ def test_so_can_one_that_has_nothing_but_images(in_memory):
     assert bytes_of(only, "front") == new
 
 
-def test_so_can_one_whose_save_looks_at_the_image(in_memory):
+def test_a_saved_instance_whose_save_looks_at_the_image_can_be_saved_again(in_memory):
     shrunk = ShrunkForm({}, {"image": in_memory(data=pictures.jpeg(100, 80))}).save()
     save_pending_uploads()
     attached = bytes_of(shrunk)
@@ -660,7 +660,7 @@ def test_so_can_one_whose_save_looks_at_the_image(in_memory):
     assert len(bytes_of(shrunk)) <= len(attached)
 
 
-def test_so_can_one_that_was_saved_without_commit(in_memory):
+def test_an_instance_of_commit_false_can_be_saved_again(in_memory):
     new = pictures.jpeg()
     form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)})
     photo = form.save(commit=False)
@@ -713,12 +713,12 @@ def test_clearing_one_field_leaves_an_image_attached_to_the_other_alone(in_memor
     assert (pictures.stored(only.front), only.back.name) == (front, "")
 
 
-def test_two_images_that_are_owed_to_one_instance_are_both_attached(in_memory):
+def test_two_pending_images_of_one_instance_are_both_attached(in_memory):
     front, back = pictures.jpeg(), pictures.jpeg()
     files = {"front": in_memory(data=front), "back": in_memory(data=back)}
     only = OnlyImagesForm({}, files).save()
 
-    for upload in owed_to(only).order_by("-field_name"):
+    for upload in uploads_of(only).order_by("-field_name"):
         deliver(upload)
 
     assert (bytes_of(only, "front"), bytes_of(only, "back")) == (front, back)
@@ -741,7 +741,7 @@ def while_it_stores(settings):
     }
 
 
-def test_a_worker_writes_no_column_but_the_images(while_it_stores, in_memory):
+def test_a_worker_writes_only_the_images_columns(while_it_stores, in_memory):
     PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
 
     save_pending_uploads()

@@ -70,14 +70,14 @@ def test_an_upload_arrives_whole(received, size):
 
 
 @pytest.mark.skipif(linux() < SINCE, reason="Only Linux 6.5 and newer tells what waits.")
-def test_the_disk_has_begun_with_all_of_it_when_the_view_begins(received):
+def test_the_disk_has_begun_to_write_every_byte_when_the_view_begins(received):
     uploaded = received(os.urandom(3_500_000))
 
     assert waiting_for_the_disk(uploaded) == 0
 
 
 @pytest.mark.django_db
-def test_a_form_saves_it_like_any_other(client, location):
+def test_a_form_saves_an_upload_of_the_handler(client, location):
     data = pictures.jpeg()
 
     image = SimpleUploadedFile("dune.jpg", data, "image/jpeg")

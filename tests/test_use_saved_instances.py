@@ -415,7 +415,7 @@ def test_an_instance_that_was_deleted_meanwhile_is_saved_whole(base, old):
 
 
 @both
-def test_an_instance_that_only_its_snapshot_knows_is_gone_is_saved_as_a_copy(base, old):
+def test_a_copy_of_an_instance_whose_row_is_gone_is_inserted(base, old):
     twin = copy.copy(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
     Photo.objects.all().delete()
 
@@ -505,7 +505,9 @@ def test_a_form_is_saved_again_after_a_receiver_has_raised(
 
 @both
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
-def test_what_a_receiver_that_raises_leaves_in_the_row_is_the_same(base, signal, old, in_memory):
+def test_a_receiver_that_raises_leaves_the_same_row_as_in_plain_django(
+    base, signal, old, in_memory
+):
     def fail(**kwargs):
         raise ZeroDivisionError
 

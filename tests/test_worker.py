@@ -17,7 +17,7 @@ from django_async_forms.tasks import recover_uploads
 from django_async_forms.views import AsyncImageCreateView
 from tests import pictures
 from tests.project.models import Elsewhere, Measured, Photo
-from tests.worker import staged_files, wait_until, wait_until_nothing_is_owed
+from tests.worker import staged_files, wait_until, wait_until_no_upload_is_left
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "other"]),
@@ -93,7 +93,7 @@ def test_a_posted_image_is_attached_by_a_worker(worker, browser, settings, size)
     assert (len(data) > settings.FILE_UPLOAD_MAX_MEMORY_SIZE) == (size == (2100, 1600))
 
     browser.post("/photos/add/", "Dune", image=("dune.jpg", data))
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     photo = Photo.objects.get()
     assert photo.title == "Dune"
@@ -101,18 +101,18 @@ def test_a_posted_image_is_attached_by_a_worker(worker, browser, settings, size)
     assert pictures.stored(photo.image) == data
 
 
-def test_nothing_stays_staged(worker, browser):
+def test_no_bytes_stay_staged_after_the_image_is_attached(worker, browser):
     browser.post("/photos/add/", "Dune", image=("dune.jpg", pictures.jpeg()))
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     wait_until(lambda: not staged_files(), "the staged file is removed")
 
 
-def test_two_images_of_one_form_are_attached_and_measured(worker, browser):
+def test_two_images_of_one_form_are_attached_with_their_dimensions(worker, browser):
     image, cover = pictures.jpeg(40, 30), pictures.jpeg(20, 10)
 
     browser.post("/measured/add/", "Dune", image=("a.jpg", image), cover=("b.jpg", cover))
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     measured = Measured.objects.get()
     assert pictures.stored(measured.image) == image
@@ -129,7 +129,7 @@ def test_a_burst_of_uploads_is_attached_each_to_its_instance(worker, browser):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(post, posted))
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     attached = {photo.title: pictures.stored(photo.image) for photo in Photo.objects.all()}
     assert attached == posted
@@ -141,7 +141,7 @@ def test_an_instance_of_another_database_gets_its_image(worker, in_memory):
     form = form_class({"title": "Dune"}, {"image": in_memory(data=data)})
 
     form.save()
-    wait_until_nothing_is_owed("other")
+    wait_until_no_upload_is_left("other")
 
     assert pictures.stored(Elsewhere.objects.get().image) == data
     wait_until(lambda: not staged_files("other"), "the staged file is removed")
@@ -157,7 +157,7 @@ def test_a_second_upload_supersedes_one_that_a_worker_is_storing(
 
     change(photo, "Second", second, browser)
     witness.withdraw("hold")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == second
@@ -168,32 +168,32 @@ def test_a_second_upload_supersedes_one_that_a_worker_is_storing(
     )
 
 
-def test_the_storage_is_written_to_by_the_worker_only(worker, witness, browser, settings):
+def test_only_the_worker_writes_to_the_storage(worker, witness, browser, settings):
     settings.STORAGES = {**settings.STORAGES, "default": WITNESS_STORAGE}
 
     browser.post("/photos/add/", "Dune", image=("dune.jpg", pictures.jpeg()))
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     [(process, group)] = witness.notes("stored")
     assert process != os.getpid()
     assert group == worker.group
 
 
-def test_image_saved_is_sent_in_the_worker_only(worker, witness, browser):
+def test_image_saved_is_sent_only_in_the_worker(worker, witness, browser):
     browser.post("/photos/add/", "Dune", image=("dune.jpg", pictures.jpeg()))
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     [(process, group)] = wait_until(lambda: witness.notes("image_saved"), "image_saved is sent")
     assert process != os.getpid()
     assert group == worker.group
 
 
-def test_a_worker_that_starts_later_attaches_what_waits(workers, browser):
+def test_a_worker_that_starts_later_attaches_pending_images(workers, browser):
     data = pictures.jpeg()
     browser.post("/photos/add/", "Dune", image=("dune.jpg", data))
 
     workers.start()
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
 
@@ -214,7 +214,7 @@ def test_a_worker_that_is_stopped_finishes_what_it_is_storing(workers, witness, 
 
 
 @pytest.mark.parametrize("moment", ["storing", "stored"])
-def test_what_a_killed_worker_was_at_is_attached_by_another(
+def test_another_worker_attaches_the_image_of_a_killed_worker(
     workers, broker, witness, browser, moment
 ):
     data = pictures.jpeg()
@@ -231,12 +231,12 @@ def test_what_a_killed_worker_was_at_is_attached_by_another(
     if broker.name != "rabbitmq":  # RabbitMQ delivers the message again by itself.
         wait_until(lambda: Upload.objects.due().exists(), "the upload is overdue")
         call_command("async_uploads", "recover")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
 
 
-def test_what_a_killed_child_was_at_is_attached_by_the_next(workers, witness, browser):
+def test_another_process_attaches_the_image_of_a_killed_process(workers, witness, browser):
     data = pictures.jpeg()
     workers.start()
     witness.order("hold")
@@ -245,7 +245,7 @@ def test_what_a_killed_child_was_at_is_attached_by_the_next(workers, witness, br
 
     os.kill(child, signal.SIGKILL)
     witness.withdraw("hold")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
     assert len(witness.notes("storing")) == 2
@@ -261,7 +261,7 @@ def test_a_message_that_got_lost_is_sent_again_by_the_recovery_task(workers, bro
     wait_until(lambda: Upload.objects.due().exists(), "the upload is overdue")
 
     recover_uploads.delay()
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
 
@@ -275,15 +275,13 @@ def test_a_storage_that_fails_for_a_while_costs_no_image(workers, witness, brows
     wait_until(lambda: len(witness.notes("refused")) == 2, "the storage has refused it twice")
 
     witness.withdraw("fail")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
 
 
 @ANY_BROKER
-def test_an_upload_that_failed_for_good_is_attached_when_an_operator_retries(
-    workers, witness, browser
-):
+def test_a_failed_upload_is_attached_when_an_operator_retries(workers, witness, browser):
     data = pictures.jpeg()
     workers.start(RETRY_PAUSE=0.1, MAX_ATTEMPTS=2)
     witness.order("fail")
@@ -293,7 +291,7 @@ def test_an_upload_that_failed_for_good_is_attached_when_an_operator_retries(
 
     witness.withdraw("fail")
     call_command("async_uploads", "retry", "--all")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
 
@@ -312,7 +310,7 @@ def test_two_messages_for_one_upload_attach_it_once(workers, witness, browser, s
     wait_until(lambda: len(witness.notes("stored")) == 2, "two processes have stored it")
 
     witness.withdraw("hold-stored")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     wait_until(lambda: witness.notes("image_saved"), "image_saved is sent")
     wait_until(lambda: len(stored_files(settings)) == 1, "only the file that was attached stays")

@@ -37,7 +37,7 @@ def wait_until(condition, what):
     return result
 
 
-def wait_until_nothing_is_owed(using="default"):
+def wait_until_no_upload_is_left(using="default"):
     """Wait until workers have saved all images of a database."""
     wait_until(lambda: not Upload.objects.using(using).exists(), "every image is saved by a worker")
 

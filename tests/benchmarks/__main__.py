@@ -14,17 +14,17 @@ from .places import Places
 from .processes import ROOT, ObjectStore
 from .rounds import Results
 
-MEASURES = ["hand-off", "request", "worker", "memory", "message", "growth", "start-up"]
+PARTS = ["hand-off", "request", "worker", "memory", "message", "growth", "start-up"]
 
 
 def main():
     parser = argparse.ArgumentParser(prog="tests/benchmarks/run")
     parser.add_argument("--quick", action="store_true", help="under two minutes")
-    parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, metavar="MEASURE")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "benchmarks")
     options = parser.parse_args()
 
-    # Whoever ends it, it cleans up behind itself.
+    # A run cleans up after itself, however it ends.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(1))
     results = Results()
@@ -52,7 +52,7 @@ def main():
     if "hand-off" in options.only:
         chart.draw(results, options.output / "performance.svg")
     print(f"\nAll values: {options.output / 'results.json'}")
-    if not options.quick and options.only == MEASURES:
+    if not options.quick and options.only == PARTS:
         images = ROOT / "docs" / "images"
         images.mkdir(exist_ok=True)
         chart.draw(results, images / "performance.svg")
@@ -65,7 +65,7 @@ def _measure(results, places, options):
 
     quick, mb = options.quick, images.MB
     sizes = [5 * mb] if quick else hand_off.SIZES
-    steps = {  # The seconds that it takes about on a quiet machine, and what it is.
+    steps = {  # Each part: about how many seconds it takes on a quiet machine, and a function.
         "hand-off": (
             20 if quick else 120,
             lambda: hand_off.measure(results, places, sizes, 3 if quick else 9, progress),
@@ -98,7 +98,7 @@ def _measure(results, places, options):
             lambda: growth.measure(
                 results,
                 places,
-                places.owed[:2] if quick else places.owed,
+                places.growth[:2] if quick else places.growth,
                 2 if quick else 15,
                 progress,
             ),

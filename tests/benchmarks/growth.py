@@ -1,4 +1,4 @@
-"""What an upload, a task, a recovery and a look at 100 images cost while many others are owed."""
+"""The cost of an upload, a task, a recovery and a status request while many uploads are pending."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from .project.models import Photo
 from .rounds import interleave, stopwatch
 from .worker_speed import save, valid_form
 
-#: Makes so many rows with numbers; each database says it in its own way.
+#: A query for as many numbered rows, by database.
 _NUMBERS = {
     "postgresql": "SELECT n FROM generate_series(1, {rows}) AS n",
     "sqlite": "WITH RECURSIVE numbers(n) AS"
@@ -33,27 +33,27 @@ _KEY = {
 
 
 def measure(results, places, rows, rounds, progress):
-    """Make a database for each number of rows, and measure them side by side."""
+    """Make a database for each number of rows, and measure all of them in turn."""
     logging.getLogger("django_async_forms").setLevel(logging.ERROR)
     data = images.image(100_000)
     for database in places.databases:
         cases, recoveries = {}, {}
-        for owed in rows:
-            alias = f"{database}_{owed}"
-            progress(f"growth {database} {owed:,} rows")
+        for pending in rows:
+            alias = f"{database}_{pending}"
+            progress(f"growth {database} {pending:,} rows")
             places.make_database(alias)
-            sent = results.setdefault(("sent", database, f"recovery, {owed} owed"), [])
-            _owe(alias, database, owed)
+            sent = results.setdefault(("sent", database, f"recovery, {pending} pending"), [])
+            _fill(alias, database, pending)
             for name, case in (("upload", _upload), ("task", _task), ("status", _status)):
-                cases[f"{name}, {owed} owed"] = _at(places, alias, case, data)
-            recoveries[f"recovery, {owed} owed"] = _at(places, alias, _recovery, sent)
+                cases[f"{name}, {pending} pending"] = _at(places, alias, case, data)
+            recoveries[f"recovery, {pending} pending"] = _at(places, alias, _recovery, sent)
         interleave(results, ("growth", database), cases, rounds, progress)
         interleave(results, ("growth", database), recoveries, max(2, rounds // 3), progress, 0)
 
 
 def _at(places, alias, case, argument):
     def run():
-        # What the disk takes for the bytes does not grow with the rows.
+        # The time of the disk for the bytes does not grow with the rows.
         with places.use(alias, staging="files, no fsync"):
             seconds = case(alias, argument)
         places.empty_queues()
@@ -62,8 +62,8 @@ def _at(places, alias, case, argument):
     return run
 
 
-def _owe(alias, vendor, rows):
-    """Insert uploads, and the instances that they are owed to, in bulk: all of them due."""
+def _fill(alias, vendor, rows):
+    """Insert uploads and their instances in bulk. All uploads are pending and due."""
     now = timezone.now()
     adapt = connections[alias].ops.adapt_datetimefield_value
     numbers = _NUMBERS[vendor].format(rows=rows)
@@ -85,7 +85,7 @@ def _owe(alias, vendor, rows):
 
 
 def _upload(alias, data):
-    """The whole of ``form.save()`` with a small image: a large one is another measure."""
+    """The whole of ``form.save()`` with a small image: ``hand_off`` measures large ones."""
     uploaded = images.on_disk(data)
     form = valid_form(uploaded)
     with stopwatch() as watch:
@@ -104,11 +104,11 @@ def _task(alias, data):
 
 
 def _status(alias, data):
-    """What a page with 100 placeholders asks, of which one is not owed any more."""
+    """The status request of a page with 100 placeholders, one of whose images is attached."""
     photo = Photo.objects.create(title="Saved")
-    owed = Photo.objects.filter(pk__lt=photo.pk)[:99]
+    others = Photo.objects.filter(pk__lt=photo.pk)[:99]
     field = Photo._meta.get_field("image")
-    tokens = [make_token(Target.of(photo, field)) for photo in [*owed, photo]]
+    tokens = [make_token(Target.of(photo, field)) for photo in [*others, photo]]
     request = RequestFactory().post("/", {"tokens": tokens}, content_type="application/json")
     with stopwatch() as watch:
         response = image_status(request)

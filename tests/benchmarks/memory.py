@@ -1,4 +1,4 @@
-"""Memory: how far the processes of web and worker rise above idle, for one image of each size."""
+"""Memory: how far the web and worker processes rise above idle for one image of each size."""
 
 import time
 
@@ -31,7 +31,7 @@ def measure(results, places, sizes, rounds, progress):
                         forget_peak(web_process)
                         forget_peak(worker_process)
                     web.post("/async/", *forms[size])
-                    wait_until(_nothing_is_owed, "the image is attached", pause=0.02)
+                    wait_until(_no_upload_is_left, "the image is attached", pause=0.02)
                     _wait_until_it_rests(worker_process)
                     if idle is None:
                         idle = resident(web_process), resident(worker_process)
@@ -44,7 +44,7 @@ def measure(results, places, sizes, rounds, progress):
             places.empty(database)
 
 
-def _nothing_is_owed():
+def _no_upload_is_left():
     return not Upload.objects.exists()
 
 

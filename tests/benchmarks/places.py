@@ -14,7 +14,7 @@ from tests import services
 
 
 class Places:
-    """All that a run makes outside of its own memory. Make it before Django is set up."""
+    """All that a run makes outside its own memory. Create one before you set Django up."""
 
     def __init__(self):
         self.name = f"async_forms_bench_{uuid.uuid4().hex[:8]}"
@@ -32,7 +32,7 @@ class Places:
         if not self.brokers:
             raise SystemExit("There is neither Redis nor RabbitMQ on this machine.")
         self.broker = next(iter(self.brokers.values()))
-        #: What every process is told besides.
+        #: The choices that every process gets in its environment as well.
         self.chosen = {}
         self._made = []
         self._apps = {}
@@ -55,21 +55,21 @@ class Places:
         }
 
     @property
-    def owed(self):
-        """The numbers of rows that there is a database for."""
+    def growth(self):
+        """The numbers of pending uploads, each with its own database."""
         from django.conf import settings
 
-        return settings.OWED
+        return settings.PENDING
 
     def make_database(self, alias):
-        """Make one, with its tables."""
+        """Make a database with its tables."""
         from django.core.management import call_command
         from django.db import connections
 
         if connections[alias].vendor == "postgresql":
             _on_server(alias, f'CREATE DATABASE "{connections[alias].settings_dict["NAME"]}"')
         self._made.append(alias)
-        # The project has no migrations of its own: it lives as long as a run.
+        # The project lives as long as a run, so it has no migrations.
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
 
     def remove(self):
@@ -102,7 +102,7 @@ class Places:
             override_settings(STORAGES=storages_with(staging or "database")),
             self._sending_to(broker),
         ):
-            # Both are made when they are first asked for, which is no part of a measurement.
+            # The first use makes both storages. That is not a part of the measurement.
             default_storage.exists("")
             staging_storage(Router.alias).exists("any")
             yield

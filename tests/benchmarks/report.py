@@ -147,11 +147,12 @@ def _memory(results, database, name):
 def _growth(results, database, name):
     for what in ("upload", "task", "status"):
         ratio = results.ratio(
-            ("growth", database, f"{what}, 1000000 owed"), ("growth", database, f"{what}, 100 owed")
+            ("growth", database, f"{what}, 1000000 pending"),
+            ("growth", database, f"{what}, 100 pending"),
         )
-        yield _at_most(f"growth, {what}, 1,000,000 owed against 100, {name}", 1.2, ratio)
-    sent = results.median("sent", database, "recovery, 1000000 owed")
-    yield _at_most(f"growth, one recovery, 1,000,000 owed, {name}", 1000, sent, "sent")
+        yield _at_most(f"growth, {what}, 1,000,000 pending against 100, {name}", 1.2, ratio)
+    sent = results.median("sent", database, "recovery, 1000000 pending")
+    yield _at_most(f"growth, one recovery, 1,000,000 pending, {name}", 1000, sent, "sent")
 
 
 def rows(results):

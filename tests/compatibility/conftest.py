@@ -43,7 +43,7 @@ class Way:
         self.name = name
         self.form_class = form_class
         self.upload = upload
-        self.owed = 0
+        self.uploads = 0
 
     def form(self, model, data, files=None, instance=None, **kwargs):
         fields = [f.name for f in model._meta.fields if f.editable and not f.primary_key]
@@ -53,14 +53,14 @@ class Way:
         return form
 
     def save(self, model, data, files=None, instance=None, **kwargs):
-        """Save a form as a view does, and what is owed for it; return what is stored by then."""
+        """Save a form as a view does, and its images as workers do; return the stored instance."""
         instance = self.form(model, data, files, instance, **kwargs).save()
         self.work()
         return model.objects.get(pk=instance.pk)
 
     def work(self):
         """Do what workers do."""
-        self.owed += save_pending_uploads()
+        self.uploads += save_pending_uploads()
 
 
 def columns(instance):
@@ -84,10 +84,9 @@ def files_in(folder):
 @pytest.fixture
 def both_ways(settings, tmp_path, in_memory):
     """
-    Do a case both ways; return what plain Django has stored, what we have, and what was owed.
+    Do a case with plain Django and with the mixin; return both results and the count of uploads.
 
-    A second image of one name gets another name from the storage by chance, so cases name them
-    differently.
+    A storage adds random characters to a name that is taken, so cases use different names.
     """
 
     def do(case, *models):
@@ -105,7 +104,7 @@ def both_ways(settings, tmp_path, in_memory):
             results.append(Stored(files_in(settings.MEDIA_ROOT), stored))
             for model in models:
                 model.objects.all().delete()
-        return *results, way.owed
+        return *results, way.uploads
 
     return do
 

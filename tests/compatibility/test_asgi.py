@@ -154,7 +154,7 @@ def image(request, settings):
 
 
 @pytest.mark.parametrize("page", ["/function/", "/class/", "/save-image/", "/generic/"])
-def test_an_image_that_is_posted_to_an_asynchronous_server_is_owed_and_saved(page, image):
+def test_an_image_posted_to_an_asynchronous_server_is_pending_and_then_saved(page, image):
     async def post():
         return await AsyncClient().post(page, {"title": "Dune", "image": image})
 
@@ -225,7 +225,7 @@ async def speak(application, body, size, page="/function/", leave=None):
     return None if answers.empty() else answers.get_nowait()["status"]
 
 
-def test_bodies_that_come_in_pieces_are_taken_side_by_side():
+def test_request_bodies_in_pieces_are_received_side_by_side():
     images = {f"Photo {number}": pictures.jpeg() for number in range(4)}
 
     async def post_all():
@@ -302,7 +302,7 @@ def test_the_message_leaves_although_the_client_has_left(crossed, page):
     wait_until(lambda: crossed.seen() == ["first"], "the message is published")
 
 
-def test_the_message_of_an_asynchronous_test_client_has_left_when_it_has_its_answer(crossed, image):
+def test_the_message_has_left_when_the_asynchronous_test_client_has_its_response(crossed, image):
     crossed.go_on["first"].set()
 
     async def post():

@@ -7,7 +7,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from tests import pictures
-from tests.worker import wait_until, wait_until_nothing_is_owed
+from tests.worker import wait_until, wait_until_no_upload_is_left
 
 from . import libraries
 
@@ -89,7 +89,9 @@ def test_the_saved_instance_can_be_saved_again(cleaned, removed, in_memory, medi
     assert Cleaned.objects.get().image.name == "cleaned/new.jpg"
 
 
-def test_so_can_one_whose_image_was_looked_at(cleaned, removed, in_memory, media):
+def test_a_saved_instance_whose_image_was_read_can_be_saved_again(
+    cleaned, removed, in_memory, media
+):
     instance = form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
     deliver()
 
@@ -133,7 +135,7 @@ def test_deleting_the_instance_removes_its_file(cleaned, removed, in_memory, med
     assert not Upload.objects.exists()
 
 
-def test_what_stays_is_what_a_plain_form_leaves(both_ways):
+def test_the_remaining_files_are_those_of_a_plain_form(both_ways):
     def case(way):
         instance = way.save(Cleaned, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
         way.save(Cleaned, {"title": "New"}, {"image": way.upload("new.jpg", seed=2)}, instance)
@@ -153,7 +155,7 @@ def test_the_old_file_is_removed_by_a_worker(worker, removed, in_memory, setting
     old = settings.MEDIA_ROOT / cleaned.image.name
 
     form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg", data)}).save()
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert pictures.stored(Cleaned.objects.get().image) == data
     wait_until(lambda: not old.exists(), "the old file is removed")

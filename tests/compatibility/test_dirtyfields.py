@@ -137,7 +137,7 @@ def test_an_image_that_was_cleared_is_clean_and_nothing_is_pending(watched):
     assert not Upload.objects.exists()
 
 
-def test_what_is_stored_is_what_a_plain_form_would_have_stored(both_ways):
+def test_the_stored_rows_and_files_are_those_of_a_plain_form(both_ways):
     def case(way):
         instance = way.save(Watched, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
         upload = {"image": way.upload("new.jpg", seed=2)}

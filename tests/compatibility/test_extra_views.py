@@ -101,10 +101,10 @@ def test_an_album_and_its_pages_are_stored_as_for_plain_forms(both_ways, client)
         post(client, f"/{way.name}/", data)
         way.work()
 
-    plain, ours, owed = both_ways(case, Page, Album)
+    plain, ours, uploads = both_ways(case, Page, Album)
 
     assert ours == plain
-    assert owed == 3
+    assert uploads == 3
 
 
 def test_pages_are_changed_added_and_removed(client, in_memory):
@@ -130,7 +130,7 @@ def test_pages_are_changed_added_and_removed(client, in_memory):
     assert names == ["pages/new.jpg", "pages/added.jpg"]
 
 
-def test_a_formset_view_owes_each_image(client):
+def test_a_formset_view_stages_each_image(client):
     data = {
         **management("form", 2),
         "form-0-name": "Dune",

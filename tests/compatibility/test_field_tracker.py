@@ -68,7 +68,7 @@ def test_the_saved_instance_has_no_changed_image(in_memory):
     assert not instance.tracker.has_changed("image")
 
 
-def test_what_is_stored_is_what_a_plain_form_would_have_stored(both_ways):
+def test_the_stored_rows_and_files_are_those_of_a_plain_form(both_ways):
     def case(way):
         tracked = way.save(Tracked, {"title": "Old"}, {"image": way.upload("old.jpg", seed=1)})
         way.save(Tracked, {"title": "New"}, {"image": way.upload("new.jpg", seed=2)}, tracked)

@@ -8,7 +8,7 @@ from django.forms import modelform_factory
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.worker import wait_until_nothing_is_owed
+from tests.worker import wait_until_no_upload_is_left
 
 from . import libraries
 
@@ -47,27 +47,27 @@ def test_a_new_image_is_stored_as_for_a_plain_form(field_model, both_ways):
     def case(way):
         way.save(field_model, {"title": "Dune"}, image_for(field_model, way.upload()))
 
-    plain, ours, owed = both_ways(case, field_model)
+    plain, ours, uploads = both_ways(case, field_model)
 
     assert ours == plain
     assert ours.files
-    assert owed == 1
+    assert uploads == 1
 
 
-def test_so_is_an_image_in_the_place_of_another(field_model, both_ways):
+def test_an_image_that_replaces_another_is_stored_as_for_a_plain_form(field_model, both_ways):
     def case(way):
         old = way.upload("old.jpg", 40, 40, 1)
         instance = way.save(field_model, {"title": "Old"}, image_for(field_model, old))
         files = image_for(field_model, way.upload("new.jpg", 80, 50, 2))
         way.save(field_model, {"title": "New"}, files, instance)
 
-    plain, ours, owed = both_ways(case, field_model)
+    plain, ours, uploads = both_ways(case, field_model)
 
     assert ours == plain
-    assert owed == 2
+    assert uploads == 2
 
 
-def test_so_is_one_that_a_view_saves_in_two_steps(field_model, both_ways):
+def test_an_image_saved_in_two_steps_is_stored_as_for_a_plain_form(field_model, both_ways):
     def case(way):
         files = image_for(field_model, way.upload())
         instance = way.form(field_model, {"title": "Dune"}, files).save(commit=False)
@@ -75,10 +75,10 @@ def test_so_is_one_that_a_view_saves_in_two_steps(field_model, both_ways):
         instance.save()
         way.work()
 
-    plain, ours, owed = both_ways(case, field_model)
+    plain, ours, uploads = both_ways(case, field_model)
 
     assert ours == plain
-    assert owed == 1
+    assert uploads == 1
 
 
 def test_an_image_that_is_cleared_is_cleared_as_by_a_plain_form(field_model, both_ways):
@@ -98,11 +98,11 @@ def test_an_image_that_stays_is_left_alone(field_model, both_ways):
         instance = way.save(field_model, {"title": "Old"}, image_for(field_model, way.upload()))
         way.save(field_model, {"title": "New"}, {}, instance)
 
-    plain, ours, owed = both_ways(case, field_model)
+    plain, ours, uploads = both_ways(case, field_model)
 
     assert ours == plain
     assert ours.columns[0]["image"]
-    assert owed == 1
+    assert uploads == 1
 
 
 def test_a_point_of_interest_is_kept_for_an_image_that_stays(model, both_ways):
@@ -153,9 +153,7 @@ def test_a_page_can_ask_for_a_thumbnail_once_the_image_is_attached(model, in_mem
 @pytest.mark.parametrize(
     "name", ["Processed", "Specified", "Varied", "Pictured", "Resized", "Thumbnailed", "Versatile"]
 )
-def test_the_work_of_a_field_is_done_by_a_worker_only(
-    name, model, worker, witness, in_memory, settings
-):
+def test_only_a_worker_does_the_work_of_a_field(name, model, worker, witness, in_memory, settings):
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {"BACKEND": "tests.project.witness.WitnessStorage"},
@@ -165,7 +163,7 @@ def test_the_work_of_a_field_is_done_by_a_worker_only(
     files = image_for(field_model, in_memory(data=pictures.jpeg()))
 
     form_class({}, files).save()
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     for what in (FIELDS[name], "stored"):
         assert witness.notes(what)

@@ -69,7 +69,7 @@ ORDERS = {
 
 @pytest.mark.parametrize("bases", ORDERS.values(), ids=ORDERS)
 @pytest.mark.parametrize("kind", ["new", "old"])
-def test_mixins_with_a_save_of_their_own_may_stand_in_any_order(bases, kind, in_memory, media):
+def test_mixins_that_override_save_work_in_any_order(bases, kind, in_memory, media):
     form_class = type("Form", bases, {"Meta": Meta})
     photo = None
     if kind == "old":
@@ -201,7 +201,7 @@ def test_an_updated_instance_can_be_pickled_and_saved_after_the_image_was_attach
 
 
 @pytest.mark.parametrize("base", [forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"])
-def test_an_instance_that_is_not_saved_yet_loses_its_image_to_pickle(base, in_memory):
+def test_an_unsaved_instance_loses_its_image_when_it_is_pickled(base, in_memory):
     photo = forms.modelform_factory(Photo, base, fields=["title", "image"])(
         {"title": "Dune"}, {"image": in_memory()}
     ).save(commit=False)
@@ -265,7 +265,7 @@ def test_an_atomic_request_sends_its_image_after_its_end(client, atomic_requests
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_atomic_request_that_fails_owes_nothing(client, atomic_requests, queue):
+def test_an_atomic_request_that_fails_leaves_no_upload(client, atomic_requests, queue):
     with pytest.raises(RuntimeError, match="after the form"):
         client.post("/failing/", a_post())
 
@@ -286,7 +286,7 @@ def test_eager_tasks_attach_the_image_as_the_form_is_saved(in_memory):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eager_tasks_that_fail_harm_no_request(client, settings, media):
+def test_eager_tasks_that_fail_do_not_harm_the_request(client, settings, media):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     media.touch()  # No folder, so nothing can be stored there.
 

@@ -7,7 +7,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
-from tests.worker import wait_until_nothing_is_owed
+from tests.worker import wait_until_no_upload_is_left
 
 from . import libraries
 
@@ -46,13 +46,13 @@ def deliver():
         save_image_task.apply(args=[str(upload.pk), "default"])
 
 
-def test_the_request_calls_nothing_for_an_image_that_is_pending(hooked, seen, in_memory):
+def test_the_request_calls_no_hook_for_a_pending_image(hooked, seen, in_memory):
     save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
 
     assert seen == []
 
 
-def test_the_worker_calls_what_hangs_on_the_image(hooked, seen, in_memory):
+def test_the_worker_calls_the_hooks_of_the_image(hooked, seen, in_memory):
     save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
 
     save_pending_uploads()
@@ -64,7 +64,7 @@ def test_the_worker_calls_what_hangs_on_the_image(hooked, seen, in_memory):
     ]
 
 
-def test_the_same_is_called_with_the_same_as_for_a_plain_form(both_ways, seen):
+def test_the_hooks_are_called_with_the_same_values_as_for_a_plain_form(both_ways, seen):
     calls = []
 
     def case(way):
@@ -90,19 +90,19 @@ def test_the_column_that_a_hook_sets_is_written_with_the_image(hooked, in_memory
     assert Hooked.objects.get().slug == "new.jpg"
 
 
-def test_clearing_calls_what_hangs_on_the_image_in_the_request(hooked, seen):
+def test_clearing_calls_the_hooks_of_the_image_in_the_request(hooked, seen):
     save({"title": "Old", "image-clear": "on"}, {}, hooked)
 
     assert [call for call, _, _ in seen] == ["before", "after", "committed"]
 
 
-def test_what_hangs_on_the_title_is_called_in_the_request(in_memory):
+def test_the_hooks_of_the_title_are_called_in_the_request(in_memory):
     save({"title": "Dune"}, {"image": in_memory()}, model=Titled)
 
     assert Titled.seen == ["Dune", "created"]
 
 
-def test_what_hangs_on_the_title_is_not_called_again_by_the_worker(in_memory):
+def test_the_worker_does_not_call_the_hooks_of_the_title_again(in_memory):
     save({"title": "Dune"}, {"image": in_memory()}, model=Titled)
     Titled.seen.clear()
 
@@ -130,7 +130,7 @@ def test_the_saved_instance_can_be_saved_again(hooked, seen, in_memory):
     assert seen == []
 
 
-def test_a_hook_that_fails_after_the_image_was_saved_is_an_attempt_that_failed(
+def test_a_hook_that_fails_after_the_image_was_saved_fails_the_attempt(
     hooked, in_memory, media, monkeypatch
 ):
     monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
@@ -143,7 +143,7 @@ def test_a_hook_that_fails_after_the_image_was_saved_is_an_attempt_that_failed(
     assert [path.name for path in (media / "hooked").iterdir()] == ["old.jpg"]
 
 
-def test_what_a_failed_attempt_has_set_is_put_back(hooked, in_memory, monkeypatch):
+def test_columns_that_a_failed_attempt_has_set_are_put_back(hooked, in_memory, monkeypatch):
     monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
     save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
 
@@ -168,10 +168,10 @@ def test_the_next_attempt_after_a_failed_hook_attaches_the_image(hooked, in_memo
 @pytest.mark.parametrize(
     ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
 )
-def test_a_worker_calls_what_hangs_on_the_image(worker, hooked, seen, in_memory):
+def test_a_real_worker_calls_the_hooks_of_the_image(worker, hooked, seen, in_memory):
     save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
 
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert Hooked.objects.get().slug == "new.jpg"
     assert seen == []  # Not in this process.

@@ -14,7 +14,7 @@ from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.worker import wait_until, wait_until_nothing_is_owed
+from tests.worker import wait_until, wait_until_no_upload_is_left
 
 from .models.own import (
     Frozen,
@@ -42,28 +42,28 @@ def test_a_new_image_is_stored_as_for_a_plain_form(model, both_ways):
     def case(way):
         way.save(model, {"title": "Dune"}, {"image": way.upload()})
 
-    plain, ours, owed = both_ways(case, model)
+    plain, ours, uploads = both_ways(case, model)
 
     assert ours == plain
     assert ours.files
-    assert owed == 1
+    assert uploads == 1
 
 
 @each_model
-def test_so_is_an_image_in_the_place_of_another(model, both_ways):
+def test_an_image_that_replaces_another_is_stored_as_for_a_plain_form(model, both_ways):
     def case(way):
         old = way.upload("old.jpg", 40, 40, 1)
         instance = way.save(model, {"title": "Old"}, {"image": old})
         way.save(model, {"title": "New"}, {"image": way.upload("new.jpg", 80, 50, 2)}, instance)
 
-    plain, ours, owed = both_ways(case, model)
+    plain, ours, uploads = both_ways(case, model)
 
     assert ours == plain
-    assert owed == 2
+    assert uploads == 2
 
 
 @each_model
-def test_so_is_one_that_a_view_saves_in_two_steps(model, both_ways):
+def test_an_image_saved_in_two_steps_is_stored_as_for_a_plain_form(model, both_ways):
     def case(way):
         form = way.form(model, {"title": "Dune"}, {"image": way.upload()})
         form.save(commit=False).save()
@@ -80,13 +80,13 @@ def test_an_image_that_stays_is_left_alone(model, both_ways):
         instance = way.save(model, {"title": "Old"}, {"image": way.upload()})
         way.save(model, {"title": "New"}, {}, instance)
 
-    plain, ours, owed = both_ways(case, model)
+    plain, ours, uploads = both_ways(case, model)
 
     assert ours == plain
-    assert owed == 1
+    assert uploads == 1
 
 
-def test_a_plain_file_of_a_field_of_ones_own_is_stored_as_for_a_plain_form(both_ways, in_memory):
+def test_a_plain_file_of_a_custom_field_is_stored_as_for_a_plain_form(both_ways, in_memory):
     def case(way):
         files = {"text": in_memory("dune.txt", b"a sea of sand")}
         form_class = modelform_factory(Upper, way.form_class, fields=["text"])
@@ -94,11 +94,11 @@ def test_a_plain_file_of_a_field_of_ones_own_is_stored_as_for_a_plain_form(both_
         form_class({}, files).save()
         way.work()
 
-    plain, ours, owed = both_ways(case, Upper)
+    plain, ours, uploads = both_ways(case, Upper)
 
     assert ours == plain
     assert ours.files == {"upper/DUNE.TXT": b"A SEA OF SAND"}
-    assert owed == 1
+    assert uploads == 1
 
 
 def test_a_name_is_made_from_related_objects(both_ways):
@@ -113,7 +113,7 @@ def test_a_name_is_made_from_related_objects(both_ways):
     assert ours.columns[0]["image"] == "galleries/sand/Dune/dune.jpg"
 
 
-def test_a_name_is_made_from_what_the_related_objects_are_when_the_worker_stores(in_memory):
+def test_a_name_is_made_from_the_related_objects_as_they_are_in_the_worker(in_memory):
     gallery = Gallery.objects.create(name="sand")
     form_class = modelform_factory(Named, AsyncImageModelForm, fields=["gallery", "image"])
     form_class({"gallery": gallery.pk}, {"image": in_memory()}).save()
@@ -124,7 +124,7 @@ def test_a_name_is_made_from_what_the_related_objects_are_when_the_worker_stores
     assert Named.objects.get().image.name.startswith("galleries/snow/")
 
 
-def test_a_name_by_chance_is_made_once(in_memory, media):
+def test_a_random_name_is_made_once(in_memory, media):
     form_class = modelform_factory(Named, AsyncImageModelForm, fields=["chance"])
     form_class({}, {"chance": in_memory()}).save()
 
@@ -177,7 +177,7 @@ def test_an_image_that_is_superseded_as_it_is_stored_is_removed(model, in_memory
     assert not files(media)
 
 
-def test_a_save_that_fails_once_the_image_is_stored_leaves_it_owed(in_memory, media):
+def test_a_save_that_fails_after_the_image_is_stored_leaves_it_pending(in_memory, media):
     upload = save_image(in_memory(data=b"no image"), SmallInPlace.objects.create(), "image")
 
     save_image_task.apply(args=[str(upload.pk), "default"])
@@ -187,7 +187,7 @@ def test_a_save_that_fails_once_the_image_is_stored_leaves_it_owed(in_memory, me
     assert not files(media)
 
 
-def test_a_save_that_saves_nothing_is_an_error_that_says_so(in_memory, media):
+def test_a_save_that_saves_nothing_is_reported_as_an_error(in_memory, media):
     upload = save_image(in_memory(), Frozen.objects.create(), "image")
 
     save_image_task.apply(args=[str(upload.pk), "default"])
@@ -196,12 +196,12 @@ def test_a_save_that_saves_nothing_is_an_error_that_says_so(in_memory, media):
     assert not files(media)
 
 
-def test_what_a_field_has_stored_before_it_fails_is_removed(in_memory, media):
+def test_a_file_that_a_field_has_stored_before_it_fails_is_removed(in_memory, media):
     upload = save_image(in_memory(), Unlucky.objects.create(), "image")
 
     save_image_task.apply(args=[str(upload.pk), "default"])
 
-    assert "no room" in Upload.objects.get().error
+    assert "no space left" in Upload.objects.get().error
     assert not files(media)
 
 
@@ -238,7 +238,7 @@ def test_a_form_does_not_wait_for_a_worker_that_is_storing(model, worker, witnes
 
     assert not witness.notes("stored")
     witness.withdraw("hold")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
     assert model.objects.get().title == "Newer"
     assert model.objects.get().image
 
@@ -246,11 +246,11 @@ def test_a_form_does_not_wait_for_a_worker_that_is_storing(model, worker, witnes
 @pytest.mark.django_db(transaction=True)
 @a_worker
 @pytest.mark.parametrize(("model", "note"), [(Grey, "own-field"), (SmallBeforeSave, "own-save")])
-def test_the_work_is_done_by_a_worker_only(model, note, worker, witness, in_memory):
+def test_only_a_worker_does_the_work_of_own_fields(model, note, worker, witness, in_memory):
     form_class = modelform_factory(model, AsyncImageModelForm, fields=["image"])
 
     form_class({}, {"image": in_memory()}).save()
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     [(process, group)] = witness.notes(note)
     assert process != os.getpid()

@@ -125,7 +125,7 @@ def test_the_old_image_stays_until_the_new_one_is_attached(painting, in_memory):
     assert Work.objects.get().frame.name == "frames/frame.jpg"
 
 
-def test_the_upload_for_a_child_has_the_child_whoever_has_the_column(painting, in_memory):
+def test_the_upload_for_a_child_names_the_child_for_a_column_of_the_parent(painting, in_memory):
     save(Work, {"title": "New"}, {"image": in_memory("new.jpg")}, painting)
 
     assert type(Upload.objects.get().get_instance()) is Painting

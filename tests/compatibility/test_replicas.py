@@ -79,7 +79,7 @@ def test_a_new_title_does_not_bring_back_what_the_replica_still_has(photo, in_me
     assert written(photo.pk).image.name == "photos/newer.jpg"
 
 
-def test_a_form_for_what_is_owed_asks_where_it_is_written(photo, in_memory):
+def test_a_form_looks_for_pending_uploads_in_the_database_that_is_written_to(photo, in_memory):
     Photo.objects.using("other").update(image="")
     PhotoForm({"title": "New"}, {"image": in_memory("new.jpg")}, instance=photo).save()
 

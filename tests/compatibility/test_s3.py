@@ -11,7 +11,7 @@ from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.worker import wait_until_nothing_is_owed
+from tests.worker import wait_until_no_upload_is_left
 
 from . import libraries
 
@@ -32,7 +32,7 @@ def form_for(data, files, instance=None):
     return form_class(data, files, instance=instance)
 
 
-def test_the_bucket_has_what_it_would_have_from_a_plain_form(bucket, both_ways):
+def test_the_bucket_has_the_objects_of_a_plain_form(bucket, both_ways):
     found = []
 
     def case(way):
@@ -41,12 +41,12 @@ def test_the_bucket_has_what_it_would_have_from_a_plain_form(bucket, both_ways):
         found.append(contents(bucket))
         bucket.objects.delete()
 
-    plain, ours, owed = both_ways(case, Remote)
+    plain, ours, uploads = both_ways(case, Remote)
 
     assert ours == plain
     assert found[0] == found[1]
     assert set(found[1]) == {"remote/old.jpg", "remote/new.jpg"}
-    assert owed == 2
+    assert uploads == 2
 
 
 def test_two_images_of_one_name_are_two_objects(bucket, in_memory):
@@ -69,7 +69,7 @@ def test_a_form_is_saved_while_the_server_is_away(settings, in_memory):
 
 
 @pytest.mark.django_db(databases=["default", "other"])
-def test_what_the_server_refuses_can_be_tried_again(bucket, settings, in_memory):
+def test_an_upload_that_the_server_refused_can_be_retried(bucket, settings, in_memory):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     data = pictures.jpeg()
     remote = form_for({"title": "Dune"}, {"image": in_memory(data=data)}).save()
@@ -90,11 +90,11 @@ def test_what_the_server_refuses_can_be_tried_again(bucket, settings, in_memory)
 @pytest.mark.parametrize(
     ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
 )
-def test_the_object_is_put_by_a_worker_only(worker, witness, bucket, in_memory):
+def test_only_a_worker_puts_the_object(worker, witness, bucket, in_memory):
     data = pictures.jpeg()
 
     form_for({"title": "Dune"}, {"image": in_memory(data=data)}).save()
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     assert contents(bucket) == {"remote/dune.jpg": data}
     [(process, group)] = witness.notes("django-storages")

@@ -64,7 +64,7 @@ def test_a_worker_that_looks_while_another_puts_finds_another_name(posted, monke
     assert len({remote.image.name for remote in Remote.objects.all()}) == 3
 
 
-def test_workers_at_once_put_as_many_objects(posted):
+def test_simultaneous_workers_put_as_many_objects(posted):
     data, uploads = posted(6)
     work_in_threads(work_on, uploads)
     wait_until(lambda: save_pending_uploads() == 0, "what was in the way of another is attached")
@@ -90,7 +90,9 @@ def test_an_object_that_another_row_has_stays_when_an_attempt_ends(posted, setti
     assert pictures.stored(Remote.objects.earliest("pk").image) == data[0]
 
 
-def test_what_a_superseded_attempt_has_put_is_removed(posted, bucket, in_memory, monkeypatch):
+def test_an_object_that_a_superseded_attempt_has_put_is_removed(
+    posted, bucket, in_memory, monkeypatch
+):
     _, (first,) = posted(1)
     put = LoopbackStorage._save
     newer = [in_memory("newer.jpg")]

@@ -80,7 +80,7 @@ def walk(client, data):
     return step(client, "1", {"1-title": "Dune"})
 
 
-def test_an_image_of_the_first_step_is_owed_after_the_last(client, media):
+def test_an_image_of_the_first_step_is_pending_after_the_last(client, media):
     assert walk(client, pictures.jpeg()).content == b"saved"
 
     assert Photo.objects.get().title == "Dune"
@@ -88,7 +88,7 @@ def test_an_image_of_the_first_step_is_owed_after_the_last(client, media):
     assert not media.exists()
 
 
-def test_it_is_attached_when_the_wizard_has_removed_its_own_copy(client):
+def test_the_image_is_attached_after_the_wizard_has_removed_its_own_copy(client):
     data = pictures.jpeg()
     walk(client, data)
 

@@ -101,7 +101,7 @@ def test_each_role_is_in_each_file():
     }
 
 
-def test_there_is_one_beat_in_an_upgrade_too():
+def test_one_beat_runs_during_an_upgrade():
     beat = manifests("Deployment")["beat"]["spec"]
 
     assert (beat["replicas"], beat["strategy"]) == (1, {"type": "Recreate"})
@@ -144,7 +144,7 @@ def test_a_form_with_two_of_the_largest_images_gets_through(settings_of_the_site
     assert largest < megabytes(nginx) == megabytes(annotation)
 
 
-def test_there_is_room_for_the_requests_that_arrive_at_once():
+def test_the_temporary_folder_of_the_site_fits_simultaneous_requests():
     folder = environment("web")["FILE_UPLOAD_TEMP_DIR"]
     web = options("web")
     nginx = re.search(r"client_max_body_size (\w+);", (DEPLOY / "nginx.conf").read_text())[1]
@@ -164,7 +164,7 @@ def test_the_image_has_what_the_processes_need():
     assert all((ROOT / source).exists() for line in sources for source in line.split())
 
 
-def test_django_has_nothing_to_say_against_it():
+def test_the_deployment_passes_djangos_checks():
     pytest.importorskip("psycopg")
     assert run("manage.py", "check", "--deploy", "--fail-level", "WARNING") == (
         "System check identified no issues (1 silenced).\n"

@@ -11,7 +11,7 @@ from django_async_forms.models import Upload
 from django_async_forms.tasks import recover_uploads
 from tests import pictures
 from tests.project.models import Photo
-from tests.worker import wait_until, wait_until_nothing_is_owed
+from tests.worker import wait_until, wait_until_no_upload_is_left
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "other"]),
@@ -51,7 +51,7 @@ def test_at_the_soft_limit_an_attempt_has_failed_and_the_next_comes_after_a_paus
     assert "SoftTimeLimitExceeded" in Upload.objects.pending().get().error
 
     witness.withdraw("hold")
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == data
@@ -69,7 +69,7 @@ def test_at_the_hard_limit_the_process_is_killed_and_recovery_has_the_image_save
 
     Upload.objects.update(due_at=timezone.now())
     recover_uploads()
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == data

@@ -11,7 +11,7 @@ from django_async_forms.models import Upload
 from django_async_forms.tasks import recover_uploads
 from tests import pictures
 from tests.project.models import Photo
-from tests.worker import wait_until, wait_until_nothing_is_owed
+from tests.worker import wait_until, wait_until_no_upload_is_left
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "other"]),
@@ -65,7 +65,7 @@ def test_a_message_that_a_worker_does_not_understand_costs_no_attempt_and_is_rec
 
     Upload.objects.update(due_at=timezone.now())
     recover_uploads()
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == data
@@ -80,7 +80,7 @@ def test_a_message_that_a_worker_does_not_understand_costs_no_attempt_and_is_rec
     ],
     ids=["model", "field", "class"],
 )
-def test_a_row_that_a_worker_does_not_know_waits_for_one_that_does(
+def test_an_upload_that_a_worker_does_not_know_waits_for_one_that_does(
     worker, sent_as, in_memory, newer
 ):
     data = pictures.jpeg()
@@ -95,7 +95,7 @@ def test_a_row_that_a_worker_does_not_know_waits_for_one_that_does(
     wait_until(lambda: f"{upload.pk}: attempt 1 failed" in worker.text(), "an attempt fails")
     assert "newer" in Upload.objects.pending().get().error.lower()
     Upload.objects.update(**ours)
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == data
@@ -117,7 +117,7 @@ def test_the_arguments_of_this_version_are_understood_however_they_are_sent(
     data = pictures.jpeg()
     sent_as(message)
     photo = post(data, in_memory)
-    wait_until_nothing_is_owed()
+    wait_until_no_upload_is_left()
 
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == data

@@ -48,11 +48,11 @@ def owe(in_memory):
     return make
 
 
-def test_nothing_is_owed(metrics):
+def test_the_metrics_of_an_empty_outbox_are_zero(metrics):
     assert set(metrics().values()) == {0}
 
 
-def test_what_is_pending_and_for_how_long(metrics, owe):
+def test_the_metrics_count_pending_uploads_and_their_age(metrics, owe):
     owe(minutes=20)
     owe(minutes=5)
     owe(minutes=60, state=Upload.State.FAILED)
@@ -64,14 +64,14 @@ def test_what_is_pending_and_for_how_long(metrics, owe):
     assert told["async_forms_oldest_pending_seconds"] == pytest.approx(1200, abs=30)
 
 
-def test_what_was_tried_more_than_once(metrics, owe):
+def test_the_metrics_count_retried_uploads(metrics, owe):
     owe(attempts=1)
     owe(attempts=2)
 
     assert metrics()["async_forms_retried"] == 1
 
 
-def test_what_recovery_should_have_looked_at(metrics, owe):
+def test_the_metrics_tell_how_late_recovery_is(metrics, owe):
     owe(due_at=timezone.now() - timedelta(minutes=1))
     owe(due_at=timezone.now() - timedelta(minutes=4))
 
@@ -86,7 +86,7 @@ def test_the_site_says_that_it_answers_and_does_not_ask_the_database(
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics"])
-def test_who_comes_through_the_proxy_is_told_nothing(ask, path):
+def test_the_metrics_are_not_served_through_the_proxy(ask, path):
     assert ask(path, **{"X-Forwarded-Proto": "https"}) == "the site itself"
 
 
@@ -101,7 +101,7 @@ def test_each_log_record_to_look_for_is_in_the_reference_with_its_level():
         assert re.search(rf"\* - {level}\n     - ``.*{re.escape(record)}", reference), record
 
 
-def test_there_is_an_alert_for_each_number_and_no_other(metrics):
+def test_each_metric_has_an_alert_and_each_alert_a_metric(metrics):
     alerts = (DEPLOY / "alerts.yaml").read_text()
 
     assert set(re.findall(r"async_forms_\w+", alerts)) == set(metrics())

@@ -122,7 +122,7 @@ class Chaos:
         before = len(self.harness.stream.answers.errors)
         self.harness.orders.begin("full")
         try:
-            self.harness.go_on_until(has_failed, "a form that finds no room")
+            self.harness.go_on_until(has_failed, "a form that finds no space left")
         finally:
             self.harness.orders.end("full")
 

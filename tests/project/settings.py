@@ -141,7 +141,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # For tests/compatibility: two of its libraries call a module of template tags "thumbnail".
 SILENCED_SYSTEM_CHECKS = ["templates.W003"]
-PICTURES = {"PROCESSOR": "tests.compatibility.models.pictures.process_at_once"}
+PICTURES = {"PROCESSOR": "tests.compatibility.models.pictures.process_immediately"}
 
 LOGGING = {
     "version": 1,

@@ -48,14 +48,14 @@ def post(owner):
     return post
 
 
-def test_a_form_of_ones_own(photo_form, in_memory):
+def test_a_custom_form_stages_its_image(photo_form, in_memory):
     photo = photo_form({"title": "Dune"}, {"image": in_memory()}).save()
 
     assert not photo.image
     assert owed() == [("recipes.photo", "image")]
 
 
-def test_an_upload_that_is_renamed_before_the_instance_is_saved(photo_form, in_memory, post):
+def test_an_upload_can_be_renamed_before_the_instance_is_saved(photo_form, in_memory, post):
     form = photo_form({"title": "Dune"}, {"image": in_memory()})
     request = post()
 
@@ -67,7 +67,7 @@ def test_an_upload_that_is_renamed_before_the_instance_is_saved(photo_form, in_m
     assert photo.image.name == f"photos/{request.user.pk}.jpg"
 
 
-def test_a_view_that_is_not_one_of_the_package(photo_form, in_memory, post):
+def test_a_custom_view_stages_the_image_of_its_form(photo_form, in_memory, post):
     page = block(FORMS, "OurCreateView").execute(PhotoForm=photo_form)
 
     response = page.PhotoCreateView.as_view()(post(title="Dune", image=in_memory()))
@@ -76,7 +76,7 @@ def test_a_view_that_is_not_one_of_the_package(photo_form, in_memory, post):
     assert owed() == [("recipes.photo", "image")]
 
 
-def test_the_fields_that_a_worker_saves(in_memory):
+def test_async_fields_name_the_fields_that_a_worker_saves(in_memory):
     form_class = block(FORMS, "class DocumentForm").execute(**NAMES).DocumentForm
     files = {name: in_memory() for name in ("scan", "attachment", "thumbnail")}
 
@@ -87,7 +87,7 @@ def test_the_fields_that_a_worker_saves(in_memory):
 
 
 @pytest.mark.parametrize(("is_draft", "count"), [(True, 0), (False, 1)])
-def test_the_fields_of_one_request(is_draft, count, in_memory):
+def test_async_fields_can_be_chosen_for_one_request(is_draft, count, in_memory):
     form_class = block(FORMS, "def get_async_fields").execute(**NAMES).PhotoForm
     photo = Photo.objects.create(title="Old", is_draft=is_draft)
 
@@ -96,7 +96,7 @@ def test_the_fields_of_one_request(is_draft, count, in_memory):
     assert Upload.objects.count() == count
 
 
-def test_formsets(in_memory):
+def test_a_formset_stages_its_images(in_memory):
     page = block(FORMSETS, "inlineformset_factory").execute()
     data = {"form-TOTAL_FORMS": 2, "form-INITIAL_FORMS": 0, "form-0-caption": "A dune"}
     files = {"form-0-image": in_memory(), "form-1-image": in_memory()}
@@ -116,7 +116,7 @@ def test_formsets(in_memory):
     assert Album.objects.get().page_set.count() == 1
 
 
-def test_a_view_without_a_model_form(in_memory, post, owner):
+def test_a_view_without_a_model_form_stages_an_image(in_memory, post, owner):
     page = block(PLAIN_VIEWS, "change_avatar").execute()
     profile = Profile.objects.create(user=owner)
 
@@ -126,7 +126,7 @@ def test_a_view_without_a_model_form(in_memory, post, owner):
     assert owed() == [("recipes.profile", "avatar")]
 
 
-def test_an_instance_and_its_image_in_one_transaction(in_memory, post):
+def test_an_instance_and_its_image_are_saved_in_one_transaction(in_memory, post):
     request = post(avatar=in_memory())
     names = vars(block(PLAIN_VIEWS, "change_avatar").execute())
 
@@ -136,7 +136,7 @@ def test_an_instance_and_its_image_in_one_transaction(in_memory, post):
     assert owed() == [("recipes.profile", "avatar")]
 
 
-def test_a_file_that_no_browser_sent():
+def test_a_file_that_no_browser_sent_is_saved():
     names = vars(block(PLAIN_VIEWS, "change_avatar").execute())
     photo, data = Photo.objects.create(title="Dune"), pictures.jpeg()
 
@@ -150,7 +150,7 @@ def test_a_file_that_no_browser_sent():
 @pytest.mark.parametrize(
     ("form", "template"), [("FormHelper", "{% async_form"), ("image_widget", "{{ form.media")]
 )
-def test_a_file_input_with_a_preview(form, template, rf):
+def test_a_file_input_has_a_preview(form, template, rf):
     form_class = block(INPUT, form).execute().PhotoForm
 
     html = block(INPUT, template).render(rf.get("/"), form=form_class())
@@ -159,7 +159,7 @@ def test_a_file_input_with_a_preview(form, template, rf):
     assert "async-image-input.js" in html
 
 
-def test_the_admin(admin_client, settings, in_memory):
+def test_the_admin_stages_its_images(admin_client, settings, in_memory):
     block("docs/howto/admin.rst", "AsyncImageAdminMixin").execute()
     try:
         settings.ROOT_URLCONF = (path("admin/", admin.site.urls),)
@@ -183,7 +183,7 @@ def test_the_admin(admin_client, settings, in_memory):
     assert 'data-state="pending"' in changed.text
 
 
-def test_limits(settings, in_memory):
+def test_forms_refuse_files_beyond_the_limits(settings, in_memory):
     settings.ASYNC_FORMS = block("docs/howto/limits.rst", "MAX_BYTES").execute().ASYNC_FORMS
     settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "MAX_PIXELS": 64 * 48 - 1}
     form_class = block("docs/howto/limits.rst", "clean_image").execute().CoverForm
@@ -193,7 +193,7 @@ def test_limits(settings, in_memory):
     )
 
 
-def test_a_limit_of_one_form(in_memory):
+def test_a_form_can_have_its_own_limit(in_memory):
     form_class = block("docs/howto/limits.rst", "clean_image").execute().CoverForm
     wide = in_memory(data=pictures.jpeg(1200, 100))
 

@@ -86,7 +86,7 @@ def test_a_page_of_many_images_asks_twice(photo, save_form, rf, django_assert_nu
     assert html.count('data-state="pending"') == 2
 
 
-def test_code_can_ask_what_is_being_saved(photo):
+def test_code_can_ask_for_pending_uploads(photo):
     assert block(PENDING, "for_instance").execute(photo=photo).is_being_saved
 
     save_pending_uploads()
@@ -97,7 +97,7 @@ def test_code_can_ask_what_is_being_saved(photo):
 # Caches
 
 
-def test_a_fragment_is_made_anew_once_the_image_is_there(photo):
+def test_a_cached_fragment_is_rendered_again_once_the_image_is_there(photo):
     template = block(CACHING, "{% cache")
     assert 'data-state="pending"' in template.render(photo=photo)
 
@@ -107,7 +107,7 @@ def test_a_fragment_is_made_anew_once_the_image_is_there(photo):
     assert f'src="{photo.image.url}"' in template.render(photo=photo)
 
 
-def test_a_receiver_forgets_what_is_kept_of_the_old_image(photo, connected, monkeypatch):
+def test_a_receiver_removes_the_old_image_from_a_cache(photo, connected, monkeypatch):
     connected(image_saved)
     page = block(CACHING, "make_template_fragment_key").execute()
     purged = []
@@ -122,7 +122,7 @@ def test_a_receiver_forgets_what_is_kept_of_the_old_image(photo, connected, monk
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_does_so_after_the_commit(photo, connected):
+def test_a_receiver_runs_after_the_commit(photo, connected):
     connected(image_saved)
     seen = []
 

@@ -31,26 +31,26 @@ def setting_in_each_page(name):
 
 @pytest.mark.django_db(databases=["default", "other"])  # Django's own checks ask them.
 @pytest.mark.parametrize("value", setting_in_each_page("ASYNC_FORMS"))
-def test_each_value_of_the_settings_can_be_used(value, settings):
+def test_each_documented_settings_value_is_valid(value, settings):
     settings.ASYNC_FORMS = value
 
     assert "django_async_forms.E001" not in {message.id for message in run_checks()}
 
 
 @pytest.mark.parametrize("schedule", setting_in_each_page("CELERY_BEAT_SCHEDULE"))
-def test_each_task_that_beat_is_to_send_is_there(schedule):
+def test_each_task_in_a_beat_schedule_exists(schedule):
     for entry in schedule.values():
         assert current_app.tasks[entry["task"]]
         assert set(entry) <= {"task", "schedule", "kwargs"}
 
 
 @pytest.mark.parametrize("routes", setting_in_each_page("CELERY_TASK_ROUTES"))
-def test_each_route_is_one_of_a_task_that_is_there(routes):
+def test_each_route_names_a_task_that_exists(routes):
     for pattern in routes:
         assert matching(current_app.tasks, pattern)
 
 
-def test_a_router_that_allows_the_tables_in_each_database():
+def test_a_router_can_allow_the_tables_in_each_database():
     router = block("docs/howto/databases.rst", "class ArchiveRouter").execute().ArchiveRouter()
 
     for database in ("default", "archive"):
@@ -62,7 +62,7 @@ def test_a_router_that_allows_the_tables_in_each_database():
 
 
 @pytest.mark.django_db
-def test_the_tests_of_a_project(monkeypatch):
+def test_the_documented_tests_of_a_project_pass(monkeypatch):
     monkeypatch.setitem(sys.modules, "photos.models", project)
     page = block("docs/howto/testing.rst", "class PhotoTests").execute()
     result = unittest.TestResult()
@@ -75,7 +75,7 @@ def test_the_tests_of_a_project(monkeypatch):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("label", ["shrunk_later", "shrunk_before"])
-def test_a_model_that_shrinks_its_images(label, save_form, in_memory):
+def test_a_model_can_shrink_its_images(label, save_form, in_memory):
     photo = save_form(
         apps.get_model(label, "Photo"), image=in_memory(data=pictures.jpeg(2000, 100))
     )

@@ -31,7 +31,7 @@ S3 = "docs/howto/s3.rst"
     ("containing", "storage_class"),
     [("StagingFileSystemStorage", StagingFileSystemStorage), ("DatabaseStorage", DatabaseStorage)],
 )
-def test_the_staging_storages_of_the_package(containing, storage_class, settings):
+def test_the_documented_staging_storages_work(containing, storage_class, settings):
     page = block(STAGING, containing).execute(STORAGES={**settings.STORAGES})
     settings.STORAGES = page.STORAGES
 
@@ -86,7 +86,7 @@ def test_an_upload_that_is_superseded_is_removed_from_redis(redis_staging, save_
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_what_a_rollback_leaves_in_redis_is_removed_by_the_recovery(
+def test_recovery_removes_the_bytes_that_a_rollback_leaves_in_redis(
     redis_staging, save_form, settings
 ):
     with transaction.atomic():
@@ -173,7 +173,7 @@ def test_images_are_stored_on_s3(bucket, settings, save_form, in_memory):
     assert photosite.Object(photos[0].image.name).get()["CacheControl"] == "private, max-age=3600"
 
 
-def test_each_image_has_a_name_of_its_own(save_form, in_memory):
+def test_each_image_has_its_own_name(save_form, in_memory):
     model = apps.get_model("name_of_its_own.Photo")
     photo = save_form(model, image=in_memory("Dune at my house.JPG"), title="Dune")
 

@@ -38,7 +38,7 @@ def aliases(settings):
         ("django-versatileimagefield", lambda photo: photo.image.crop["320x240"].url),
     ],
 )
-def test_thumbnails_are_there_before_a_page_asks(
+def test_thumbnails_exist_before_a_page_asks(
     library, address, save_form, in_memory, media, settings
 ):
     libraries.need(library)

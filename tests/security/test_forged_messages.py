@@ -15,7 +15,7 @@ from django_async_forms.models import Upload
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Photo
-from tests.worker import wait_until, wait_until_nothing_is_owed
+from tests.worker import wait_until, wait_until_no_upload_is_left
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "other"]),
@@ -63,7 +63,7 @@ def goes_on(worker, in_memory):
         data = pictures.jpeg()
         photo = Photo.objects.create(title="Afterwards")
         save_image(in_memory(data=data), photo)
-        wait_until_nothing_is_owed()
+        wait_until_no_upload_is_left()
         photo.refresh_from_db()
         assert pictures.stored(photo.image) == data
 
@@ -180,7 +180,7 @@ def test_a_message_with_other_arguments_changes_nothing(worker, owed, witness):
 
 
 @ANY_BROKER
-def test_a_message_cannot_say_more_than_which_upload(worker, owed, witness):
+def test_a_message_cannot_carry_more_than_the_id_of_an_upload(worker, owed, witness):
     for more in ({"name": "../../evil.jpg"}, {"staged": "/etc/passwd"}, {"instance": 1}):
         task_id = str(uuid.uuid4())
         keywords = {"upload_id": str(owed.pk), "using": "default", **more}
@@ -193,7 +193,7 @@ def test_a_message_cannot_say_more_than_which_upload(worker, owed, witness):
 
 
 @ANY_BROKER
-def test_recovery_of_a_database_that_there_is_not_harms_no_one(worker, goes_on):
+def test_recovery_of_an_unknown_database_changes_nothing(worker, goes_on):
     task_id = str(uuid.uuid4())
 
     current_app.send_task("django_async_forms.recover_uploads", ["nowhere"], task_id=task_id)

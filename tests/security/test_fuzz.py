@@ -70,7 +70,7 @@ DESCRIPTION = deconstruct(SimpleUploadedFile("a.jpg", b"data", "image/jpeg"))[0]
     )
 )
 @example(data={**DESCRIPTION, "class": "TemporaryUploadedFile", "name": None})
-def test_whatever_describes_a_file_makes_one_or_is_refused(data):
+def test_any_description_of_a_file_makes_one_or_is_refused(data):
     content = b"the content"
 
     try:
@@ -112,7 +112,7 @@ def uploaded_files():
 
 @settings(max_examples=100)
 @given(uploaded=uploaded_files())
-def test_any_upload_comes_back_as_what_it_was(uploaded):
+def test_any_uploaded_file_comes_back_as_it_was(uploaded):
     with closing(uploaded):
         data, content = deconstruct(uploaded)
         copy = File(io.BytesIO(b"".join(content.chunks())))
@@ -133,7 +133,7 @@ def test_any_upload_comes_back_as_what_it_was(uploaded):
     charset=st.none() | TEXT,
     extra=st.dictionaries(TEXT, st.binary(max_size=20), max_size=3),
 )
-def test_the_journal_keeps_whatever_a_client_says_of_its_file(content_type, charset, extra, photo):
+def test_the_outbox_keeps_whatever_a_client_says_of_its_file(content_type, charset, extra, photo):
     uploaded = InMemoryUploadedFile(
         io.BytesIO(b"data"), "image", "a.jpg", content_type, 4, charset, extra
     )
@@ -160,7 +160,7 @@ def owed(photo):
     upload_id=JSON | st.uuids().map(str) | TEXT | st.text("0123456789abcdef-{}", max_size=40),
     using=JSON | st.sampled_from(["default", "other", "settings", "_connections"]) | TEXT,
 )
-def test_no_argument_makes_the_task_fail_or_touch_what_is_owed(upload_id, using, owed):
+def test_no_argument_makes_the_task_fail_or_touch_a_pending_upload(upload_id, using, owed):
     assert save_image_task.apply(args=[upload_id, using]).successful()
 
     owed.refresh_from_db()
@@ -170,7 +170,7 @@ def test_no_argument_makes_the_task_fail_or_touch_what_is_owed(upload_id, using,
 @pytest.mark.django_db(databases=["default", "other"])
 @settings(max_examples=100)
 @given(arguments=st.lists(JSON, max_size=4), keywords=st.dictionaries(st.text(max_size=9), JSON))
-def test_no_shape_of_arguments_touches_what_is_owed(arguments, keywords, owed):
+def test_no_shape_of_arguments_touches_a_pending_upload(arguments, keywords, owed):
     result = save_image_task.apply(args=arguments, kwargs=keywords)
 
     assert result.successful() or isinstance(result.result, TypeError)

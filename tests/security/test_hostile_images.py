@@ -152,7 +152,7 @@ def test_an_image_is_stored_or_refused_as_by_plain_django(
 @pytest.mark.parametrize(
     "kind", ["a bomb of 10,000 by 10,000", "a GIF cut off", "a thousand JPEGs in one"]
 )
-def test_what_is_measured_is_measured_as_by_plain_django(kind, both_ways, client, staging):
+def test_the_dimensions_of_an_image_are_those_of_plain_django(kind, both_ways, client, staging):
     name, content_type, make, _ = IMAGES[kind]
     data = make()
 
@@ -219,7 +219,7 @@ class Typed(FileSystemStorage):
     ],
     ids=["HTML", "SVG", "a script"],
 )
-def test_the_storage_is_told_what_an_image_is_and_not_what_its_client_said(
+def test_the_storage_gets_the_detected_content_type(
     name, content_type, make, is_in_truth, client, settings, staging
 ):
     settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": f"{__name__}.Typed"}}

@@ -231,7 +231,7 @@ def test_html_in_a_name_is_text_among_the_admins_recent_actions(
     assert HTML not in page
 
 
-def test_a_bidirectional_mark_does_not_reorder_what_an_upload_is_called(photo, in_memory):
+def test_a_bidirectional_mark_does_not_reorder_the_name_of_an_upload(photo, in_memory):
     upload = save_image(in_memory(f"dune{RIGHT_TO_LEFT}gpj.exe.jpg"), photo)
 
     # It would turn the arrow, the model, the key and the field round as well.
@@ -249,12 +249,12 @@ def test_the_command_gives_no_orders_to_the_operators_terminal(photo, in_memory)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out.getvalue())
 
 
-def test_the_command_gives_no_orders_from_an_error_either(photo, in_memory):
+def test_the_command_gives_no_orders_from_an_error_to_the_terminal(photo, in_memory):
     save_image(in_memory(), photo)
-    Upload.objects.update(error="OSError: no room for \x1b[2J\rdune.jpg")
+    Upload.objects.update(error="OSError: no space left for \x1b[2J\rdune.jpg")
     out = StringIO()
 
     call_command("async_uploads", "list", stdout=out)
 
-    assert "OSError: no room for" in out.getvalue()
+    assert "OSError: no space left for" in out.getvalue()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out.getvalue())

@@ -100,7 +100,7 @@ def looked():
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
-def test_the_file_that_a_worker_reads_is_private_too(
+def test_the_file_that_a_worker_reads_is_private(
     kind, location, photo, final_storage, looked, request
 ):
     final_storage(Looking)
@@ -143,7 +143,7 @@ def test_a_staged_file_is_private_again_after_a_failure(
     assert_private(location)
 
 
-def test_nothing_is_in_a_public_folder_before_a_worker_has_saved_it(
+def test_an_image_is_in_no_public_folder_before_a_worker_has_saved_it(
     client, settings, tmp_path, location, picture
 ):
     settings.STATIC_ROOT = tmp_path / "static"

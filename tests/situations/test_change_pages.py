@@ -138,7 +138,7 @@ def test_saving_as_new_makes_an_instance_with_its_own_image(post, two, in_memory
     assert bytes_of(two) == before
 
 
-def test_deleting_in_the_admin_discards_what_is_pending(admin_client, in_memory, staging):
+def test_deleting_in_the_admin_discards_pending_uploads(admin_client, in_memory, staging):
     add = reverse("admin:project_twoimages_add", current_app="async")
     admin_client.post(add, {"title": "x", "image": in_memory(), "cover": in_memory()})
     two = TwoImages.objects.get()
@@ -151,7 +151,7 @@ def test_deleting_in_the_admin_discards_what_is_pending(admin_client, in_memory,
     assert not Upload.objects.exists()
 
 
-def test_the_action_that_deletes_discards_what_is_pending(admin_client, in_memory):
+def test_the_delete_action_discards_pending_uploads(admin_client, in_memory):
     add = reverse("admin:project_twoimages_add", current_app="async")
     for title in "ab":
         admin_client.post(add, {"title": title, "image": in_memory()})

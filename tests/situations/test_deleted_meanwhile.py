@@ -30,7 +30,7 @@ def old(in_memory):
 
 
 @both
-def test_it_is_inserted_again_with_its_new_image(base, old, in_memory, staging):
+def test_a_deleted_instance_is_inserted_again_with_its_new_image(base, old, in_memory, staging):
     data = pictures.jpeg()
     form = form_for(base, Photo, {"title": "New"}, {"image": in_memory(data=data)}, old)
     delete(old)
@@ -43,7 +43,7 @@ def test_it_is_inserted_again_with_its_new_image(base, old, in_memory, staging):
 
 
 @both
-def test_it_is_inserted_again_without_a_new_image(base, old):
+def test_a_deleted_instance_is_inserted_again_without_a_new_image(base, old):
     name = old.image.name
     form = form_for(base, Photo, {"title": "New"}, instance=old)
     delete(old)
@@ -55,7 +55,7 @@ def test_it_is_inserted_again_without_a_new_image(base, old):
 
 
 @both
-def test_it_is_inserted_again_and_cleared(base, in_memory):
+def test_a_deleted_instance_is_inserted_again_and_cleared(base, in_memory):
     place = Place.objects.create(name="Old", image=in_memory())
     form = form_for(base, Place, {"name": "New", "image": ""}, instance=place)
     form = type(form)({"name": "New", "image-clear": "on"}, {}, instance=place)
@@ -67,7 +67,7 @@ def test_it_is_inserted_again_and_cleared(base, in_memory):
 
 
 @both
-def test_it_is_inserted_again_in_commit_false(base, old, in_memory):
+def test_a_deleted_instance_is_inserted_again_in_commit_false(base, old, in_memory):
     data = pictures.jpeg()
     form = form_for(base, Photo, {"title": "New"}, {"image": in_memory(data=data)}, old)
     photo = form.save(commit=False)
@@ -94,7 +94,7 @@ def test_a_row_of_nothing_but_images_is_inserted_again(base, field_name, in_memo
 
 
 @both
-def test_its_dimensions_are_inserted_again(base, in_memory):
+def test_a_deleted_instance_is_inserted_again_with_its_dimensions(base, in_memory):
     image, cover = pictures.jpeg(30, 20), pictures.jpeg(50, 40)
     measured = Measured.objects.create(
         title="Old", image=in_memory(data=image), cover=in_memory(data=cover)
@@ -141,7 +141,7 @@ def test_a_child_whose_own_row_alone_is_gone_is_inserted_again(base, in_memory):
 
 @both
 @pytest.mark.parametrize("model", [Keyed, Slugged])
-def test_it_is_inserted_again_under_any_kind_of_key(base, model, in_memory):
+def test_a_deleted_instance_is_inserted_again_under_any_kind_of_key(base, model, in_memory):
     data = pictures.jpeg()
     instance = model.objects.create(**({"slug": "a"} if model is Slugged else {}))
     form = form_for(base, model, {}, {"image": in_memory(data=data)}, instance)
@@ -182,7 +182,7 @@ def test_a_row_of_a_formset_is_inserted_again(base, old, in_memory):
 
 
 @both
-def test_a_save_of_some_fields_raises(base, old, in_memory):
+def test_a_save_of_some_fields_of_a_deleted_instance_raises(base, old, in_memory):
     form = form_for(base, Photo, {"title": "New"}, {"image": in_memory()}, old)
     photo = form.save(commit=False)
     delete(old)
@@ -194,7 +194,7 @@ def test_a_save_of_some_fields_raises(base, old, in_memory):
 
 
 @both
-def test_a_save_that_must_update_raises(base, old, in_memory):
+def test_a_forced_update_of_a_deleted_instance_raises(base, old, in_memory):
     form = form_for(base, Photo, {"title": "New"}, {"image": in_memory()}, old)
     photo = form.save(commit=False)
     delete(old)
@@ -205,7 +205,7 @@ def test_a_save_that_must_update_raises(base, old, in_memory):
     assert not Upload.objects.exists()
 
 
-def test_the_upload_that_was_pending_before_goes_with_the_deletion(old, in_memory):
+def test_deleting_an_instance_discards_its_earlier_upload(old, in_memory):
     newer = pictures.jpeg()
     async_form(Photo, {"title": "Old"}, {"image": in_memory()}, loaded(old)).save()
     files = {"image": in_memory("newer.jpg", newer)}

@@ -275,7 +275,7 @@ def test_a_key_used_again_by_a_process_without_forms_does_not_get_the_old_image(
     assert not Slugged.objects.get().image
 
 
-def test_a_process_without_forms_deletes_what_hangs_on_an_instance(elsewhere, in_memory):
+def test_a_process_without_forms_deletes_related_instances(elsewhere, in_memory):
     country = Country.objects.create(code="XY")
     async_form(Flag, {}, {"image": in_memory()}, Flag(country=country)).save()
 

@@ -83,7 +83,7 @@ def test_clean_fields_gets_its_argument_by_name_as_from_django():
 
 
 @both
-def test_what_an_overridden_save_returns_is_returned(base, in_memory):
+def test_an_overridden_save_returns_its_value(base, in_memory):
     instance = form_for(base, Returning, {"title": "x"}, {"image": in_memory()}).save(commit=False)
 
     assert instance.save() is instance

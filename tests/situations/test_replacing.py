@@ -80,7 +80,7 @@ def test_the_image_of_a_new_instance_with_a_chosen_key_is_saved_in_the_request(i
     assert bytes_of(photo) == data
 
 
-def test_a_default_image_is_none_that_a_new_instance_replaces(in_memory):
+def test_a_default_image_does_not_count_as_replaced(in_memory):
     data = pictures.jpeg()
     instance = replacing(WithDefault, {"title": "x"}, {"image": in_memory(data=data)}).save()
 
@@ -148,7 +148,7 @@ def test_an_image_for_a_field_that_is_still_empty_is_saved_in_the_request(in_mem
     assert not Upload.objects.exists()
 
 
-def test_each_field_of_an_update_goes_its_own_way(in_memory):
+def test_each_field_of_an_update_is_saved_in_its_own_way(in_memory):
     cover = pictures.jpeg()
     two = TwoImages.objects.create(title="x", image=ContentFile(b"old", "old.jpg"))
     files = {"image": in_memory("new.jpg"), "cover": in_memory(data=cover)}
@@ -388,7 +388,7 @@ def test_a_placeholder_is_replaced(replaced, in_memory):
     assert replaced == ["placeholder.png"]
 
 
-def test_what_an_image_has_replaced_can_be_deleted(replaced, old, in_memory):
+def test_a_receiver_can_delete_the_replaced_image(replaced, old, in_memory):
     storage, name = old.image.storage, old.image.name
 
     def delete(replaced, **kwargs):

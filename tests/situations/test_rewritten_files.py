@@ -81,7 +81,7 @@ def edit_with_pillow(uploaded):
 
 @pytest.mark.parametrize("rewrite", [rewrite_at_path, replace_at_path])
 @pytest.mark.parametrize("length", ["shorter", "longer", "as long"])
-def test_what_lies_at_the_path_after_validation_is_stored(rewrite, length, save_cleaned, on_disk):
+def test_the_file_at_the_path_after_validation_is_stored(rewrite, length, save_cleaned, on_disk):
     before = pictures.jpeg()
     after = {
         "shorter": pictures.jpeg(16, 16),
@@ -94,7 +94,7 @@ def test_what_lies_at_the_path_after_validation_is_stored(rewrite, length, save_
     assert bytes_of(photo) == after
 
 
-def test_what_pillow_saves_at_the_path_is_stored(save_cleaned, on_disk):
+def test_a_file_that_pillow_saves_at_the_path_is_stored(save_cleaned, on_disk):
     photo = save_cleaned(edit_with_pillow, on_disk(data=pictures.jpeg() + TRAIL))
 
     with Image.open(io.BytesIO(bytes_of(photo))) as image:
@@ -102,7 +102,7 @@ def test_what_pillow_saves_at_the_path_is_stored(save_cleaned, on_disk):
     assert b"GPS" not in bytes_of(photo)
 
 
-def test_what_replaces_the_file_of_an_update_is_stored(save_cleaned, on_disk):
+def test_a_file_that_replaces_the_file_of_an_update_is_stored(save_cleaned, on_disk):
     after = pictures.jpeg()
     photo = Photo.objects.create(title="Old", image=ContentFile(b"old", "old.jpg"))
 
@@ -111,7 +111,7 @@ def test_what_replaces_the_file_of_an_update_is_stored(save_cleaned, on_disk):
     assert bytes_of(photo) == after
 
 
-def test_what_is_written_to_the_open_file_is_stored(save_cleaned, on_disk):
+def test_bytes_written_to_the_open_file_are_stored(save_cleaned, on_disk):
     after = pictures.jpeg()
 
     def clean(uploaded):
@@ -123,7 +123,7 @@ def test_what_is_written_to_the_open_file_is_stored(save_cleaned, on_disk):
     assert bytes_of(save_cleaned(clean, on_disk(data=pictures.jpeg() + TRAIL))) == after
 
 
-def test_what_is_written_to_a_file_in_memory_is_stored(save_cleaned, in_memory):
+def test_bytes_written_to_a_file_in_memory_are_stored(save_cleaned, in_memory):
     after = pictures.jpeg(16, 16)
 
     def clean(uploaded):

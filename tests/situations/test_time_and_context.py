@@ -97,9 +97,7 @@ def test_a_failed_upload_is_kept_though_it_is_marked_sent_after_it_failed(pendin
     assert staged_files()
 
 
-def test_an_upload_that_failed_long_after_it_was_made_is_kept_30_days_from_then(
-    pending, clock, queue
-):
+def test_an_old_upload_is_kept_30_days_from_its_failure(pending, clock, queue):
     clock(100 * DAY)
     (upload,) = uploads_for(pending)
     upload.fail("The storage is full.")
@@ -222,7 +220,7 @@ def test_the_worker_has_its_own_language_again_afterwards(in_memory):
         assert translation.get_language() == "fr"
 
 
-def test_the_language_of_commit_false_is_that_in_which_the_instance_is_saved(in_memory):
+def test_the_language_of_commit_false_is_the_language_of_the_later_save(in_memory):
     with translation.override("de"):
         form = async_form(Localized, {"title": "x"}, {"image": in_memory()})
         localized = form.save(commit=False)
@@ -234,7 +232,7 @@ def test_the_language_of_commit_false_is_that_in_which_the_instance_is_saved(in_
     assert loaded(localized).saved_in == "it"
 
 
-def test_each_upload_has_the_language_of_its_own_request(in_memory):
+def test_each_upload_has_the_language_of_its_request(in_memory):
     made = {}
     for language in ("de", "it"):
         with translation.override(language):
@@ -313,7 +311,9 @@ def test_the_tenant_of_the_request_is_that_of_image_saved(tenants, in_memory):
     assert tenant.get() == "nobody"
 
 
-def test_the_tenant_of_the_request_is_there_as_the_image_is_stored(tenants, in_memory, monkeypatch):
+def test_the_tenant_of_the_request_is_active_while_the_image_is_stored(
+    tenants, in_memory, monkeypatch
+):
     seen = []
     upload_to = Localized._meta.get_field("image")
     monkeypatch.setattr(

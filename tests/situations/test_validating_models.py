@@ -83,7 +83,7 @@ def test_a_model_that_validates_itself_gets_another_image_while_one_is_pending(e
     assert sizes(entry) == (50, 40)
 
 
-def test_its_holder_saves_it_again_while_its_image_is_pending(entry):
+def test_a_model_that_validates_itself_can_be_saved_again_while_its_image_is_pending(entry):
     entry.title = "Again"
     entry.save()
 
@@ -92,7 +92,7 @@ def test_its_holder_saves_it_again_while_its_image_is_pending(entry):
     assert loaded(entry).image
 
 
-def test_it_is_saved_again_while_its_image_is_pending_by_code_that_has_just_loaded_it(entry):
+def test_a_loaded_copy_can_be_saved_while_its_image_is_pending(entry):
     instance = loaded(entry)
     instance.title = "Again"
     instance.save()
@@ -102,14 +102,14 @@ def test_it_is_saved_again_while_its_image_is_pending_by_code_that_has_just_load
     assert loaded(entry).image
 
 
-def test_it_is_valid_while_its_image_has_failed(entry):
+def test_a_model_that_validates_itself_is_valid_while_its_image_has_failed(entry):
     (upload,) = uploads_for(entry)
     upload.fail("The storage is full.")
 
     loaded(entry).full_clean()
 
 
-def test_it_is_valid_in_commit_false_and_after_it(in_memory):
+def test_a_model_that_validates_itself_is_valid_in_commit_false_and_after_it(in_memory):
     form = async_form(Validated, {"title": "Dune"}, {"image": in_memory()})
     entry = form.save(commit=False)
     entry.full_clean()
@@ -120,7 +120,7 @@ def test_it_is_valid_in_commit_false_and_after_it(in_memory):
     assert loaded(entry).image
 
 
-def test_it_is_saved_twice_in_a_row_before_any_commit(in_memory):
+def test_a_model_that_validates_itself_is_saved_twice_before_any_commit(in_memory):
     entry = async_form(Validated, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
     entry.save()
     entry.save()
@@ -183,7 +183,7 @@ def test_a_parent_is_valid_while_its_childs_form_has_its_image_pending(in_memory
     Validated.objects.get(pk=child.pk).full_clean()
 
 
-def test_what_save_image_stages_for_a_model_that_validates_itself_is_attached(in_memory):
+def test_an_image_of_save_image_for_a_model_that_validates_itself_is_attached(in_memory):
     old, new = pictures.jpeg(), pictures.jpeg()
     entry = Validated.objects.create(title="Dune", image=ContentFile(old, "old.jpg"))
     save_image(in_memory(data=new), entry)
@@ -243,7 +243,7 @@ def test_a_model_whose_image_was_emptied_raises(in_memory):
     assert "image" in refused.value.message_dict
 
 
-def test_one_pending_image_is_no_excuse_for_another_field(in_memory):
+def test_a_pending_image_does_not_excuse_another_field(in_memory):
     files = {"image": in_memory()}
     child = async_form(ValidatedChild, {"title": "Dune"}, files)
 
@@ -253,7 +253,7 @@ def test_one_pending_image_is_no_excuse_for_another_field(in_memory):
     assert not Upload.objects.exists()
 
 
-def test_another_instances_pending_image_is_no_excuse(entry):
+def test_a_pending_image_does_not_excuse_another_instance(entry):
     with pytest.raises(ValidationError):
         Validated(title="Other").save()
     with pytest.raises(ValidationError):
@@ -308,7 +308,7 @@ def test_a_model_that_refuses_itself_in_the_worker_keeps_its_upload(in_memory):
     assert loaded(demanding).image
 
 
-def test_validating_a_model_with_an_image_asks_the_outbox_nothing(
+def test_validating_a_model_with_an_image_does_not_query_the_outbox(
     in_memory, django_assert_num_queries
 ):
     photo = Photo.objects.create(title="Dune", image=in_memory())

@@ -19,8 +19,8 @@ WSGI_APPLICATION = "tests.benchmarks.project.wsgi.application"
 INSTALLED_APPS = ["crispy_forms", "django_async_forms", "tests.benchmarks.project"]
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 
-#: One database for uploads, and one for each number of rows that are owed already.
-OWED = [100, 10_000, 1_000_000]
+#: One database for uploads, and one for each number of uploads that are pending already.
+PENDING = [100, 10_000, 1_000_000]
 
 
 def _sqlite(name):
@@ -51,8 +51,8 @@ def _postgresql(name):
 DATABASES = {"default": {}}
 for _vendor, _database in (("sqlite", _sqlite), ("postgresql", _postgresql)):
     DATABASES[_vendor] = _database("uploads")
-    for _rows in OWED:
-        DATABASES[f"{_vendor}_{_rows}"] = _database(f"owed_{_rows}")
+    for _rows in PENDING:
+        DATABASES[f"{_vendor}_{_rows}"] = _database(f"pending_{_rows}")
 DATABASE_ROUTERS = ["tests.benchmarks.project.routers.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -65,7 +65,7 @@ class UnluckyFile(ImageFieldFile):
 
     def save(self, name, content, save=True):
         super().save(name, content, save)
-        raise OSError("There is no room for a rendition.")
+        raise OSError("There is no space left for a rendition.")
 
 
 class UnluckyField(models.ImageField):

@@ -7,7 +7,7 @@ from pictures.tasks import _process_picture
 from tests.project.witness import witness
 
 
-def process_at_once(*picture, **named):
+def process_immediately(*picture, **named):
     """A processor, as PICTURES["PROCESSOR"] names one, that leaves nothing to a task of its own."""
     witness().note("django-pictures")
     _process_picture(*picture, **named)

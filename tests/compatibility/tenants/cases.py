@@ -226,7 +226,7 @@ def test_clearing_discards_no_upload_of_another_tenant(twins):
     assert uploads() == {"public": 0, "blue": 1, "green": 0}
 
 
-def test_a_pages_token_tells_nothing_of_another_tenant(twins, client):
+def test_a_token_of_another_tenant_is_refused(twins, client):
     work("green")
     token = token_in_page("blue")
 
@@ -240,7 +240,7 @@ def test_a_pages_token_tells_nothing_of_another_tenant(twins, client):
     assert response.json() == {"images": {}}
 
 
-def test_a_pages_token_tells_of_its_own_tenant(twins, client):
+def test_a_token_is_accepted_by_its_own_tenant(twins, client):
     token = token_in_page("blue")
 
     response = client.post(
@@ -312,7 +312,7 @@ def test_recovery_in_the_public_schema_leaves_the_staged_files_of_tenants(locati
 
 
 @committing
-def test_an_upload_that_could_not_be_sent_is_due_at_once_in_its_schema(in_memory, asking_anew):
+def test_an_upload_that_could_not_be_sent_is_due_immediately_in_its_schema(in_memory, asking_anew):
     with sending_to("redis://127.0.0.1:1/0"):
         save("blue", "Blue", in_memory("new.jpg"))
 

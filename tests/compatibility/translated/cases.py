@@ -160,7 +160,7 @@ def test_a_form_in_english_meanwhile_leaves_the_german_image_pending(photo, in_m
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_what_is_stored_is_what_a_plain_form_would_have_stored(language, in_memory, settings):
+def test_the_stored_rows_and_files_are_those_of_a_plain_form(language, in_memory, settings):
     stored = []
     for base in (forms.ModelForm, AsyncImageModelForm):
         settings.MEDIA_ROOT = settings.DATA / base.__name__ / language
