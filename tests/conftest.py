@@ -1,8 +1,13 @@
-"""What every test may use: real images, uploads as a browser sends them, media of its own."""
+"""Fixtures for every test: real images, uploaded files, storages, receivers, and a MEDIA_ROOT."""
+
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
 
+from django_async_forms.storage import StagingFileSystemStorage
+from django_async_forms.uploads import save_image
 from tests import pictures
 
 #: Fixtures that start real workers.
@@ -11,35 +16,84 @@ pytest_plugins = ["tests.worker"]
 
 @pytest.fixture(autouse=True)
 def media(settings, tmp_path):
-    """A MEDIA_ROOT of the test's own; returns its path."""
+    """The test's own MEDIA_ROOT; returns its path."""
     settings.MEDIA_ROOT = tmp_path / "media"
     return settings.MEDIA_ROOT
 
 
 @pytest.fixture
-def location(settings, tmp_path):
+def use_storage(settings):
+    """Sets a storage in STORAGES until the end of the test: its class, or the path of one."""
+
+    def use(alias, storage, **options):
+        if isinstance(storage, type):
+            storage = f"{storage.__module__}.{storage.__qualname__}"
+        new = {"BACKEND": storage, "OPTIONS": options}
+        settings.STORAGES = {**settings.STORAGES, alias: new}
+
+    return use
+
+
+@pytest.fixture
+def use_final_storage(use_storage):
+    """Sets the storage of the models' fields: ``use_final_storage(MyStorage, **options)``."""
+    return partial(use_storage, "default")
+
+
+@pytest.fixture
+def use_staging_storage(use_storage):
+    """Sets the staging storage: ``use_staging_storage(MyStorage, **options)``."""
+    return partial(use_storage, "async_forms")
+
+
+@pytest.fixture
+def location(use_staging_storage, tmp_path):
     """The folder of a StagingFileSystemStorage, which the settings name."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "staging"},
-        },
-    }
+    use_staging_storage(StagingFileSystemStorage, location=tmp_path / "staging")
     return tmp_path / "staging"
+
+
+@pytest.fixture
+def staging_is_a_file(location):
+    """A staging storage that fails, because its folder is a file; returns the path."""
+    location.touch()
+    return location
 
 
 @pytest.fixture(params=["database", "files"])
 def staging(request):
-    """Run the test once with each staging storage; the value is its name."""
+    """Runs the test once with each staging storage; returns its name."""
     if request.param == "files":
         request.getfixturevalue("location")
     return request.param
 
 
 @pytest.fixture
+def connect():
+    """Connects a receiver until the end of the test: ``connect(signal, receiver, sender)``."""
+    with ExitStack() as stack:
+
+        def connect(signal, receiver, sender=None):
+            signal.connect(receiver, sender=sender)
+            stack.callback(signal.disconnect, receiver, sender=sender)
+
+        yield connect
+
+
+@pytest.fixture
+def new_upload(in_memory):
+    """Makes a photo with a pending image, and returns the upload."""
+    from tests.project.models import Photo  # Some tests run in another project.
+
+    def make(title="Dune", **kwargs):
+        return save_image(in_memory(**kwargs), Photo.objects.create(title=title))
+
+    return make
+
+
+@pytest.fixture
 def in_memory():
-    """Makes what Django makes of a small upload."""
+    """Makes the uploaded file that Django makes of a small upload."""
 
     def make(name="dune.jpg", data=None, field_name=None):
         data = pictures.jpeg() if data is None else data
@@ -52,7 +106,7 @@ def in_memory():
 
 @pytest.fixture
 def on_disk(settings, tmp_path):
-    """Makes what Django makes of a large upload."""
+    """Makes the uploaded file that Django makes of a large upload."""
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path
     made = []
 

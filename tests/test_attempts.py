@@ -37,17 +37,14 @@ class Behaving(FileSystemStorage):
 
 
 @pytest.fixture(autouse=True)
-def final_storage(settings):
+def final_storage(use_final_storage):
     behaviour.clear()
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_attempts.Behaving"},
-    }
+    use_final_storage(Behaving)
 
 
 @pytest.fixture
-def received():
-    """What the two signals were sent with, in order."""
+def received(connect):
+    """The name and the arguments of each signal, in order."""
     sent = []
 
     def saved(**kwargs):
@@ -56,11 +53,9 @@ def received():
     def failed(**kwargs):
         sent.append(("failed", kwargs))
 
-    image_saved.connect(saved)
-    image_failed.connect(failed)
-    yield sent
-    image_saved.disconnect(saved)
-    image_failed.disconnect(failed)
+    connect(image_saved, saved)
+    connect(image_failed, failed)
+    return sent
 
 
 @pytest.fixture
@@ -222,31 +217,25 @@ def test_a_message_without_a_valid_upload_id_is_ignored(arguments):
     assert save_image_task.apply(args=arguments).successful()
 
 
-def test_image_saved_is_sent_when_the_instance_has_the_image(photo, in_memory):
+def test_image_saved_is_sent_when_the_instance_has_the_image(connect, photo, in_memory):
     seen = []
 
     def look(instance, **kwargs):
         seen.append(Photo.objects.get().image.name == instance.image.name != "")
 
-    image_saved.connect(look, sender=Photo)
-    try:
-        work_on(save_image(in_memory(), photo))
-    finally:
-        image_saved.disconnect(look, sender=Photo)
+    connect(image_saved, look, Photo)
+    work_on(save_image(in_memory(), photo))
 
     assert seen == [True]
 
 
-def test_a_receiver_that_raises_does_not_stop_the_others(photo, in_memory, caplog):
+def test_a_receiver_that_raises_does_not_stop_the_others(connect, photo, in_memory, caplog):
     def fail(**kwargs):
         raise ZeroDivisionError
 
-    image_saved.connect(fail)
-    try:
-        upload = save_image(in_memory(), photo)
-        work_on(upload)
-    finally:
-        image_saved.disconnect(fail)
+    connect(image_saved, fail)
+    upload = save_image(in_memory(), photo)
+    work_on(upload)
 
     photo.refresh_from_db()
     assert photo.image
@@ -275,14 +264,8 @@ def test_the_slower_of_two_workers_with_one_upload_removes_its_file(
     assert len(received) == 1
 
 
-def test_the_slower_worker_leaves_a_file_that_is_in_use(photo, in_memory, media, settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "tests.test_attempts.Behaving",
-            "OPTIONS": {"allow_overwrite": True},
-        },
-    }
+def test_the_slower_worker_leaves_a_file_that_is_in_use(photo, in_memory, media, use_final_storage):
+    use_final_storage(Behaving, allow_overwrite=True)
     upload = save_image(in_memory(), photo)
 
     def other_worker(name):
@@ -309,11 +292,10 @@ class Racing(Behaving):
         return super()._save(name, content)
 
 
-def test_one_of_two_workers_that_store_at_the_same_time_may_fail(photo, in_memory, settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_attempts.Racing"},
-    }
+def test_one_of_two_workers_that_store_at_the_same_time_may_fail(
+    photo, in_memory, use_final_storage
+):
+    use_final_storage(Racing)
     data = pictures.jpeg()
     upload = save_image(in_memory(data=data), photo)
 
@@ -362,15 +344,9 @@ def test_a_stored_file_is_removed_if_its_upload_has_ended_meanwhile(photo, in_me
 
 @pytest.mark.django_db(transaction=True)
 def test_an_overwriting_storage_keeps_a_file_that_a_newer_upload_may_have_stored(
-    photo, in_memory, media, settings
+    photo, in_memory, media, use_final_storage
 ):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "tests.test_attempts.Behaving",
-            "OPTIONS": {"allow_overwrite": True},
-        },
-    }
+    use_final_storage(Behaving, allow_overwrite=True)
     upload = save_image(in_memory(), photo)
     newer = pictures.jpeg()
 
@@ -385,18 +361,15 @@ def test_an_overwriting_storage_keeps_a_file_that_a_newer_upload_may_have_stored
     assert pictures.stored(photo.image) == newer
 
 
-def test_a_stored_file_is_removed_after_a_later_error(photo, in_memory, media, settings):
+def test_a_stored_file_is_removed_after_a_later_error(connect, photo, in_memory, media, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     upload = save_image(in_memory(), photo)
 
     def fail(**kwargs):
         raise ZeroDivisionError
 
-    post_save.connect(fail, sender=Photo)
-    try:
-        work_on(upload)
-    finally:
-        post_save.disconnect(fail, sender=Photo)
+    connect(post_save, fail, Photo)
+    work_on(upload)
 
     assert files(media) == []
     photo.refresh_from_db()

@@ -95,17 +95,14 @@ def test_a_save_opens_a_durable_block(base, has_old, in_memory):
 @both
 @outermost
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
-def test_a_receiver_opens_a_durable_block(base, signal, in_memory):
+def test_a_receiver_opens_a_durable_block(connect, base, signal, in_memory):
     def audit(**kwargs):
         with transaction.atomic(durable=True):
             Slugged.objects.get_or_create(slug="audit")
 
-    signal.connect(audit, sender=Photo)
-    try:
-        form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
-        save_pending_uploads()
-    finally:
-        signal.disconnect(audit, sender=Photo)
+    connect(signal, audit, Photo)
+    form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
+    save_pending_uploads()
 
     assert images(Photo) == ["photos/new.jpg"]
     assert Slugged.objects.count() == 1
@@ -157,19 +154,16 @@ def test_an_instance_is_saved_after_its_validation_error_was_caught(base, in_mem
 
 @both
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
-def test_an_error_of_a_receiver_is_caught_in_a_transaction(base, signal, in_memory):
+def test_an_error_of_a_receiver_is_caught_in_a_transaction(connect, base, signal, in_memory):
     def fail(**kwargs):
         raise ZeroDivisionError
 
-    signal.connect(fail, sender=Photo)
-    try:
-        with transaction.atomic():
-            form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()})
-            with pytest.raises(ZeroDivisionError):
-                form.save()
-            assert Photo.objects.count() == (0 if signal is pre_save else 1)
-    finally:
-        signal.disconnect(fail, sender=Photo)
+    connect(signal, fail, Photo)
+    with transaction.atomic():
+        form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()})
+        with pytest.raises(ZeroDivisionError):
+            form.save()
+        assert Photo.objects.count() == (0 if signal is pre_save else 1)
 
 
 @both
@@ -192,16 +186,8 @@ def test_an_integrity_error_in_a_savepoint_is_caught_and_the_form_saved_again(ba
 
 @outermost
 def test_an_image_that_cannot_be_staged_marks_the_transaction_for_rollback(
-    in_memory, settings, tmp_path
+    in_memory, staging_is_a_file
 ):
-    (tmp_path / "staging").touch()  # No folder.
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "staging"},
-        },
-    }
     with transaction.atomic():
         form = form_for(AsyncImageModelForm, Photo, {"title": "Dune"}, {"image": in_memory()})
         with pytest.raises(OSError, match="staging"):

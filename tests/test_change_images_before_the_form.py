@@ -109,7 +109,7 @@ def test_two_images_are_changed_in_two_ways(base, in_memory):
 
 
 @both
-def test_json_that_a_receiver_changes_in_place_is_written(base, in_memory):
+def test_json_that_a_receiver_changes_in_place_is_written(connect, base, in_memory):
     # The first image that a worker saves must change nothing for a receiver that comes later.
     form_for(base, Noting, {"title": "First"}, {"image": in_memory("first.jpg")}).save()
     save_pending_uploads()
@@ -119,11 +119,8 @@ def test_json_that_a_receiver_changes_in_place_is_written(base, in_memory):
         if instance.image and not instance.image._committed:
             instance.notes["seen"] = {"by": [instance.image.name]}
 
-    pre_save.connect(note, sender=Noting)
-    try:
-        form_for(base, Noting, {"title": "Dune"}, {"image": in_memory()}).save()
-        save_pending_uploads()
-    finally:
-        pre_save.disconnect(note, sender=Noting)
+    connect(pre_save, note, Noting)
+    form_for(base, Noting, {"title": "Dune"}, {"image": in_memory()}).save()
+    save_pending_uploads()
 
     assert Noting.objects.get().notes == {"names": ["dune.jpg"], "seen": {"by": ["dune.jpg"]}}

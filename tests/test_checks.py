@@ -40,13 +40,6 @@ def found(number):
     return [message for message in run_checks() if message.id == f"django_async_forms.{number}"]
 
 
-def stage(settings, backend, **options):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {"BACKEND": backend, "OPTIONS": options},
-    }
-
-
 FILES = "django_async_forms.storage.StagingFileSystemStorage"
 DATABASE = "django_async_forms.storage.DatabaseStorage"
 
@@ -164,8 +157,8 @@ def test_good_settings_are_left_alone(settings):
     ],
     ids=["no such class", "no location", "no such option", "no such database"],
 )
-def test_a_staging_storage_that_cannot_be_used_is_found(settings, backend, options):
-    stage(settings, backend, **options)
+def test_a_staging_storage_that_cannot_be_used_is_found(use_staging_storage, backend, options):
+    use_staging_storage(backend, **options)
 
     (message,) = found("E002")
 
@@ -173,8 +166,8 @@ def test_a_staging_storage_that_cannot_be_used_is_found(settings, backend, optio
     assert message.hint
 
 
-def test_a_staging_storage_in_process_memory_is_found(settings):
-    stage(settings, "django.core.files.storage.InMemoryStorage")
+def test_a_staging_storage_in_process_memory_is_found(use_staging_storage):
+    use_staging_storage("django.core.files.storage.InMemoryStorage")
 
     (message,) = found("E003")
 
@@ -184,9 +177,11 @@ def test_a_staging_storage_in_process_memory_is_found(settings):
 
 @pytest.mark.parametrize("setting", ["MEDIA_ROOT", "STATIC_ROOT"])
 @pytest.mark.parametrize("folder", ["", "staging", "a/b"])
-def test_a_staging_folder_that_is_public_is_found(settings, tmp_path, setting, folder):
+def test_a_staging_folder_that_is_public_is_found(
+    settings, use_staging_storage, tmp_path, setting, folder
+):
     setattr(settings, setting, tmp_path / "public")
-    stage(settings, FILES, location=tmp_path / "public" / folder)
+    use_staging_storage(FILES, location=tmp_path / "public" / folder)
 
     (message,) = found("E004")
 
@@ -196,46 +191,44 @@ def test_a_staging_folder_that_is_public_is_found(settings, tmp_path, setting, f
     assert message.hint
 
 
-def test_a_staging_folder_that_is_public_through_a_link_is_found(settings, tmp_path):
+def test_a_staging_folder_that_is_public_through_a_link_is_found(
+    settings, use_staging_storage, tmp_path
+):
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.MEDIA_ROOT.mkdir()
     (tmp_path / "staging").symlink_to(settings.MEDIA_ROOT)
-    stage(settings, FILES, location=tmp_path / "staging")
+    use_staging_storage(FILES, location=tmp_path / "staging")
 
     assert found("E004")
 
 
-def test_a_plain_file_system_storage_that_is_left_at_media_root_is_found(settings):
-    stage(settings, "django.core.files.storage.FileSystemStorage")
+def test_a_plain_file_system_storage_that_is_left_at_media_root_is_found(use_staging_storage):
+    use_staging_storage("django.core.files.storage.FileSystemStorage")
 
     assert found("E004")
 
 
-def test_a_staging_folder_in_the_folder_of_the_default_storage_is_found(settings, tmp_path):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "srv"},
-        },
-    }
-    stage(settings, FILES, location=tmp_path / "srv" / "staging")
+def test_a_staging_folder_in_the_folder_of_the_default_storage_is_found(
+    use_staging_storage, use_final_storage, tmp_path
+):
+    use_final_storage("django.core.files.storage.FileSystemStorage", location=tmp_path / "srv")
+    use_staging_storage(FILES, location=tmp_path / "srv" / "staging")
 
     (message,) = found("E004")
 
     assert 'STORAGES["default"]' in message.msg
 
 
-def test_a_folder_beside_media_root_is_private(settings, tmp_path):
+def test_a_folder_beside_media_root_is_private(settings, use_staging_storage, tmp_path):
     settings.MEDIA_ROOT = tmp_path / "media"
-    stage(settings, FILES, location=tmp_path / "media-staging")
+    use_staging_storage(FILES, location=tmp_path / "media-staging")
 
     assert found("E004") == []
 
 
-def test_a_staging_folder_that_cannot_be_made_is_found(settings, tmp_path):
+def test_a_staging_folder_that_cannot_be_made_is_found(use_staging_storage, tmp_path):
     (tmp_path / "file").touch()
-    stage(settings, FILES, location=tmp_path / "file" / "staging")
+    use_staging_storage(FILES, location=tmp_path / "file" / "staging")
 
     (message,) = found("E005")
 
@@ -243,10 +236,10 @@ def test_a_staging_folder_that_cannot_be_made_is_found(settings, tmp_path):
     assert message.hint
 
 
-def test_a_staging_folder_that_others_may_enter_is_found(settings, tmp_path):
+def test_a_staging_folder_that_others_may_enter_is_found(use_staging_storage, tmp_path):
     (tmp_path / "staging").mkdir()
     (tmp_path / "staging").chmod(0o755)
-    stage(settings, FILES, location=tmp_path / "staging")
+    use_staging_storage(FILES, location=tmp_path / "staging")
 
     (message,) = found("W006")
 
@@ -256,10 +249,10 @@ def test_a_staging_folder_that_others_may_enter_is_found(settings, tmp_path):
 
 
 @pytest.mark.parametrize("is_made", [False, True])
-def test_a_private_staging_folder_is_left_alone(settings, tmp_path, is_made):
+def test_a_private_staging_folder_is_left_alone(use_staging_storage, tmp_path, is_made):
     if is_made:
         (tmp_path / "staging").mkdir(mode=0o700)
-    stage(settings, FILES, location=tmp_path / "staging")
+    use_staging_storage(FILES, location=tmp_path / "staging")
 
     assert not any(found(number) for number in ("E002", "E003", "E004", "E005", "W006"))
 

@@ -1,4 +1,4 @@
-"""``manage.py async_uploads``: what is owed, and what an operator can do about it."""
+"""``manage.py async_uploads``: an operator lists, retries, recovers and purges uploads."""
 
 import uuid
 from io import StringIO
@@ -17,29 +17,19 @@ pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 @pytest.fixture
 def broker_name():
-    """The broker whose messages a test can look at without a server: a folder."""
+    """A folder as the broker, so that a test can look at the messages without a server."""
     return "filesystem"
 
 
 @pytest.fixture(autouse=True)
 def queue(broker):
-    """A folder with what this process sends, which no worker takes away."""
+    """The folder with the messages of this process. No worker reads them."""
     return broker.folder
 
 
 @pytest.fixture
-def owe(in_memory):
-    """Have an image owed to a new photo; returns the upload."""
-
-    def make(title="Dune", **kwargs):
-        return save_image(in_memory(**kwargs), Photo.objects.create(title=title))
-
-    return make
-
-
-@pytest.fixture
-def owe_elsewhere(in_memory):
-    """Have an image owed in the second database; returns the upload."""
+def new_upload_elsewhere(in_memory):
+    """Makes an instance of the second database with a pending image, and returns the upload."""
 
     def make():
         return save_image(in_memory("moon.jpg"), Elsewhere.objects.create(title="Moon"))
@@ -48,7 +38,7 @@ def owe_elsewhere(in_memory):
 
 
 def fail(upload):
-    """Have an upload failed, as after its last attempt."""
+    """Mark an upload as failed, as after its last attempt."""
     Upload.objects.using(upload.using).filter(pk=upload.pk).update(
         state=Upload.State.FAILED, attempts=12, error="OSError: no space left"
     )
@@ -65,8 +55,10 @@ def run(*arguments):
 # list
 
 
-def test_list_prints_the_uploads_of_all_databases_with_their_errors(owe, owe_elsewhere):
-    pending, failed, elsewhere = owe(), fail(owe()), owe_elsewhere()
+def test_list_prints_the_uploads_of_all_databases_with_their_errors(
+    new_upload, new_upload_elsewhere
+):
+    pending, failed, elsewhere = new_upload(), fail(new_upload()), new_upload_elsewhere()
 
     out = run("list")
 
@@ -80,16 +72,16 @@ def test_list_prints_the_uploads_of_all_databases_with_their_errors(owe, owe_els
     assert out.count("OSError: no space left") == 1
 
 
-def test_list_begins_with_the_oldest_upload(owe):
-    uploads = [owe() for _ in range(3)]
+def test_list_begins_with_the_oldest_upload(new_upload):
+    uploads = [new_upload() for _ in range(3)]
 
     out = run("list")
 
     assert [line.split()[0] for line in out.splitlines()] == [str(upload.pk) for upload in uploads]
 
 
-def test_list_can_be_limited_to_failed_uploads(owe):
-    pending, failed = owe(), fail(owe())
+def test_list_can_be_limited_to_failed_uploads(new_upload):
+    pending, failed = new_upload(), fail(new_upload())
 
     out = run("list", "--failed")
 
@@ -97,8 +89,8 @@ def test_list_can_be_limited_to_failed_uploads(owe):
     assert str(pending.pk) not in out
 
 
-def test_list_can_be_limited_to_a_database(owe, owe_elsewhere):
-    here, there = owe(), owe_elsewhere()
+def test_list_can_be_limited_to_a_database(new_upload, new_upload_elsewhere):
+    here, there = new_upload(), new_upload_elsewhere()
 
     out = run("list", "--database", "other")
 
@@ -109,9 +101,9 @@ def test_list_can_be_limited_to_a_database(owe, owe_elsewhere):
 # retry
 
 
-def test_retry_sends_a_failed_upload_with_its_attempt_count_reset(owe, in_memory):
+def test_retry_sends_a_failed_upload_with_its_attempt_count_reset(new_upload, in_memory):
     data = pictures.jpeg()
-    failed, other = fail(owe(data=data)), fail(owe("Reef"))
+    failed, other = fail(new_upload(data=data)), fail(new_upload("Reef"))
 
     assert "1 retried" in run("retry", failed.pk)
 
@@ -124,8 +116,8 @@ def test_retry_sends_a_failed_upload_with_its_attempt_count_reset(owe, in_memory
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_retry_sends_the_message_of_an_upload(owe, queue):
-    failed = fail(owe())
+def test_retry_sends_the_message_of_an_upload(new_upload, queue):
+    failed = fail(new_upload())
     for message in queue.glob("*.msg"):
         message.unlink()
 
@@ -134,16 +126,16 @@ def test_retry_sends_the_message_of_an_upload(owe, queue):
     assert len(list(queue.glob("*.msg"))) == 1
 
 
-def test_retry_finds_an_upload_in_any_database(owe_elsewhere):
-    failed = fail(owe_elsewhere())
+def test_retry_finds_an_upload_in_any_database(new_upload_elsewhere):
+    failed = fail(new_upload_elsewhere())
 
     run("retry", failed.pk)
 
     assert Upload.objects.using("other").pending().get() == failed
 
 
-def test_retry_all_sends_all_failed_uploads(owe, owe_elsewhere):
-    for upload in (owe(), owe(), owe_elsewhere()):
+def test_retry_all_sends_all_failed_uploads(new_upload, new_upload_elsewhere):
+    for upload in (new_upload(), new_upload(), new_upload_elsewhere()):
         fail(upload)
 
     run("retry", "--all")
@@ -152,9 +144,9 @@ def test_retry_all_sends_all_failed_uploads(owe, owe_elsewhere):
     assert not Upload.objects.using("other").failed().exists()
 
 
-def test_retry_all_can_be_limited_to_a_database(owe, owe_elsewhere):
-    here = fail(owe())
-    fail(owe_elsewhere())
+def test_retry_all_can_be_limited_to_a_database(new_upload, new_upload_elsewhere):
+    here = fail(new_upload())
+    fail(new_upload_elsewhere())
 
     run("retry", "--all", "--database", "other")
 
@@ -165,8 +157,8 @@ def test_retry_all_can_be_limited_to_a_database(owe, owe_elsewhere):
 # purge
 
 
-def test_purge_discards_a_failed_upload_and_its_staged_bytes(owe):
-    failed, other = fail(owe()), fail(owe())
+def test_purge_discards_a_failed_upload_and_its_staged_bytes(new_upload):
+    failed, other = fail(new_upload()), fail(new_upload())
 
     assert "1 purged" in run("purge", failed.pk)
 
@@ -175,9 +167,9 @@ def test_purge_discards_a_failed_upload_and_its_staged_bytes(owe):
     assert StoredChunk.objects.filter(name=other.staged).exists()
 
 
-def test_purge_all_leaves_pending_uploads(owe):
-    pending = owe()
-    for upload in (owe(), owe()):
+def test_purge_all_leaves_pending_uploads(new_upload):
+    pending = new_upload()
+    for upload in (new_upload(), new_upload()):
         fail(upload)
 
     assert "2 purged" in run("purge", "--all")
@@ -188,9 +180,9 @@ def test_purge_all_leaves_pending_uploads(owe):
 # recover
 
 
-def test_recover_sends_an_upload_again_whose_message_got_lost(owe, queue, settings):
+def test_recover_sends_an_upload_again_whose_message_got_lost(new_upload, queue, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 1e-6}
-    owe()
+    new_upload()
 
     out = run("recover")
 
@@ -199,9 +191,9 @@ def test_recover_sends_an_upload_again_whose_message_got_lost(owe, queue, settin
     assert len(list(queue.glob("*.msg"))) == 1
 
 
-def test_recover_can_be_limited_to_a_database(owe, queue, settings):
+def test_recover_can_be_limited_to_a_database(new_upload, queue, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 1e-6}
-    owe()
+    new_upload()
 
     out = run("recover", "--database", "other")
 
@@ -213,8 +205,8 @@ def test_recover_can_be_limited_to_a_database(owe, queue, settings):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_retry_and_purge_need_ids_or_all(owe, what):
-    fail(owe())
+def test_retry_and_purge_need_ids_or_all(new_upload, what):
+    fail(new_upload())
 
     with pytest.raises(CommandError, match="--all"):
         run(what)
@@ -223,8 +215,8 @@ def test_retry_and_purge_need_ids_or_all(owe, what):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_retry_and_purge_name_an_argument_that_is_not_an_id(owe, what):
-    fail(owe())
+def test_retry_and_purge_name_an_argument_that_is_not_an_id(new_upload, what):
+    fail(new_upload())
 
     with pytest.raises(CommandError, match="dune"):
         run(what, "dune")
@@ -241,8 +233,8 @@ def test_retry_and_purge_name_an_id_that_no_failed_upload_has(what):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_a_pending_upload_is_neither_retried_nor_purged(owe, what):
-    pending = owe()
+def test_a_pending_upload_is_neither_retried_nor_purged(new_upload, what):
+    pending = new_upload()
 
     with pytest.raises(CommandError, match=str(pending.pk)):
         run(what, pending.pk)
@@ -251,8 +243,8 @@ def test_a_pending_upload_is_neither_retried_nor_purged(owe, what):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_ids_and_all_exclude_each_other(owe, what):
-    one, other = fail(owe()), fail(owe())
+def test_ids_and_all_exclude_each_other(new_upload, what):
+    one, other = fail(new_upload()), fail(new_upload())
 
     with pytest.raises(CommandError):
         run(what, one.pk, "--all")

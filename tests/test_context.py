@@ -3,7 +3,6 @@
 import json
 import sys
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import timedelta
 from datetime import timezone as fixed
 from types import SimpleNamespace
@@ -18,25 +17,9 @@ from django_async_forms import context
 from django_async_forms.conf import conf
 from django_async_forms.context import RequestContext
 from tests.pages import block
+from tests.tenant import TenantContext, tenant
 
 BERLIN = ZoneInfo("Europe/Berlin")
-tenant = ContextVar("tenant", default=None)
-
-
-class TenantContext(RequestContext):
-    """What a project with tenants may write."""
-
-    def capture(self):
-        return {**super().capture(), "tenant": tenant.get()}
-
-    @contextmanager
-    def restore(self, data):
-        token = tenant.set(data["tenant"])
-        try:
-            with super().restore(data):
-                yield
-        finally:
-            tenant.reset(token)
 
 
 class Unwritable(RequestContext):
@@ -168,8 +151,8 @@ def test_the_class_of_the_page_restores_a_tenant(settings, monkeypatch):
     tenants = SimpleNamespace(current_tenant=tenant.get, use_tenant=use_tenant)
     monkeypatch.setitem(sys.modules, "tests.recipes.tenants", tenants)
     page = block("docs/howto/context.rst", "class TenantContext").execute()
-    monkeypatch.setattr(f"{__name__}.TenantContext", page.TenantContext)
-    settings.ASYNC_FORMS = {"CONTEXT": f"{__name__}.TenantContext"}
+    monkeypatch.setattr("tests.tenant.TenantContext", page.TenantContext)
+    settings.ASYNC_FORMS = {"CONTEXT": "tests.tenant.TenantContext"}
     with use_tenant("blue"):
         data = travelled(context.capture())
 
@@ -179,7 +162,7 @@ def test_the_class_of_the_page_restores_a_tenant(settings, monkeypatch):
 
 
 def test_a_tenant_is_restored(settings):
-    settings.ASYNC_FORMS = {"CONTEXT": f"{__name__}.TenantContext"}
+    settings.ASYNC_FORMS = {"CONTEXT": "tests.tenant.TenantContext"}
     token = tenant.set("blue")
     with translation.override("de"):
         data = travelled(context.capture())
@@ -208,7 +191,7 @@ def test_data_that_json_cannot_carry_is_an_error(settings):
         "tests.nowhere.Context",
         "tests.test_context.Nothing",
         "tests.test_context.OnlyCapture",
-        "tests.test_context.tenant",
+        "tests.tenant.tenant",
     ],
 )
 def test_a_class_that_cannot_be_used_is_found(settings, value):

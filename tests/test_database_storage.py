@@ -336,11 +336,8 @@ def test_a_large_file_is_never_in_memory_as_a_whole(storage, tmp_path):
     assert peak < size / 4
 
 
-def test_an_image_field_can_use_the_storage(settings, in_memory):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "django_async_forms.storage.DatabaseStorage"},
-    }
+def test_an_image_field_can_use_the_storage(use_final_storage, in_memory):
+    use_final_storage(DatabaseStorage)
     data = pictures.jpeg(40, 30)
     Measured.objects.create(title="Dune", image=in_memory(data=data))
 
@@ -462,19 +459,16 @@ def test_reading_a_file_as_a_whole_takes_little_more_memory_than_the_file(storag
         assert peak() < LARGE + 3 * CHUNK_SIZE
 
 
-def test_a_large_file_is_not_read_to_be_deleted(storage, large):
+def test_a_large_file_is_not_read_to_be_deleted(connect, storage, large):
     name = storage.save("large.bin", large)
 
     def audit(**kwargs):
         """Like the receiver of an app that records deletions."""
 
-    post_delete.connect(audit)
-    try:
-        with measured_memory() as peak:
-            storage.delete(name)
-            assert peak() < LARGE / 4
-    finally:
-        post_delete.disconnect(audit)
+    connect(post_delete, audit)
+    with measured_memory() as peak:
+        storage.delete(name)
+        assert peak() < LARGE / 4
     assert not storage.exists(name)
 
 

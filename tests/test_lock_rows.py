@@ -46,12 +46,9 @@ class Slow(FileSystemStorage):
 
 
 @pytest.fixture(autouse=True)
-def final_storage(settings):
+def final_storage(use_final_storage):
     while_it_stores.clear()
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_lock_rows.Slow"},
-    }
+    use_final_storage(Slow)
 
 
 class Meanwhile:
@@ -189,7 +186,7 @@ def test_no_request_waits_while_a_save_works_on_the_image_before_it_is_stored(
 
 
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
-def test_no_request_waits_while_a_receiver_works_on_the_image(signal):
+def test_no_request_waits_while_a_receiver_works_on_the_image(connect, signal):
     post(Photo)
     done = []
 
@@ -198,11 +195,8 @@ def test_no_request_waits_while_a_receiver_works_on_the_image(signal):
             done.append(True)
             at_the_same_moment(lambda: change_the_title(Photo))
 
-    signal.connect(work, sender=Photo)
-    try:
-        save_pending_uploads()
-    finally:
-        signal.disconnect(work, sender=Photo)
+    connect(signal, work, Photo)
+    save_pending_uploads()
 
     assert done
     assert Photo.objects.get().image
@@ -294,7 +288,7 @@ def test_two_requests_that_refer_to_the_instance_and_then_save_it_do_not_deadloc
 
 
 @needs_key_locks
-def test_a_row_that_refers_to_the_instance_is_inserted_while_a_worker_attaches(liked):
+def test_a_row_that_refers_to_the_instance_is_inserted_while_a_worker_attaches(connect, liked):
     with_a_new_image(AsyncImageModelForm, liked).save()
     done = []
 
@@ -303,11 +297,8 @@ def test_a_row_that_refers_to_the_instance_is_inserted_while_a_worker_attaches(l
             done.append(True)
             at_the_same_moment(lambda: Like.objects.create(liked_id=liked.pk))
 
-    post_save.connect(like, sender=Liked)
-    try:
-        save_pending_uploads()
-    finally:
-        post_save.disconnect(like, sender=Liked)
+    connect(post_save, like, Liked)
+    save_pending_uploads()
 
     assert Like.objects.count() == 1
     assert not Upload.objects.exists()

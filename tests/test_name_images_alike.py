@@ -125,17 +125,6 @@ def nothing_waits():
     Bucket.contents.clear()
 
 
-@pytest.fixture
-def use(settings):
-    """Has the fields use another storage."""
-
-    def choose(storage):
-        backend = f"{storage.__module__}.{storage.__qualname__}"
-        settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": backend}}
-
-    return choose
-
-
 racing = pytest.mark.parametrize("storage", [Bucket, Folder], ids=["bucket", "folder"])
 
 
@@ -171,8 +160,8 @@ def post_photo(data, name="image.jpg", instance=None):
 
 @racing
 @at_any_moment
-def test_the_images_of_one_form_have_one_name(storage, moment, use, in_memory):
-    use(storage)
+def test_the_images_of_one_form_have_one_name(storage, moment, use_final_storage, in_memory):
+    use_final_storage(storage)
     data = {side: pictures.jpeg() for side in ("left", "middle", "right")}
     images = {side: in_memory("image.jpg", data[side]) for side in data}
     async_form(Triptych, {}, images).save()
@@ -186,8 +175,8 @@ def test_the_images_of_one_form_have_one_name(storage, moment, use, in_memory):
 
 @racing
 @at_any_moment
-def test_the_images_of_one_formset_have_one_name(storage, moment, use, in_memory):
-    use(storage)
+def test_the_images_of_one_formset_have_one_name(storage, moment, use_final_storage, in_memory):
+    use_final_storage(storage)
     data = [pictures.jpeg() for _ in range(3)]
     posted = {"form-TOTAL_FORMS": 3, "form-INITIAL_FORMS": 0}
     posted |= {f"form-{number}-title": "Dune" for number in range(3)}
@@ -204,8 +193,8 @@ def test_the_images_of_one_formset_have_one_name(storage, moment, use, in_memory
 
 @racing
 @at_any_moment
-def test_the_images_of_many_requests_have_one_name(storage, moment, use):
-    use(storage)
+def test_the_images_of_many_requests_have_one_name(storage, moment, use_final_storage):
+    use_final_storage(storage)
     data = [pictures.jpeg(16, 12) for _ in range(5)]
     uploads = [post_photo(one)[1] for one in data]
 
@@ -217,8 +206,10 @@ def test_the_images_of_many_requests_have_one_name(storage, moment, use):
 
 
 @at_any_moment
-def test_the_images_of_two_models_have_one_name_and_one_folder(moment, use, in_memory):
-    use(Bucket)
+def test_the_images_of_two_models_have_one_name_and_one_folder(
+    moment, use_final_storage, in_memory
+):
+    use_final_storage(Bucket)
     data = [pictures.jpeg(), pictures.jpeg()]
     images = {"front": in_memory("image.jpg", data[0]), "back": in_memory("image.jpg", data[1])}
     only = async_form(OnlyImages, {}, images).save()
@@ -229,8 +220,8 @@ def test_the_images_of_two_models_have_one_name_and_one_folder(moment, use, in_m
     assert [pictures.stored(only.front), pictures.stored(only.back)] == data
 
 
-def test_simultaneous_requests_with_one_name_become_as_many_files(use):
-    use(Bucket)
+def test_simultaneous_requests_with_one_name_become_as_many_files(use_final_storage):
+    use_final_storage(Bucket)
     data = [pictures.jpeg(16, 12) for _ in range(6)]
     uploads = [post_photo(one)[1] for one in data]
     work_in_threads(work_on, uploads)
@@ -240,8 +231,8 @@ def test_simultaneous_requests_with_one_name_become_as_many_files(use):
     assert [pictures.stored(photo.image) for photo in found] == data
 
 
-def test_a_name_is_free_again_for_nobody_else_when_an_attempt_fails(use):
-    use(Bucket)
+def test_a_name_is_free_again_for_nobody_else_when_an_attempt_fails(use_final_storage):
+    use_final_storage(Bucket)
     data = [pictures.jpeg(), pictures.jpeg()]
     (_, first), (_, second) = [post_photo(one) for one in data]
 
@@ -255,8 +246,10 @@ def test_a_name_is_free_again_for_nobody_else_when_an_attempt_fails(use):
     assert [pictures.stored(photo.image) for photo in Photo.objects.order_by("pk")] == data
 
 
-def test_an_overwriting_storage_stores_one_image_of_a_name_after_the_other(use, media):
-    use(Overwriting)
+def test_an_overwriting_storage_stores_one_image_of_a_name_after_the_other(
+    use_final_storage, media
+):
+    use_final_storage(Overwriting)
     data = [pictures.jpeg(), pictures.jpeg()]
     (_, first), (_, second) = [post_photo(one) for one in data]
 
@@ -274,8 +267,10 @@ def test_an_overwriting_storage_stores_one_image_of_a_name_after_the_other(use, 
 
 
 @at_any_moment
-def test_a_storage_that_clears_the_name_ends_with_one_of_the_images(moment, use, media):
-    use(Clearing)
+def test_a_storage_that_clears_the_name_ends_with_one_of_the_images(
+    moment, use_final_storage, media
+):
+    use_final_storage(Clearing)
     data = [pictures.jpeg(), pictures.jpeg()]
     uploads = [post_photo(one)[1] for one in data]
 
@@ -287,8 +282,8 @@ def test_a_storage_that_clears_the_name_ends_with_one_of_the_images(moment, use,
 
 
 @both
-def test_a_storage_that_cannot_look_stores_all_the_same(base, use, in_memory):
-    use(Forgetful)
+def test_a_storage_that_cannot_look_stores_all_the_same(base, use_final_storage, in_memory):
+    use_final_storage(Forgetful)
     form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save()
     save_pending_uploads()
 
@@ -296,8 +291,8 @@ def test_a_storage_that_cannot_look_stores_all_the_same(base, use, in_memory):
 
 
 @both
-def test_a_storage_that_names_by_content_keeps_equal_images_once(base, use, media):
-    use(ByContent)
+def test_a_storage_that_names_by_content_keeps_equal_images_once(base, use_final_storage, media):
+    use_final_storage(ByContent)
     data = pictures.jpeg()
     for _ in range(2):
         file = ContentFile(data, name="image.jpg")
@@ -355,9 +350,11 @@ USERS = [own_row, other_model, other_kind_of_field, no_row_at_all]
 
 @however_it_ends
 @pytest.mark.parametrize("user", USERS, ids=lambda user: user.__name__)
-def test_a_file_of_equal_bytes_stays_however_an_attempt_ends(user, end, use, settings):
+def test_a_file_of_equal_bytes_stays_however_an_attempt_ends(
+    user, end, use_final_storage, settings
+):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    use(ByContent)
+    use_final_storage(ByContent)
     kept = user()
     photo, upload = post_photo(SHARED)
     after.append(partial(end, photo))
@@ -368,9 +365,11 @@ def test_a_file_of_equal_bytes_stays_however_an_attempt_ends(user, end, use, set
 
 
 @however_it_ends
-def test_a_file_of_equal_bytes_that_another_worker_has_just_stored_stays(end, use, settings):
+def test_a_file_of_equal_bytes_that_another_worker_has_just_stored_stays(
+    end, use_final_storage, settings
+):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    use(ByContent)
+    use_final_storage(ByContent)
     (first, first_upload), (second, second_upload) = [post_photo(SHARED) for _ in range(2)]
     # The first has stored the file and not attached it, when the second stores it and ends.
     after.extend([partial(work_on, second_upload), partial(end, second)])
@@ -382,9 +381,11 @@ def test_a_file_of_equal_bytes_that_another_worker_has_just_stored_stays(end, us
 
 
 @however_it_ends
-def test_a_file_of_equal_bytes_that_another_worker_attaches_meanwhile_stays(end, use, settings):
+def test_a_file_of_equal_bytes_that_another_worker_attaches_meanwhile_stays(
+    end, use_final_storage, settings
+):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    use(ByContent)
+    use_final_storage(ByContent)
     (first, first_upload), (second, second_upload) = [post_photo(SHARED) for _ in range(2)]
 
     def other_first():
@@ -400,9 +401,11 @@ def test_a_file_of_equal_bytes_that_another_worker_attaches_meanwhile_stays(end,
 
 @however_it_ends
 @pytest.mark.parametrize("storage", [Overwriting, Clearing], ids=lambda storage: storage.__name__)
-def test_a_file_that_is_overwritten_stays_however_an_attempt_ends(storage, end, use, settings):
+def test_a_file_that_is_overwritten_stays_however_an_attempt_ends(
+    storage, end, use_final_storage, settings
+):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    use(storage)
+    use_final_storage(storage)
     kept = Photo.objects.create(title="Kept", image=ContentFile(SHARED, name="image.jpg"))
     photo, upload = post_photo(pictures.jpeg())
     after.append(partial(end, photo))
@@ -416,9 +419,9 @@ def test_a_file_that_is_overwritten_stays_however_an_attempt_ends(storage, end, 
     "storage", [Bucket, Folder, Overwriting, Clearing], ids=lambda storage: storage.__name__
 )
 def test_a_storage_is_not_asked_for_the_name_of_an_image_that_is_superseded(
-    storage, use, in_memory
+    storage, use_final_storage, in_memory
 ):
-    use(storage)
+    use_final_storage(storage)
     kept = Photo.objects.create(title="Kept", image=ContentFile(SHARED, name="image.jpg"))
     photo, _ = post_photo(pictures.jpeg())
     _, newer = post_photo(pictures.jpeg(), "newer.jpg", Photo.objects.get(pk=photo.pk))
@@ -429,8 +432,10 @@ def test_a_storage_is_not_asked_for_the_name_of_an_image_that_is_superseded(
 
 
 @both
-def test_an_old_image_stays_in_the_storage_when_a_new_one_replaces_it(base, use, in_memory, media):
-    use(Folder)
+def test_an_old_image_stays_in_the_storage_when_a_new_one_replaces_it(
+    base, use_final_storage, in_memory, media
+):
+    use_final_storage(Folder)
     old = Photo.objects.create(title="Old", image=in_memory("old.jpg"))
     form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()
@@ -439,8 +444,8 @@ def test_an_old_image_stays_in_the_storage_when_a_new_one_replaces_it(base, use,
 
 
 @both
-def test_a_cleared_image_stays_in_the_storage(base, use, in_memory, media):
-    use(Folder)
+def test_a_cleared_image_stays_in_the_storage(base, use_final_storage, in_memory, media):
+    use_final_storage(Folder)
     OnlyImages.objects.create(front=in_memory("front.jpg"))
     form = form_for(
         base, OnlyImages, {"front-clear": "on"}, {}, OnlyImages.objects.get(), ["front"]
@@ -452,10 +457,10 @@ def test_a_cleared_image_stays_in_the_storage(base, use, in_memory, media):
 
 
 def test_an_image_with_the_name_of_the_old_one_leaves_the_old_file_when_it_fails(
-    use, settings, media
+    use_final_storage, settings, media
 ):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    use(Folder)
+    use_final_storage(Folder)
     old = Photo.objects.create(title="Old", image=ContentFile(SHARED, name="image.jpg"))
     photo, upload = post_photo(pictures.jpeg(), instance=old)
     after.append(partial(fail, photo))
@@ -471,20 +476,17 @@ def test_an_image_with_the_name_of_the_old_one_leaves_the_old_file_when_it_fails
 
 @racing
 def test_a_file_that_an_attempt_has_stored_is_removed_when_save_fails(
-    storage, use, settings, media
+    connect, storage, use_final_storage, settings, media
 ):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    use(storage)
+    use_final_storage(storage)
     _, upload = post_photo(pictures.jpeg())
 
     def refuse(**kwargs):
         raise OSError("the search engine is away")
 
-    post_save.connect(refuse, sender=Photo)
-    try:
-        work_on(upload)
-    finally:
-        post_save.disconnect(refuse, sender=Photo)
+    connect(post_save, refuse, Photo)
+    work_on(upload)
 
     assert Upload.objects.failed().exists()
     assert not Bucket.contents
@@ -492,10 +494,10 @@ def test_a_file_that_an_attempt_has_stored_is_removed_when_save_fails(
 
 
 def test_a_thumbnail_that_an_attempt_has_stored_is_removed_with_its_image(
-    use, settings, media, in_memory
+    connect, use_final_storage, settings, media, in_memory
 ):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
-    use(Folder)
+    use_final_storage(Folder)
     failures = itertools.count()
 
     def refuse(created, **kwargs):
@@ -504,19 +506,16 @@ def test_a_thumbnail_that_an_attempt_has_stored_is_removed_with_its_image(
             raise OSError("the search engine is away")
 
     async_form(Thumbnailed, {"title": "Dune"}, {"image": in_memory()}).save()
-    post_save.connect(refuse, sender=Thumbnailed)
-    try:
-        work_on(Upload.objects.get())
-    finally:
-        post_save.disconnect(refuse, sender=Thumbnailed)
+    connect(post_save, refuse, Thumbnailed)
+    work_on(Upload.objects.get())
 
     assert next(failures) == 3
     assert not files(media)
     assert not Thumbnailed.objects.get().thumbnail
 
 
-def test_a_plain_form_shows_what_one_name_becomes(use, in_memory):
-    use(Bucket)
+def test_a_plain_form_shows_what_one_name_becomes(use_final_storage, in_memory):
+    use_final_storage(Bucket)
     found = []
     for base in (forms.ModelForm, AsyncImageModelForm):
         Bucket.contents.clear()

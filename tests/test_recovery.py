@@ -1,4 +1,4 @@
-"""``recover_uploads``: what got lost on the way comes back, and what is over goes."""
+"""``recover_uploads`` sends lost messages again, purges failed uploads, and removes old files."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ MONTH = 30 * DAY
 
 
 class Clock:
-    """The time that the process goes by, which stands still until it is put forward."""
+    """The time of this process. It stands still until a test puts it forward."""
 
     def __init__(self):
         self.now = timezone.now()
@@ -64,19 +64,19 @@ class Mailbox:
 
 @pytest.fixture
 def broker_name():
-    """The broker whose messages a test can look at without a server: a folder."""
+    """A folder as the broker, so that a test can look at the messages without a server."""
     return "filesystem"
 
 
 @pytest.fixture
 def mailbox(broker):
-    """The queue that this process sends to."""
+    """The queue that this process sends messages to."""
     return Mailbox(broker)
 
 
 @pytest.fixture
 def recover(django_capture_on_commit_callbacks):
-    """Run the task in this process, and what it leaves for the time after its commit."""
+    """Runs the task in this process, with its ``on_commit`` callbacks."""
 
     def run(**arguments):
         with (
@@ -88,18 +88,8 @@ def recover(django_capture_on_commit_callbacks):
     return run
 
 
-@pytest.fixture
-def owe(in_memory):
-    """Have an image owed to a new photo; returns the upload."""
-
-    def make(title="Dune"):
-        return save_image(in_memory(), Photo.objects.create(title=title))
-
-    return make
-
-
 def fail(upload):
-    """Have an upload failed just now, as after its last attempt."""
+    """Mark an upload as failed just now, as after its last attempt."""
     due_at = timezone.now() + timedelta(seconds=MONTH)
     Upload.objects.filter(pk=upload.pk).update(
         state=Upload.State.FAILED, error="OSError: no space left", due_at=due_at
@@ -108,7 +98,7 @@ def fail(upload):
 
 
 def delete_past_django(model, database="default"):
-    """Delete all instances with SQL, as somebody else's program would: no signal is sent."""
+    """Delete all instances with SQL, as another program would: no signal is sent."""
     table = connections[database].ops.quote_name(model._meta.db_table)
     with connections[database].cursor() as cursor:
         cursor.execute(f"DELETE FROM {table}")
@@ -122,13 +112,13 @@ def staged_files(location):
     return sorted(str(path.relative_to(location)) for path in location.rglob("*") if path.is_file())
 
 
-# What is pending
+# Pending uploads
 
 
 def test_an_upload_that_nothing_was_heard_of_for_a_while_is_sent_again(
-    owe, recover, clock, mailbox, staging
+    new_upload, recover, clock, mailbox, staging
 ):
-    upload = owe()
+    upload = new_upload()
     clock.forward(121)
 
     recover()
@@ -137,8 +127,8 @@ def test_an_upload_that_nothing_was_heard_of_for_a_while_is_sent_again(
     assert Upload.objects.get().sent_at == clock.now
 
 
-def test_an_upload_is_not_sent_again_before_its_time(owe, recover, clock, mailbox):
-    owe()
+def test_an_upload_is_not_sent_again_before_its_time(new_upload, recover, clock, mailbox):
+    new_upload()
     clock.forward(119)
 
     recover()
@@ -146,9 +136,9 @@ def test_an_upload_is_not_sent_again_before_its_time(owe, recover, clock, mailbo
     assert mailbox.take() == []
 
 
-def test_the_wait_before_sending_again_is_a_setting(owe, recover, clock, mailbox, settings):
+def test_the_wait_before_sending_again_is_a_setting(new_upload, recover, clock, mailbox, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 10}
-    upload = owe()
+    upload = new_upload()
     clock.forward(11)
 
     recover()
@@ -156,8 +146,8 @@ def test_the_wait_before_sending_again_is_a_setting(owe, recover, clock, mailbox
     assert mailbox.take() == names(upload)
 
 
-def test_the_wait_before_sending_again_doubles_each_time(owe, recover, clock, mailbox):
-    owe()
+def test_the_wait_before_sending_again_doubles_each_time(new_upload, recover, clock, mailbox):
+    new_upload()
     sent_after = []
     for minute in range(1, 61):
         clock.forward(60)
@@ -168,8 +158,8 @@ def test_the_wait_before_sending_again_doubles_each_time(owe, recover, clock, ma
     assert sent_after == [2, 4, 8, 16, 32]
 
 
-def test_an_upload_that_a_worker_has_just_begun_is_left_to_it(owe, recover, clock, mailbox):
-    upload = owe()
+def test_an_upload_that_a_worker_has_just_begun_is_left_to_it(new_upload, recover, clock, mailbox):
+    upload = new_upload()
     clock.forward(119)
     Upload.objects.start(upload.pk)
     clock.forward(119)
@@ -179,8 +169,8 @@ def test_an_upload_that_a_worker_has_just_begun_is_left_to_it(owe, recover, cloc
     assert mailbox.take() == []
 
 
-def test_an_upload_whose_worker_was_killed_is_sent_again(owe, recover, clock, mailbox):
-    upload = owe()
+def test_an_upload_whose_worker_was_killed_is_sent_again(new_upload, recover, clock, mailbox):
+    upload = new_upload()
     Upload.objects.start(upload.pk)
     clock.forward(121)
 
@@ -190,12 +180,12 @@ def test_an_upload_whose_worker_was_killed_is_sent_again(owe, recover, clock, ma
 
 
 def test_a_run_sends_one_batch_with_the_longest_overdue_uploads_first(
-    owe, recover, clock, mailbox, settings
+    new_upload, recover, clock, mailbox, settings
 ):
     settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
     uploads = []
     for _ in range(3):
-        uploads.append(owe())
+        uploads.append(new_upload())
         clock.forward(1)
     clock.forward(121)
 
@@ -205,7 +195,7 @@ def test_a_run_sends_one_batch_with_the_longest_overdue_uploads_first(
     assert mailbox.take() == names(uploads[2])
 
 
-def test_an_upload_that_is_sent_again_is_saved(owe, recover, clock, mailbox, in_memory):
+def test_an_upload_that_is_sent_again_is_saved(new_upload, recover, clock, mailbox, in_memory):
     data = pictures.jpeg()
     photo = Photo.objects.create(title="Dune")
     save_image(in_memory(data=data), photo)
@@ -222,10 +212,10 @@ def test_an_upload_that_is_sent_again_is_saved(owe, recover, clock, mailbox, in_
 # The broker
 
 
-def test_uploads_stay_due_while_the_broker_is_down(owe, recover, clock, mailbox):
+def test_uploads_stay_due_while_the_broker_is_down(new_upload, recover, clock, mailbox):
     uploads = []
     for _ in range(3):
-        uploads.append(owe())
+        uploads.append(new_upload())
         clock.forward(1)
     clock.forward(121)
 
@@ -237,9 +227,9 @@ def test_uploads_stay_due_while_the_broker_is_down(owe, recover, clock, mailbox)
     assert mailbox.take() == names(*uploads)
 
 
-def test_a_broker_that_is_down_is_asked_once_in_a_run(owe, recover, clock, caplog):
+def test_a_broker_that_is_down_is_asked_once_in_a_run(new_upload, recover, clock, caplog):
     for _ in range(3):
-        owe()
+        new_upload()
     clock.forward(121)
 
     with sending_to("amqp://127.0.0.1:1//"):
@@ -250,10 +240,10 @@ def test_a_broker_that_is_down_is_asked_once_in_a_run(owe, recover, clock, caplo
     assert "stops sending" in complaints[0].getMessage()
 
 
-def test_recovery_does_everything_else_while_the_broker_is_down(owe, recover, clock):
-    fail(owe("Failed"))
+def test_recovery_does_everything_else_while_the_broker_is_down(new_upload, recover, clock):
+    fail(new_upload("Failed"))
     clock.forward(MONTH + 1)
-    owe("Pending")
+    new_upload("Pending")
     clock.forward(121)
 
     with sending_to("amqp://127.0.0.1:1//"):
@@ -266,8 +256,8 @@ def test_recovery_does_everything_else_while_the_broker_is_down(owe, recover, cl
 # What has failed
 
 
-def test_a_failed_upload_is_purged_after_its_keep_time(owe, recover, clock, mailbox):
-    fail(owe())
+def test_a_failed_upload_is_purged_after_its_keep_time(new_upload, recover, clock, mailbox):
+    fail(new_upload())
     clock.forward(MONTH + 1)
 
     recover()
@@ -277,8 +267,10 @@ def test_a_failed_upload_is_purged_after_its_keep_time(owe, recover, clock, mail
     assert mailbox.take() == []
 
 
-def test_the_staged_file_of_a_purged_upload_is_removed(location, owe, recover, clock, mailbox):
-    fail(owe())
+def test_the_staged_file_of_a_purged_upload_is_removed(
+    location, new_upload, recover, clock, mailbox
+):
+    fail(new_upload())
     clock.forward(MONTH + 1)
 
     recover()
@@ -287,9 +279,9 @@ def test_the_staged_file_of_a_purged_upload_is_removed(location, owe, recover, c
 
 
 def test_a_failed_upload_is_kept_for_its_keep_time_and_not_sent(
-    owe, recover, clock, mailbox, staging
+    new_upload, recover, clock, mailbox, staging
 ):
-    upload = fail(owe())
+    upload = fail(new_upload())
     clock.forward(MONTH - 1)
 
     recover()
@@ -302,8 +294,10 @@ def test_a_failed_upload_is_kept_for_its_keep_time_and_not_sent(
 # What no instance is left for
 
 
-def test_an_upload_whose_instance_is_gone_is_left_to_its_worker(owe, recover, clock, mailbox):
-    upload = owe()
+def test_an_upload_whose_instance_is_gone_is_left_to_its_worker(
+    new_upload, recover, clock, mailbox
+):
+    upload = new_upload()
     delete_past_django(Photo)
     clock.forward(121)
 
@@ -313,10 +307,10 @@ def test_an_upload_whose_instance_is_gone_is_left_to_its_worker(owe, recover, cl
 
 
 def test_an_upload_for_a_model_that_this_process_does_not_know_is_kept(
-    owe, recover, clock, mailbox
+    new_upload, recover, clock, mailbox
 ):
     # A worker may run an older or newer version of the project than the web does.
-    upload = owe()
+    upload = new_upload()
     Upload.objects.update(model="project.tomorrow")
     clock.forward(121)
 
@@ -326,10 +320,10 @@ def test_an_upload_for_a_model_that_this_process_does_not_know_is_kept(
 
 
 def test_a_row_that_makes_no_sense_does_not_stop_the_recovery_of_others(
-    owe, recover, clock, mailbox
+    new_upload, recover, clock, mailbox
 ):
     # Such as one from before the primary key became another kind.
-    odd, upload = owe("Odd"), owe()
+    odd, upload = new_upload("Odd"), new_upload()
     Upload.objects.filter(pk=odd.pk).update(object_pk="7b1ef5dc-a2b1")
     clock.forward(121)
 
@@ -338,11 +332,11 @@ def test_a_row_that_makes_no_sense_does_not_stop_the_recovery_of_others(
     assert names(upload)[0] in mailbox.take()
 
 
-# What no upload is left for
+# Abandoned staged files
 
 
 def abandoned_file(location, name, age):
-    """Stage a file that no upload owns: what a rollback, or a killed process, leaves."""
+    """Stage a file without an upload, as a rollback or a killed process leaves it."""
     path = location / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"bytes")
@@ -372,9 +366,9 @@ def test_a_new_staged_file_without_a_committed_upload_is_kept(location, recover,
 
 
 def test_a_staged_file_of_an_upload_is_kept_however_old_it_is(
-    location, owe, recover, clock, mailbox
+    location, new_upload, recover, clock, mailbox
 ):
-    upload = owe()
+    upload = new_upload()
     clock.forward(10 * DAY)
 
     recover()
@@ -382,8 +376,10 @@ def test_a_staged_file_of_an_upload_is_kept_however_old_it_is(
     assert staged_files(location) == [upload.staged]
 
 
-def test_the_link_that_a_killed_worker_left_is_removed(location, owe, recover, clock, mailbox):
-    upload = owe()
+def test_the_link_that_a_killed_worker_left_is_removed(
+    location, new_upload, recover, clock, mailbox
+):
+    upload = new_upload()
     staging_storage("default").link_out(upload.staged).file.close()
     assert len(staged_files(location)) == 2
     clock.forward(2 * DAY)
@@ -402,16 +398,13 @@ class Recovering(FileSystemStorage):
 
 
 def test_the_link_of_a_worker_at_work_is_kept_however_old_the_image(
-    location, mailbox, settings, caplog, on_disk
+    location, mailbox, use_final_storage, caplog, on_disk
 ):
     # An operator retries it after days, say.
     upload = save_image(on_disk(), Photo.objects.create(title="Dune"))
     then = (timezone.now() - timedelta(days=2)).timestamp()
     os.utime(location / upload.staged, (then, then))
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_recovery.Recovering"},
-    }
+    use_final_storage(Recovering)
 
     save_image_task.apply(args=[str(upload.pk), "default"])
 
@@ -460,15 +453,11 @@ def test_a_run_before_anything_was_staged_removes_nothing(location, recover, mai
     assert not location.exists()
 
 
-def test_any_storage_may_be_the_staging_storage(owe, recover, clock, mailbox, settings, tmp_path):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "plain"},
-        },
-    }
-    upload = owe()
+def test_any_storage_may_be_the_staging_storage(
+    new_upload, recover, clock, mailbox, use_staging_storage, tmp_path
+):
+    use_staging_storage(FileSystemStorage, location=tmp_path / "plain")
+    upload = new_upload()
     abandoned_file(tmp_path / "plain", f"default/ab/{ID}", age=2 * DAY)
     clock.forward(121)
 
@@ -485,16 +474,10 @@ class Unlistable(FileSystemStorage):
 
 
 def test_uploads_are_sent_though_the_staging_storage_cannot_list_its_files(
-    owe, recover, clock, mailbox, settings, tmp_path
+    new_upload, recover, clock, mailbox, use_staging_storage, tmp_path
 ):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "tests.test_recovery.Unlistable",
-            "OPTIONS": {"location": tmp_path / "staging"},
-        },
-    }
-    upload = owe()
+    use_staging_storage(Unlistable, location=tmp_path / "staging")
+    upload = new_upload()
     clock.forward(121)
 
     recover()
@@ -503,18 +486,12 @@ def test_uploads_are_sent_though_the_staging_storage_cannot_list_its_files(
 
 
 def test_abandoned_bytes_in_another_database_than_the_instances_are_removed(
-    recover, clock, mailbox, settings, owe
+    recover, clock, mailbox, use_staging_storage, new_upload
 ):
     # They do not roll back with the instance.
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.DatabaseStorage",
-            "OPTIONS": {"using": "other"},
-        },
-    }
+    use_staging_storage(DatabaseStorage, using="other")
     storage = DatabaseStorage(using="other")
-    upload = owe()
+    upload = new_upload()
     storage.save(f"default/ab/{ID}", ContentFile(b"bytes"))
     clock.forward(2 * DAY)
 
@@ -527,8 +504,8 @@ def test_abandoned_bytes_in_another_database_than_the_instances_are_removed(
 # Several databases
 
 
-def test_one_run_looks_at_all_databases(owe, recover, clock, mailbox, in_memory, staging):
-    here = owe()
+def test_one_run_looks_at_all_databases(new_upload, recover, clock, mailbox, in_memory, staging):
+    here = new_upload()
     there = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
     clock.forward(121)
 
@@ -537,8 +514,8 @@ def test_one_run_looks_at_all_databases(owe, recover, clock, mailbox, in_memory,
     assert sorted(mailbox.take()) == sorted(names(here, there))
 
 
-def test_a_run_can_be_for_one_database(owe, recover, clock, mailbox, in_memory):
-    owe()
+def test_a_run_can_be_for_one_database(new_upload, recover, clock, mailbox, in_memory):
+    new_upload()
     there = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
     clock.forward(121)
 
@@ -586,10 +563,10 @@ def test_a_database_that_is_down_does_not_keep_another_from_being_recovered(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_tells_what_it_has_done(location, owe, clock, mailbox):
-    fail(owe("Failed long ago"))
+def test_a_run_tells_what_it_has_done(location, new_upload, clock, mailbox):
+    fail(new_upload("Failed long ago"))
     clock.forward(MONTH + 1)
-    owe("Pending")
+    new_upload("Pending")
     abandoned_file(location, f"default/ab/{ID}", age=2 * DAY)
     clock.forward(121)
 

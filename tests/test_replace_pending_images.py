@@ -57,12 +57,9 @@ class Timeless(Behaving):
 
 
 @pytest.fixture(autouse=True)
-def final_storage(settings):
+def final_storage(use_final_storage):
     behaviour.clear()
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_replace_pending_images.Behaving"},
-    }
+    use_final_storage(Behaving)
 
 
 @pytest.fixture
@@ -197,18 +194,15 @@ def test_a_newer_state_wins_over_an_attempt_that_is_tried_again(pending, media):
 
 
 @committed
-def test_image_saved_is_not_sent_for_a_newer_state(pending):
+def test_image_saved_is_not_sent_for_a_newer_state(connect, pending):
     sent = []
 
     def receive(**kwargs):
         sent.append(kwargs)
 
     behaviour["before"] = store_a_newer_one
-    image_saved.connect(receive)
-    try:
-        work_on(pending)
-    finally:
-        image_saved.disconnect(receive)
+    connect(image_saved, receive)
+    work_on(pending)
 
     assert sent == []
 
@@ -283,11 +277,8 @@ def test_a_name_without_a_file_cannot_be_dated_so_the_upload_is_kept(pending):
     assert image()[0] == "nowhere.jpg"
 
 
-def test_a_storage_that_knows_no_time_has_the_upload_kept(pending, settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_replace_pending_images.Timeless"},
-    }
+def test_a_storage_that_knows_no_time_has_the_upload_kept(pending, use_final_storage):
+    use_final_storage(Timeless)
     store_a_newer_one()
 
     work_on(pending)
@@ -296,11 +287,10 @@ def test_a_storage_that_knows_no_time_has_the_upload_kept(pending, settings):
     assert image() == ("newer.jpg", 20)
 
 
-def test_a_storage_that_knows_no_time_attaches_where_nothing_has_changed(pending, settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_replace_pending_images.Timeless"},
-    }
+def test_a_storage_that_knows_no_time_attaches_where_nothing_has_changed(
+    pending, use_final_storage
+):
+    use_final_storage(Timeless)
 
     work_on(pending)
 
@@ -474,18 +464,15 @@ def test_a_model_that_keeps_its_versions_gets_its_image(base, in_memory):
 
 
 @both
-def test_a_receiver_that_saves_a_copy_keeps_the_original_image(base, in_memory):
+def test_a_receiver_that_saves_a_copy_keeps_the_original_image(connect, base, in_memory):
     def keep(instance, **kwargs):
         if not instance.title.startswith("Copy"):
             Photo(title=f"Copy of {instance.title}", image=instance.image.name).save()
 
     old = Photo.objects.create(title="Old", image=in_memory("old.jpg"))
-    post_save.connect(keep, sender=Photo)
-    try:
-        form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
-        save_pending_uploads()
-    finally:
-        post_save.disconnect(keep, sender=Photo)
+    connect(post_save, keep, Photo)
+    form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    save_pending_uploads()
 
     assert Photo.objects.get(title="Dune").image.name == "photos/new.jpg"
     assert Photo.objects.filter(title="Copy of Dune", image="photos/new.jpg").count() == 1

@@ -67,12 +67,9 @@ class RecordingStorage(FileSystemStorage):
 
 
 @pytest.fixture
-def storage_calls(settings):
+def storage_calls(use_final_storage):
     """The calls to the final storage; clear the list where the request begins."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_request.RecordingStorage"},
-    }
+    use_final_storage(RecordingStorage)
     RecordingStorage.calls.clear()
     return RecordingStorage.calls
 

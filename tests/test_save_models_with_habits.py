@@ -175,7 +175,9 @@ def test_a_model_that_was_not_saved_is_saved_with_its_image_later(base, in_memor
 
 @both
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
-def test_a_receiver_that_removes_the_old_file_removes_that_only(base, has_old, in_memory, media):
+def test_a_receiver_that_removes_the_old_file_removes_that_only(
+    connect, base, has_old, in_memory, media
+):
     old = Photo.objects.create(title="Old", image=in_memory("old.jpg")) if has_old else None
 
     def remember(instance, **kwargs):
@@ -186,14 +188,10 @@ def test_a_receiver_that_removes_the_old_file_removes_that_only(base, has_old, i
         if instance.former and instance.former != instance.image:
             instance.former.delete(save=False)
 
-    pre_save.connect(remember, sender=Photo)
-    post_save.connect(remove, sender=Photo)
-    try:
-        form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
-        work()
-    finally:
-        pre_save.disconnect(remember, sender=Photo)
-        post_save.disconnect(remove, sender=Photo)
+    connect(pre_save, remember, Photo)
+    connect(post_save, remove, Photo)
+    form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    work()
 
     assert stored(media) == ["new.jpg"]
     assert Photo.objects.get().image.name == "photos/new.jpg"

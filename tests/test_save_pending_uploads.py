@@ -26,11 +26,8 @@ class Refusing(FileSystemStorage):
 
 
 @pytest.fixture
-def refusing(settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_save_pending_uploads.Refusing"},
-    }
+def refusing(use_final_storage):
+    use_final_storage(Refusing)
 
 
 @pytest.fixture
@@ -99,33 +96,23 @@ def test_no_bytes_stay_staged_in_the_database(photo, in_memory):
     assert not StoredChunk.objects.exists()
 
 
-def test_no_bytes_stay_staged_in_files(photo, in_memory, settings, tmp_path):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "staging"},
-        },
-    }
+def test_no_bytes_stay_staged_in_files(photo, in_memory, location):
     save_image(in_memory(), photo)
 
     save_pending_uploads()
 
-    assert [path for path in (tmp_path / "staging").rglob("*") if path.is_file()] == []
+    assert [path for path in location.rglob("*") if path.is_file()] == []
 
 
-def test_receivers_of_image_saved_have_run_after_the_call(photo, in_memory):
+def test_receivers_of_image_saved_have_run_after_the_call(connect, photo, in_memory):
     seen = []
 
     def look(instance, field_name, **kwargs):
         seen.append((instance.title, field_name))
 
-    image_saved.connect(look, sender=Photo)
-    try:
-        save_image(in_memory(), photo)
-        save_pending_uploads()
-    finally:
-        image_saved.disconnect(look, sender=Photo)
+    connect(image_saved, look, Photo)
+    save_image(in_memory(), photo)
+    save_pending_uploads()
 
     assert seen == [("Dune", "image")]
 

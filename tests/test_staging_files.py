@@ -130,13 +130,12 @@ def test_a_file_that_cannot_be_linked_is_copied(location, photo, on_disk, monkey
     assert staged_files(location) == []
 
 
-def test_the_staged_bytes_stay_until_the_image_is_attached(location, photo, on_disk, settings):
+def test_the_staged_bytes_stay_until_the_image_is_attached(
+    location, photo, on_disk, use_final_storage
+):
     data = pictures.jpeg()
     save_image(on_disk(data=data), photo)
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_staging_files.Refusing"},
-    }
+    use_final_storage(Refusing)
 
     with pytest.raises(OSError, match="disk full"):
         save_pending_uploads()

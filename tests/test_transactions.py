@@ -104,9 +104,7 @@ def test_a_rollback_leaves_no_bytes_in_the_database(make_upload):
 
 
 @pytest.mark.parametrize("staging", ["files"], indirect=True)
-def test_a_rollback_leaves_no_staged_file_once_recovery_has_run(
-    make_upload, staging, settings, tmp_path
-):
+def test_a_rollback_leaves_no_staged_file_once_recovery_has_run(make_upload, staging, tmp_path):
     roll_back(PhotoForm({"title": "Dune"}, {"image": make_upload()}).save)
     [name] = staged_files()
     os.utime(tmp_path / "staging" / name, (0, 0))
@@ -203,20 +201,6 @@ def test_a_rollback_of_another_database_changes_nothing(in_memory, messages):
 
 
 # Without a transaction around it, the form has its own
-
-
-@pytest.fixture
-def staging_is_a_file(settings, tmp_path):
-    """A staging storage that takes nothing, because its folder is none; returns its path."""
-    (tmp_path / "staging").touch()
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "staging"},
-        },
-    }
-    return tmp_path / "staging"
 
 
 def test_an_instance_whose_image_cannot_be_staged_is_not_saved(

@@ -275,18 +275,10 @@ def test_an_overridden_save_does_its_work_only_in_the_worker(in_memory, media):
     assert Shrunk.objects.get().image.width == 64
 
 
-def test_an_instance_and_its_image_are_saved_together_or_not_at_all(in_memory, settings, tmp_path):
-    (tmp_path / "full").touch()
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {
-            "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-            "OPTIONS": {"location": tmp_path / "full"},
-        },
-    }
+def test_an_instance_and_its_image_are_saved_together_or_not_at_all(in_memory, staging_is_a_file):
     form = form_for(AsyncImageModelForm, Photo, {"title": "Dune"}, {"image": in_memory()})
 
-    with pytest.raises(OSError, match="full"), transaction.atomic():
+    with pytest.raises(OSError, match="staging"), transaction.atomic():
         form.save(commit=False).save()
 
     assert not Photo.objects.exists()

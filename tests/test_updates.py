@@ -734,11 +734,8 @@ class WhileItStores(FileSystemStorage):
 
 
 @pytest.fixture
-def while_it_stores(settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.test_updates.WhileItStores"},
-    }
+def while_it_stores(use_final_storage):
+    use_final_storage(WhileItStores)
 
 
 def test_a_worker_writes_only_the_images_columns(while_it_stores, in_memory):

@@ -19,7 +19,7 @@ from kombu import pools
 
 from django_async_forms import delivery
 from django_async_forms.models import Upload
-from django_async_forms.storage import DatabaseStorage
+from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
 from tests import services
 from tests.project import witness as witness_module
 
@@ -238,16 +238,19 @@ def _long_running(django_db_setup, tmp_path_factory):
 
 
 @pytest.fixture
-def worker(_long_running, broker_name, staging, asking_anew, witness, settings, tmp_path_factory):
+def worker(
+    _long_running,
+    broker_name,
+    staging,
+    asking_anew,
+    witness,
+    settings,
+    use_staging_storage,
+    tmp_path_factory,
+):
     """A running worker for each broker and staging storage, which this process sends to."""
     if staging == "files":
-        settings.STORAGES = {
-            **settings.STORAGES,
-            "async_forms": {
-                "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
-                "OPTIONS": {"location": settings.DATA / "staging"},
-            },
-        }
+        use_staging_storage(StagingFileSystemStorage, location=settings.DATA / "staging")
     key = broker_name, staging
     if key not in _long_running:
         broker = services.Broker(broker_name, services.BROKERS[broker_name])

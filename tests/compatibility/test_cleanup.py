@@ -21,16 +21,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def removed():
-    """The names of the files that were removed, each time that they were."""
+def removed(connect):
+    """The names of the removed files, once for each removal."""
     names = []
 
     def note(file_name, **kwargs):
         names.append(file_name)
 
-    cleanup_pre_delete.connect(note)
-    yield names
-    cleanup_pre_delete.disconnect(note)
+    connect(cleanup_pre_delete, note)
+    return names
 
 
 @pytest.fixture

@@ -65,18 +65,15 @@ def test_the_worker_finds_the_image_dirty_and_nothing_else(watched, seen, in_mem
     assert seen == [{"image": "watched/old.jpg"}]
 
 
-def test_the_instance_that_the_image_was_attached_to_is_clean(watched, in_memory):
+def test_the_instance_that_the_image_was_attached_to_is_clean(connect, watched, in_memory):
     found = []
 
     def look(instance, **kwargs):
         found.append(instance.get_dirty_fields())
 
-    image_saved.connect(look, sender=Watched)
-    try:
-        form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
-        save_pending_uploads()
-    finally:
-        image_saved.disconnect(look, sender=Watched)
+    connect(image_saved, look, Watched)
+    form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    save_pending_uploads()
 
     assert found == [{}]
 

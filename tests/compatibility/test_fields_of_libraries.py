@@ -153,11 +153,10 @@ def test_a_page_can_ask_for_a_thumbnail_once_the_image_is_attached(model, in_mem
 @pytest.mark.parametrize(
     "name", ["Processed", "Specified", "Varied", "Pictured", "Resized", "Thumbnailed", "Versatile"]
 )
-def test_only_a_worker_does_the_work_of_a_field(name, model, worker, witness, in_memory, settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "tests.project.witness.WitnessStorage"},
-    }
+def test_only_a_worker_does_the_work_of_a_field(
+    name, model, worker, witness, in_memory, use_final_storage
+):
+    use_final_storage("tests.project.witness.WitnessStorage")
     field_model = model(name, FIELDS[name])
     form_class = modelform_factory(field_model, AsyncImageModelForm, fields=["image"])
     files = image_for(field_model, in_memory(data=pictures.jpeg()))

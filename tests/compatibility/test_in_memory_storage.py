@@ -12,11 +12,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def final_storage(settings, staging):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    }
+def final_storage(use_final_storage, staging):
+    use_final_storage("django.core.files.storage.InMemoryStorage")
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])

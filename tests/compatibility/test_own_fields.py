@@ -164,11 +164,10 @@ class SupersedingStorage(FileSystemStorage):
 
 
 @pytest.mark.parametrize("model", [SmallBeforeSave, SmallBySignal, SmallInPlace])
-def test_an_image_that_is_superseded_as_it_is_stored_is_removed(model, in_memory, media, settings):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": f"{__name__}.SupersedingStorage"},
-    }
+def test_an_image_that_is_superseded_as_it_is_stored_is_removed(
+    model, in_memory, media, use_final_storage
+):
+    use_final_storage(SupersedingStorage)
     upload = save_image(in_memory(), model.objects.create(), "image")
 
     save_image_task.apply(args=[str(upload.pk), "default"])

@@ -131,18 +131,15 @@ def test_the_upload_for_a_child_names_the_child_for_a_column_of_the_parent(paint
     assert type(Upload.objects.get().get_instance()) is Painting
 
 
-def test_the_signal_has_the_child(painting, in_memory):
+def test_the_signal_has_the_child(connect, painting, in_memory):
     senders = []
 
     def note(sender, instance, **kwargs):
         senders.append((sender, type(instance)))
 
-    image_saved.connect(note)
-    try:
-        save(Work, {"title": "New"}, {"image": in_memory("new.jpg")}, painting)
-        save_pending_uploads()
-    finally:
-        image_saved.disconnect(note)
+    connect(image_saved, note)
+    save(Work, {"title": "New"}, {"image": in_memory("new.jpg")}, painting)
+    save_pending_uploads()
 
     assert senders == [(Painting, Painting)]
 

@@ -134,17 +134,16 @@ def test_the_image_of_a_request_with_the_middleware_is_attached(revised, client,
     assert row() == ("New", "revised/new.jpg")
 
 
-def test_a_request_that_fails_under_the_middleware_leaves_no_upload(revised, client, settings):
+def test_a_request_that_fails_under_the_middleware_leaves_no_upload(
+    connect, revised, client, settings
+):
     def fail(**kwargs):
         raise OSError("The disk is full.")
 
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "reversion.middleware.RevisionMiddleware"]
     client.raise_request_exception = False
-    pre_revision_commit.connect(fail)
-    try:
-        response = client.post(f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
-    finally:
-        pre_revision_commit.disconnect(fail)
+    connect(pre_revision_commit, fail)
+    response = client.post(f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
 
     assert response.status_code == 500
     assert row() == ("Old", "revised/old.jpg")
@@ -273,9 +272,7 @@ def test_its_admin_stages_the_image_and_makes_a_revision(admin):
 
 
 @pytest.mark.parametrize("name", ["plain", "admin"])
-def test_its_admin_goes_back_to_a_revision_as_without_the_mixin(
-    name, revised, admin, in_memory, settings
-):
+def test_its_admin_goes_back_to_a_revision_as_without_the_mixin(name, revised, admin, in_memory):
     save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
     save_pending_uploads()
     version = Version.objects.earliest("pk")

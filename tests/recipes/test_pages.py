@@ -30,12 +30,12 @@ def photo(save_form, owner):
 
 
 @pytest.fixture
-def fail(settings):
+def fail(settings, use_final_storage):
     """Has the one attempt at all that is owed fail."""
 
     def fail():
         settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-        settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "tests.recipes.Full"}}
+        use_final_storage("tests.recipes.Full")
         for upload in Upload.objects.all():
             save_image_task.apply(args=[str(upload.pk), "default"])
 

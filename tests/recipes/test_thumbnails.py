@@ -38,9 +38,7 @@ def aliases(settings):
         ("django-versatileimagefield", lambda photo: photo.image.crop["320x240"].url),
     ],
 )
-def test_thumbnails_exist_before_a_page_asks(
-    library, address, save_form, in_memory, media, settings
-):
+def test_thumbnails_exist_before_a_page_asks(library, address, save_form, in_memory, media):
     libraries.need(library)
     model = apps.get_model(f"{library.replace('-', '_')}_page.Photo")
     photo = save_form(model, image=in_memory(data=pictures.jpeg(1000, 800)))

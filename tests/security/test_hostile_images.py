@@ -220,9 +220,9 @@ class Typed(FileSystemStorage):
     ids=["HTML", "SVG", "a script"],
 )
 def test_the_storage_gets_the_detected_content_type(
-    name, content_type, make, is_in_truth, client, settings, staging
+    name, content_type, make, is_in_truth, client, use_final_storage, staging
 ):
-    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": f"{__name__}.Typed"}}
+    use_final_storage(Typed)
     told.clear()
 
     for way in ("plain", "async"):

@@ -54,19 +54,6 @@ def open_to_all(settings):
     os.umask(before)
 
 
-@pytest.fixture
-def final_storage(settings):
-    """Makes a storage of this file the final storage."""
-
-    def use(cls):
-        settings.STORAGES = {
-            **settings.STORAGES,
-            "default": {"BACKEND": f"{__name__}.{cls.__name__}"},
-        }
-
-    return use
-
-
 # Modes and place
 
 
@@ -101,9 +88,9 @@ def looked():
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
 def test_the_file_that_a_worker_reads_is_private(
-    kind, location, photo, final_storage, looked, request
+    kind, location, photo, use_final_storage, looked, request
 ):
-    final_storage(Looking)
+    use_final_storage(Looking)
     save_image(request.getfixturevalue(kind)(), photo)
 
     save_pending_uploads()
@@ -112,9 +99,9 @@ def test_the_file_that_a_worker_reads_is_private(
 
 
 def test_the_workers_copy_of_a_file_in_the_database_is_private(
-    photo, final_storage, looked, on_disk
+    photo, use_final_storage, looked, on_disk
 ):
-    final_storage(Looking)
+    use_final_storage(Looking)
     save_image(on_disk(), photo)
 
     save_pending_uploads()
@@ -132,9 +119,9 @@ class Failing(FileSystemStorage):
 
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
 def test_a_staged_file_is_private_again_after_a_failure(
-    kind, location, photo, final_storage, request
+    kind, location, photo, use_final_storage, request
 ):
-    final_storage(Failing)
+    use_final_storage(Failing)
     save_image(request.getfixturevalue(kind)(), photo)
 
     with pytest.raises(OSError, match="no answer"):
@@ -223,11 +210,8 @@ class Small(StagingFileSystemStorage):
 
 
 @pytest.fixture
-def small(settings, location):
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "async_forms": {"BACKEND": f"{__name__}.Small", "OPTIONS": {"location": location}},
-    }
+def small(use_staging_storage, location):
+    use_staging_storage(Small, location=location)
     return location
 
 

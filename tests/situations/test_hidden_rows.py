@@ -55,17 +55,14 @@ def test_the_image_that_replaces_that_of_a_hidden_row_is_attached(in_memory):
     assert bytes_of(hidden) == new
 
 
-def test_image_saved_has_the_hidden_instance(hidden):
+def test_image_saved_has_the_hidden_instance(connect, hidden):
     received = []
 
     def receive(instance, replaced, **kwargs):
         received.append((instance.pk, replaced))
 
-    image_saved.connect(receive)
-    try:
-        save_pending_uploads()
-    finally:
-        image_saved.disconnect(receive)
+    connect(image_saved, receive)
+    save_pending_uploads()
 
     assert received == [(hidden.pk, "")]
 
@@ -121,7 +118,7 @@ def test_a_form_of_an_instance_of_another_manager_updates_it(in_memory):
     assert (loaded(visible).title, bytes_of(visible)) == ("hidden", data)
 
 
-def test_the_upload_of_a_hidden_row_that_fails_says_so_with_the_instance(hidden, settings):
+def test_the_upload_of_a_hidden_row_that_fails_says_so_with_the_instance(hidden):
     (upload,) = uploads_for(hidden)
 
     assert upload.get_instance().pk == hidden.pk

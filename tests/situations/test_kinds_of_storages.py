@@ -153,7 +153,7 @@ def test_an_image_is_stored_and_replaced_in_this_storage(
 
 @pytest.mark.parametrize("storage", STORAGES)
 def test_the_storage_of_the_instance_that_image_saved_has_is_that_of_the_field(
-    storage, in_memory, tmp_path, monkeypatch
+    connect, storage, in_memory, tmp_path, monkeypatch
 ):
     final = STORAGES[storage](tmp_path / "final")
     monkeypatch.setattr(FIELD, "storage", final)
@@ -162,12 +162,9 @@ def test_the_storage_of_the_instance_that_image_saved_has_is_that_of_the_field(
     def receive(instance, **kwargs):
         storages.append(instance.image.storage)
 
-    image_saved.connect(receive)
-    try:
-        async_form(Place, {"name": "x"}, {"image": in_memory()}).save()
-        save_pending_uploads()
-    finally:
-        image_saved.disconnect(receive)
+    connect(image_saved, receive)
+    async_form(Place, {"name": "x"}, {"image": in_memory()}).save()
+    save_pending_uploads()
 
     assert [type(each) for each in storages] == [type(final)]
 

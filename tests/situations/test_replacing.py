@@ -313,16 +313,15 @@ def test_an_inline_formset_with_commit_false_saves_images_of_new_rows_in_the_req
 
 
 @pytest.fixture
-def replaced():
-    """What image_saved says was replaced, in order."""
+def replaced(connect):
+    """The names that image_saved sent as ``replaced``, in order."""
     names = []
 
     def receive(replaced, **kwargs):
         names.append(replaced)
 
-    image_saved.connect(receive)
-    yield names
-    image_saved.disconnect(receive)
+    connect(image_saved, receive)
+    return names
 
 
 def test_the_first_image_of_an_instance_replaces_none(replaced, in_memory):
@@ -388,19 +387,16 @@ def test_a_placeholder_is_replaced(replaced, in_memory):
     assert replaced == ["placeholder.png"]
 
 
-def test_a_receiver_can_delete_the_replaced_image(replaced, old, in_memory):
+def test_a_receiver_can_delete_the_replaced_image(connect, replaced, old, in_memory):
     storage, name = old.image.storage, old.image.name
 
     def delete(replaced, **kwargs):
         storage.delete(replaced)
 
-    image_saved.connect(delete)
-    try:
-        async_form(Photo, {"title": "x"}, {"image": in_memory()}, old).save()
-        assert storage.exists(name)
-        save_pending_uploads()
-    finally:
-        image_saved.disconnect(delete)
+    connect(image_saved, delete)
+    async_form(Photo, {"title": "x"}, {"image": in_memory()}, old).save()
+    assert storage.exists(name)
+    save_pending_uploads()
 
     assert not storage.exists(name)
     assert bytes_of(old)

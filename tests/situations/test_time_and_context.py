@@ -1,8 +1,6 @@
 """What depends on the time and on the request: keep times, language, time zone and tenant."""
 
 import os
-from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,7 +8,6 @@ import pytest
 from django.utils import timezone, translation
 
 from django_async_forms import recovery
-from django_async_forms.context import RequestContext
 from django_async_forms.models import Upload
 from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.storage import StagingFileSystemStorage
@@ -20,6 +17,7 @@ from tests import pictures, services
 from tests.project.models import Photo
 from tests.situations.forms import async_form, both, bytes_of, form_for, loaded, uploads_for
 from tests.situations.models import Localized
+from tests.tenant import tenant
 from tests.worker import sending_to_broker, staged_files
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +25,6 @@ pytestmark = pytest.mark.django_db
 
 DAY = 24 * 3600
 BERLIN = ZoneInfo("Europe/Berlin")
-tenant = ContextVar("tenant", default="nobody")
 
 
 @pytest.fixture
@@ -193,7 +190,7 @@ def test_an_overridden_save_has_the_language_of_the_request(base, in_memory):
     assert loaded(localized).saved_in == "de"
 
 
-def test_receivers_of_image_saved_have_the_context_of_the_request(in_memory):
+def test_receivers_of_image_saved_have_the_context_of_the_request(connect, in_memory):
     seen = []
 
     def receive(**kwargs):
@@ -201,11 +198,8 @@ def test_receivers_of_image_saved_have_the_context_of_the_request(in_memory):
 
     with translation.override("de"), timezone.override(BERLIN):
         localized = async_form(Localized, {"title": "x"}, {"image": in_memory()}).save()
-    image_saved.connect(receive)
-    try:
-        work(*uploads_for(localized))
-    finally:
-        image_saved.disconnect(receive)
+    connect(image_saved, receive)
+    work(*uploads_for(localized))
 
     assert seen == [("de", "Europe/Berlin")]
 
@@ -248,7 +242,7 @@ def test_each_upload_has_the_language_of_its_request(in_memory):
     }
 
 
-def test_a_language_that_the_worker_does_not_know_costs_no_image(in_memory, settings):
+def test_a_language_that_the_worker_does_not_know_costs_no_image(in_memory):
     data = pictures.jpeg()
     with translation.override("de"):
         files = {"image": in_memory(data=data)}
@@ -263,36 +257,18 @@ def test_a_language_that_the_worker_does_not_know_costs_no_image(in_memory, sett
 # Tenants
 
 
-class TenantContext(RequestContext):
-    """What a project with tenants writes."""
-
-    def capture(self):
-        return {**super().capture(), "tenant": tenant.get()}
-
-    @contextmanager
-    def restore(self, data):
-        token = tenant.set(data["tenant"])
-        try:
-            with super().restore(data):
-                yield
-        finally:
-            tenant.reset(token)
-
-
 @pytest.fixture
-def tenants(settings):
-    """Has uploads carry the tenant; returns those that receivers of the signals have seen."""
-    settings.ASYNC_FORMS = {"CONTEXT": f"{__name__}.TenantContext", "MAX_ATTEMPTS": 1}
+def tenants(connect, settings):
+    """Makes uploads carry the tenant; returns the tenants that receivers have seen."""
+    settings.ASYNC_FORMS = {"CONTEXT": "tests.tenant.TenantContext", "MAX_ATTEMPTS": 1}
     seen = []
 
     def receive(**kwargs):
         seen.append(tenant.get())
 
-    for signal in (image_saved, image_failed):
-        signal.connect(receive)
-    yield seen
-    for signal in (image_saved, image_failed):
-        signal.disconnect(receive)
+    connect(image_saved, receive)
+    connect(image_failed, receive)
+    return seen
 
 
 def of_tenant(name, in_memory):
@@ -308,7 +284,7 @@ def test_the_tenant_of_the_request_is_that_of_image_saved(tenants, in_memory):
     work(*uploads_for(of_tenant("green", in_memory)))
 
     assert tenants == ["blue", "green"]
-    assert tenant.get() == "nobody"
+    assert tenant.get() is None
 
 
 def test_the_tenant_of_the_request_is_active_while_the_image_is_stored(
@@ -334,4 +310,4 @@ def test_the_tenant_ends_with_an_attempt_that_fails(tenants, in_memory, monkeypa
     work(*uploads_for(localized))
 
     assert uploads_for(localized).failed().exists()
-    assert tenant.get() == "nobody"
+    assert tenant.get() is None

@@ -221,18 +221,15 @@ def test_the_worker_has_the_language_of_the_request(in_memory):
     assert attached()[1] == "de/new.jpg"
 
 
-def test_receivers_in_the_worker_find_the_image_of_the_requests_language(photo, in_memory):
+def test_receivers_in_the_worker_find_the_image_of_the_requests_language(connect, photo, in_memory):
     names = []
 
     def note(instance, **kwargs):
         names.append((instance.image.name, instance.title))
 
     save("de", {"note": "New"}, {"image_de": in_memory("new.jpg")}, photo)
-    image_saved.connect(note)
-    try:
-        attached()
-    finally:
-        image_saved.disconnect(note)
+    connect(image_saved, note)
+    attached()
 
     assert names == [("de/new.jpg", "Alt")]
 
