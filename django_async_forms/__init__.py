@@ -1,3 +1,3 @@
-"""Forms that answer at once while a Celery worker saves their images."""
+"""Forms that answer immediately while a Celery worker saves their images."""
 
 __version__ = "0.1.0"

@@ -1,10 +1,10 @@
 """
 Calls that wait for the end of a request.
 
-Django sends signals when a request begins and when its last byte is out, but does not say which
-request. A context variable would not do: before Django 6.1, a view under ASGI does not see what a
-receiver has set. asgiref has an object for each ASGI request, and elsewhere a thread has one
-request at a time.
+Django sends a signal when a request begins and another after its last byte, but neither names the
+request. A context variable does not help: before Django 6.1, a view under ASGI does not see what a
+receiver has set. So an ASGI request is known by asgiref's object for it, and any other request by
+its thread, which has one request at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import SyncToAsync
 
-#: The calls that wait, by request. Only a request that has begun and not ended is in it.
+#: The waiting calls, by request. It holds the requests that have begun and not ended.
 _waiting: WeakKeyDictionary[object, list[Callable[[], None]]] = WeakKeyDictionary()
 
 if hasattr(os, "register_at_fork"):
@@ -27,9 +27,9 @@ if hasattr(os, "register_at_fork"):
 
 def call_after_response(function: Callable[[], None]) -> bool:
     """
-    Have ``function`` called when the request that is being answered has ended, and return True.
+    Call ``function`` after the current request has ended, and return True.
 
-    Outside of a request it is not called: the return value is False. It must not raise.
+    Outside a request, do not call it and return False. ``function`` must not raise.
     """
     functions = _waiting.get(_current_request())
     if functions is None:
@@ -40,10 +40,10 @@ def call_after_response(function: Callable[[], None]) -> bool:
 
 def begin(scope: object = None, **kwargs: Any) -> None:
     """Receive Django's ``request_started``."""
-    # An exception that the server was left to handle (DEBUG_PROPAGATE_EXCEPTIONS) has no end.
+    # No signal ends a request whose exception the server handles (DEBUG_PROPAGATE_EXCEPTIONS).
     end()
     request = _current_request()
-    # Django's AsyncClient speaks ASGI without such an object, and ends in another thread.
+    # Django's AsyncClient speaks ASGI without asgiref's object, and ends in another thread.
     if scope is None or not isinstance(request, threading.Thread):
         _waiting[request] = []
 

@@ -1,4 +1,4 @@
-"""The app's configuration: what has to be known to Django and Celery from the start."""
+"""The app's configuration, which connects the package to Django and Celery."""
 
 from django.apps import AppConfig
 from django.core.signals import request_finished, request_started
@@ -12,8 +12,8 @@ class AsyncFormsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Those that nothing here names register by being imported. A project that does not call
-        # autodiscover_tasks() has the tasks all the same, because a worker sets Django up.
+        # Importing checks and tasks registers them. So a worker has the tasks even if the project
+        # does not call autodiscover_tasks().
         from . import after_response, checks, hooks, models, tasks  # noqa: F401
 
         hooks.install()

@@ -1,4 +1,4 @@
-"""From a row of the outbox to the image on its instance: what happens in the worker."""
+"""The worker's half: from a row of the outbox to the image on its instance."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ logger = logging.getLogger("django_async_forms")
 
 
 class KeptError(Exception):
-    """No further attempt can help, so the upload is kept as failed at once."""
+    """No further attempt can help, so the upload is kept as failed immediately."""
 
 
 class _ColumnChangedError(Exception):
-    """The column does not hold any more what it held when the attempt began."""
+    """The column has changed since the attempt began."""
 
 
-#: How often an attempt begins anew because the column has changed while the image was stored.
+#: The most rounds of one attempt. A new round begins if the column changes while the image is
+#: stored.
 _MAX_ROUNDS = 5
 
 
@@ -55,10 +56,12 @@ def attach(upload: Upload) -> None:
     """
     Save the image of ``upload`` on its instance, and settle the upload.
 
-    Nothing happens if it is not pending any more by the time that the storage has it, and it is
-    discarded if the column holds a newer state. Raises ``KeptError`` if no further attempt can
-    help, and the exceptions of the staging storage, the field, the final storage, the model's
-    ``save()`` and the database; the row and the staged bytes are there for the next attempt then.
+    The upload is discarded if the column holds a newer state. Nothing is attached if the upload
+    ends while its image is stored.
+
+    Raises ``KeptError`` if no further attempt can help, and the exceptions of the staging storage,
+    the field, the final storage, the model's ``save()`` and the database. The row and the staged
+    bytes then stay for the next attempt.
     """
     upload.abandon_reservation()  # Of an attempt that never ended.
     with context.restore(upload.context):
@@ -101,10 +104,10 @@ def _attach_once(upload: Upload) -> None:
 
 def _is_newer(upload: Upload, field: FileField, instance: Model) -> bool:
     """
-    Tell whether the column holds a newer state than the upload, now that it holds another one.
+    Tell whether the column, which has changed since the upload was made, holds a newer state.
 
-    A column that was emptied and a file that was stored after the upload was made are newer. A file
-    that was stored before was written by code that had loaded the instance earlier, and loses.
+    An empty column is newer, and so is a file stored after the upload was made. A file stored
+    before that is a stale write, by code that had loaded the instance earlier.
     """
     file: FieldFile = getattr(instance, field.attname)
     if not file:
@@ -128,7 +131,8 @@ def _stored_at(file: FieldFile) -> datetime | None:
     except (NotImplementedError, FileNotFoundError):
         return None
     except Exception:
-        if not file.storage.exists(str(file.name)):  # Which object stores tell in other errors.
+        # Object stores raise other errors for a file that does not exist.
+        if not file.storage.exists(str(file.name)):
             return None
         raise
     return stored_at
@@ -136,12 +140,12 @@ def _stored_at(file: FieldFile) -> datetime | None:
 
 class _Attempt(hooks.Change):
     """
-    One attempt at saving an upload on its instance, which begins as the request's would have.
+    One attempt at saving an upload on its instance.
 
-    When ``save()`` of the instance is called, the image is on it and not stored yet. So an
-    overridden ``save()`` and receivers of ``pre_save`` find what they would have found in the
-    request. Then the image is stored, and a short transaction writes the columns that this attempt
-    has changed, no others, where nobody else has changed them.
+    The attempt begins like a save in the request: when it calls ``save()``, the image is on the
+    instance and not stored yet. So an overridden ``save()`` and receivers of ``pre_save`` find what
+    they would have found in the request. Then the image is stored. A short transaction writes only
+    the columns that this attempt has changed, and only where nobody else has changed them.
     """
 
     def __init__(self, upload: Upload, instance: Model) -> None:
@@ -169,10 +173,11 @@ class _Attempt(hooks.Change):
         upload, instance, name = self.upload, self.instance, self.field.attname
         table: Any = instance._meta.concrete_model
         if table._meta.parents:
-            # Django writes it in one transaction, before which the image has to be stored.
+            # Django writes parents and child in one transaction. The image is stored before that.
             hooks.receive_pre_save(type(instance))
         with self._uploaded() as uploaded, self._savepoint():
-            getattr(instance, name)  # An ImageField measures an image that replaces another.
+            # An ImageField sets the dimensions only if the attribute had a value before.
+            getattr(instance, name)
             setattr(instance, name, uploaded)
             getattr(instance, name).name = upload.name
             self._watch()
@@ -185,7 +190,7 @@ class _Attempt(hooks.Change):
                 self._unwatch()
         if not self._is_attached:
             raise self._error or RuntimeError(
-                f"{instance._meta.label}.save() did not come to Django's own save(), "
+                f"{instance._meta.label}.save() did not call Django's save(), "
                 "so the image is not stored."
             )
         if not self._is_settled and not upload.settle():
@@ -229,11 +234,15 @@ class _Attempt(hooks.Change):
         return True
 
     def _write_image(self) -> bool:
-        """Write the image where the column holds what it held; tell whether there was need to."""
+        """
+        Write the image if the column still holds what it held: compare and swap.
+
+        Return False if the row has the image already. Raises ``_ColumnChangedError``.
+        """
         values = image_values(self.instance, self.field)
         if self._is_attached and values == self._written:
             return False
-        # An overridden save() may move the file once it has a key, and save its new name.
+        # An overridden save() may move the file once the instance has a key, and save the new name.
         row = row_of(self.field, self.instance, self.upload.using)
         if not _where_holds(row, self.field, self._written[self.field.attname]).update(**values):
             raise _ColumnChangedError
@@ -241,7 +250,7 @@ class _Attempt(hooks.Change):
         return True
 
     def _write_others(self) -> None:
-        """Write what was set on the instance for this image, in other columns than the image's."""
+        """Write the other columns that were set on the instance for this image."""
         instance, own = self.instance, image_columns(self.field)
         changed: dict[type[Model], list[Field[Any, Any]]] = {}
         for column in instance._meta.concrete_fields:
@@ -269,9 +278,9 @@ class _Attempt(hooks.Change):
 
     def _end_or_note(self) -> None:
         """
-        Settle the upload with the write, or, if ``save()`` does more, when that has ended.
+        Settle the upload in this transaction, or, if ``save()`` does more, note the attached name.
 
-        What it does then may fail, and is tried again. Until then no row is locked for it.
+        The rest of ``save()`` may fail and be retried. Meanwhile no row is locked.
         """
         model = type(self.instance)
         if hooks.has_own_save(model) or post_save.has_listeners(model):
@@ -293,10 +302,10 @@ class _Attempt(hooks.Change):
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
         """
-        Count what ``save()`` changes in the row by a query as changed by this attempt.
+        Count what a query of ``save()`` changes in the row as changed by this attempt.
 
-        Such as a flag that it takes off all rows before Django writes it to this one: a form's save
-        writes every column, and this one those that have changed.
+        An example is a flag that ``save()`` removes from all rows and then sets on its own. A plain
+        save writes every column, but an attempt only writes the columns that have changed.
         """
         if self._is_at_work or not sql.startswith(self._updates):
             return execute(sql, params, many, context)
@@ -317,21 +326,21 @@ class _Attempt(hooks.Change):
         connection = connections[self.upload.using]
         for tries_left in (2, 1, 0):
             try:
-                # It may be for a lost connection that the attempt failed; another may be had.
+                # The attempt may have failed because of a lost connection.
                 if not connection.in_atomic_block:
                     connection.close_if_unusable_or_obsolete()
                 if self._can_remove():
                     self._stored.remove()
             except Exception as error:
-                # A serialization failure: a new transaction sees what this one could not.
+                # After a serialization failure, a new transaction sees the current rows.
                 if isinstance(error, DatabaseError) and tries_left:
                     continue
-                # One file too many in the storage is better than one that an instance needs.
+                # A superfluous file is better than removing one that an instance needs.
                 logger.warning("Upload %s: its file stays.", self.upload.pk, exc_info=True)
             return
 
     def _can_remove(self) -> bool:
-        """Take the image off the row, if it is there, and tell whether its file can be removed."""
+        """Remove the image from the row, and tell whether its file can be removed as well."""
         if not self._is_attached and not (self._is_written and self._is_held()):
             return True
         if self._is_settled:
@@ -340,7 +349,7 @@ class _Attempt(hooks.Change):
             with transaction.atomic(using=self.upload.using):
                 self._detach()
         except NotPendingError:
-            return False  # A newer upload has taken it from here, with the image as it is.
+            return False  # A newer upload replaces the image as it is.
         return True
 
     def _is_held(self) -> bool:
@@ -366,14 +375,14 @@ class _Attempt(hooks.Change):
             if as_text(column, current) == text:
                 owner.update(**{column.attname: held})
         if not self.upload.replace_held(self._held[field.attname]):
-            # Unless a transaction of the save() itself has taken back what was written.
+            # A transaction inside save() may have rolled the write back already.
             pending = self.upload.pending_row().filter(held=self._held[field.attname])
             if not pending.exists():
                 raise NotPendingError
             self.upload.held = self._held[field.attname]
 
     def _watch(self) -> None:
-        # The image's storage is set up by this, and with it that of most others.
+        # Watching the image's storage sets it up, and with it the same storage of other fields.
         for field in sorted(file_fields(self.instance), key=lambda other: other != self.field):
             if field.attname in self.instance.__dict__:
                 file: FieldFile = getattr(self.instance, field.attname)
@@ -393,14 +402,14 @@ class _Attempt(hooks.Change):
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
-        """Have an open transaction, as that of a ``TestCase``, stay usable after an error."""
+        """Keep an open transaction, such as that of a ``TestCase``, usable after an error."""
         upload, held = self.upload, self.upload.held
         is_open = connections[upload.using].in_atomic_block
         try:
             with savepoint(upload.using):
                 yield
         except BaseException:
-            if is_open:  # So what was written is undone.
+            if is_open:  # The savepoint has undone the write.
                 self._is_attached, upload.held = False, held
             raise
 
@@ -409,9 +418,9 @@ class _Attempt(hooks.Change):
         upload = self.upload
         storage = staging_storage(upload.using)
         content = None
-        # A link shares its bytes and its mode with the staged file. An overridden save() may well
-        # change the image in its place, as many do to shrink it, and another attempt may have
-        # attached its link. So these get a copy.
+        # A link shares its bytes and its mode with the staged file. An overridden save() may change
+        # the image in place, to shrink it for example, and an earlier attempt may have attached its
+        # link. These two cases get a copy.
         is_alone = upload.attempts <= 1 and not hooks.has_own_save(type(self.instance))
         if is_alone and isinstance(storage, StagingFileSystemStorage):
             content = storage.link_out(upload.staged)
@@ -429,9 +438,9 @@ class _Attempt(hooks.Change):
 
 def _columns_that_follow(instance: Model) -> list[Field[Any, Any]]:
     """
-    Return the columns that may change with the image, by their field's own ``pre_save()``.
+    Return the columns that their field's own ``pre_save()`` may change with the image.
 
-    Such as the time at which the image was changed. A field that sets its column at every save
+    An example is the time when the image was changed. A field that sets its column at every save
     (``auto_now``) has done so in the request.
     """
     columns = []
@@ -452,7 +461,7 @@ def _where_holds(row: QuerySet[Any], field: FileField, name: str) -> QuerySet[An
         return row.filter(Q(**{field.attname: ""}) | Q(**{f"{field.attname}__isnull": True}))
     row = row.filter(**{field.attname: name})
     if connections[row.db].vendor == "mysql":
-        # Whose "=" may ignore case; its LIKE BINARY does not.
+        # The "=" of MySQL may ignore case. Its LIKE BINARY does not.
         row = row.filter(**{f"{field.attname}__endswith": name})
     return row
 
@@ -467,10 +476,11 @@ def record_failure(upload: Upload, error: Exception) -> float | None:
     """
     Note a failed attempt; return the seconds before the next one, or None after the last.
 
-    After the last, the upload is failed and ``image_failed`` is sent. ``SuspiciousOperation`` is
-    the last at once: a name that the storage refuses, it will refuse again. So is ``KeptError``.
+    After the last attempt, the upload is failed and ``image_failed`` is sent. The attempt is the
+    last if it raised ``SuspiciousOperation``, because a storage that refuses a name refuses it
+    again, or ``KeptError``.
     """
-    # What no database takes for text is shown as a question mark: NUL, and a lone surrogate.
+    # Databases do not store NUL or a lone surrogate as text. Each becomes a question mark.
     text = f"{type(error).__name__}: {error}".replace("\x00", "?")[:2000]
     text = text.encode(errors="replace").decode()
     is_last = isinstance(error, (SuspiciousOperation, KeptError))

@@ -14,8 +14,8 @@ from django.utils import timezone
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-#: Bytes in a row. This is far below max_allowed_packet (16 MiB by default on MariaDB), and large
-#: enough that the cost of a row does not count.
+#: Bytes in a row: far below max_allowed_packet (16 MiB by default on MariaDB), and large enough
+#: to make the cost of a row negligible.
 CHUNK_SIZE = 256 * 1024
 
 
@@ -43,7 +43,7 @@ def delete_chunks(using: str, table: str, name: str) -> None:
 
 
 class ChunkReader(io.BufferedReader):
-    """The bytes of one file. It keeps the current row, so reading on fetches each row once."""
+    """The bytes of one file. It keeps the current row, so sequential reads fetch each row once."""
 
     def __init__(self, using: str, table: str, name: str, size: int) -> None:
         super().__init__(_Rows(using, table, name, size))
@@ -102,7 +102,7 @@ class _Rows(io.RawIOBase):
 
     def _fetch(self) -> None:
         """Fetch the row that holds the current position."""
-        self._data = b""  # So that two rows are never in memory at once.
+        self._data = b""  # Only one row is ever in memory.
         connection = connections[self._using]
         options = {"binary": True} if _speaks_psycopg3(connection) else {}
         with _cursor(connection) as cursor:
@@ -149,8 +149,8 @@ def _pieces(content: File[Any]) -> Iterator[tuple[int, bytes]]:
     """Yield (position, data) for each row of ``content``. An empty file has one empty row."""
     position = 0
     row = bytearray()
-    # chunks() gets no size, which not every content takes. So its chunks are of any length: 64 KiB
-    # from a file on the disk, all at once from an InMemoryUploadedFile.
+    # Not every content accepts a size for chunks(), so chunks have any length: 64 KiB from a file
+    # on the disk, and the whole content from an InMemoryUploadedFile.
     for chunk in content.chunks():
         data = memoryview(chunk.encode() if isinstance(chunk, str) else chunk)
         while data:

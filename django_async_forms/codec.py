@@ -1,4 +1,4 @@
-"""An uploaded file as JSON and content, and put together again from them."""
+"""Takes an uploaded file apart into JSON and content, and puts it together again."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 else:
     _File = File
 
-#: The classes that are taken apart and put together again, by name. Nothing else is ever built, so
-#: a row that somebody changed cannot name a class of its own.
+#: The supported classes by name. No other class is ever built, so a row that somebody has changed
+#: cannot name an arbitrary class.
 FILE_CLASSES: dict[str, type[File[Any]]] = {
     cls.__name__: cls
     for cls in (
@@ -39,10 +39,10 @@ def deconstruct(uploaded: File[Any]) -> tuple[dict[str, Any], File[Any]]:
     """
     Take an uploaded file apart, into data that JSON can carry and a file with its content.
 
-    The class is the nearest one of ``FILE_CLASSES``, so that a subclass from a project's upload
-    handler comes back as the Django class that it extends. The content of a file with a
-    ``temporary_file_path()`` is what lies at that path, as for ``FileSystemStorage``: a form's
-    ``clean()`` may have put another file there. Close it where it is not ``uploaded`` itself.
+    The class is the nearest one of ``FILE_CLASSES``, so a subclass from a project's upload handler
+    comes back as the Django class that it extends. The content of a file with a
+    ``temporary_file_path()`` is read from that path, as ``FileSystemStorage`` does: a form's
+    ``clean()`` may have put another file there. Close the content if it is not ``uploaded`` itself.
 
     Raises ``TypeError`` for an object that is not a file, and for a ``content_type_extra`` with
     values that JSON cannot carry.
@@ -55,7 +55,7 @@ def deconstruct(uploaded: File[Any]) -> tuple[dict[str, Any], File[Any]]:
     content = _file_at_path(uploaded)
     data = {
         "class": cls.__name__,
-        # Names may be paths, and sizes what a client has said, or not to be had.
+        # A name may be a path. A size may be the client's claim, or unknown.
         "name": None if uploaded.name is None else _to_json(str(uploaded.name), "name"),
         "size": _size(content),
     }
@@ -67,13 +67,13 @@ def deconstruct(uploaded: File[Any]) -> tuple[dict[str, Any], File[Any]]:
 def _size(content: File[Any]) -> int | None:
     try:
         size = content.size
-    except (AttributeError, OSError):  # Of a stream that cannot be sought.
+    except (AttributeError, OSError):  # A stream that is not seekable has no size.
         return None
     return size if isinstance(size, int) else None
 
 
 class _PathFile(_File):
-    """A file that is read anew from its path, which a storage may link or move."""
+    """A file opened again by its path. A storage may link or move it."""
 
     def __init__(self, path: str) -> None:
         super().__init__(open(path, "rb"), path)
@@ -87,19 +87,20 @@ def _file_at_path(uploaded: File[Any]) -> File[Any]:
     if not hasattr(uploaded, "temporary_file_path"):
         return uploaded
     if not uploaded.closed:
-        uploaded.flush()  # What was written to the open file belongs to it too.
+        uploaded.flush()  # Include what was written to the open file.
     try:
         return _PathFile(uploaded.temporary_file_path())
-    except FileNotFoundError:  # Moved away. The open file still has the bytes.
+    except FileNotFoundError:  # It was moved, but the open file still has the bytes.
         return uploaded
 
 
 def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
     """
-    Put an uploaded file together again, from what ``deconstruct`` returned.
+    Return the uploaded file that ``deconstruct`` took apart.
 
-    It has the path of ``content`` if that can be given away (``temporary_file_path``). Otherwise
-    the content is copied in chunks into a temporary file, or into memory if it came from there.
+    The file keeps the path of ``content`` if it has a ``temporary_file_path()``, so a storage may
+    move it. Otherwise the content is copied in chunks into a temporary file, or into memory if it
+    came from there.
 
     Raises ``ValueError`` for data that ``deconstruct`` did not make, and Django's
     ``SuspiciousFileOperation`` for a name that is not a file's name.
@@ -120,11 +121,11 @@ def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
             raise ValueError(f"This does not describe an uploaded file: {data!r} (it has no name).")
         temporary = TemporaryUploadedFile(name, content_type, size, charset, extra)
         return _filled(temporary, content)  # type: ignore[no-any-return]
-    # All of it before the final storage is asked to take any of it: staged bytes are removed at any
-    # moment, by an upload that supersedes this one, and half a file would be left there then.
+    # Read everything before the final storage gets any of it. A newer upload may remove the staged
+    # bytes at any moment, which would leave half a file in the final storage.
     if cls is ContentFile:
         return ContentFile(content.read(), name)
-    # The initialisers of the classes differ, and that of a TemporaryUploadedFile makes a file.
+    # The classes have different __init__() methods, and TemporaryUploadedFile's makes a file.
     uploaded: Any = cls.__new__(cls)
     if cls is File:
         File.__init__(uploaded, None, name)
@@ -163,7 +164,8 @@ def _to_json(value: Any, where: str) -> Any:
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
     if isinstance(value, str):
-        # PostgreSQL's JSON has no NUL, no encoding has a lone surrogate, and clients send both.
+        # Clients send NUL, which PostgreSQL's JSON refuses, and lone surrogates, which no encoding
+        # has.
         if value.isprintable():
             return value
         return {"text": base64.b64encode(value.encode(errors="surrogatepass")).decode()}

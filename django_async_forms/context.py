@@ -39,7 +39,7 @@ def capture() -> Any:
 
 
 def restore(data: Any) -> AbstractContextManager[Any]:
-    """Return a context manager in which the context is as ``capture()`` found it."""
+    """Return a context manager that restores what ``capture()`` returned."""
     manager: AbstractContextManager[Any] = import_string(conf().CONTEXT)().restore(data)
     return manager
 
@@ -71,7 +71,7 @@ class RequestContext:
 
     @contextmanager
     def restore(self, data: Any) -> Iterator[None]:
-        """Activate what ``capture()`` returned. What an older version wrote may lack either."""
+        """Activate what ``capture()`` returned. Data of an older version may lack either key."""
         data = data if isinstance(data, dict) else {}
         with ExitStack() as stack:
             if "language" in data:
@@ -83,12 +83,12 @@ class RequestContext:
 
 
 def _has_active(module: Any) -> bool:
-    # Django has no public name for it. Without this one, what is current counts as active.
+    # Django has no public name for this. If the private one is gone, the current value is active.
     return not hasattr(module, "_active") or hasattr(module._active, "value")
 
 
 def _name_or_offset(zone: tzinfo) -> str | float:
-    """Return the key of a ``ZoneInfo``, else the offset that a zone has now, in seconds."""
+    """Return the key of a ``ZoneInfo``, or the current offset of another zone, in seconds."""
     name: str | None = getattr(zone, "key", None)
     if name is not None:
         return name
@@ -100,7 +100,7 @@ def _zone(name_or_offset: str | float) -> tzinfo | None:
         if isinstance(name_or_offset, str):
             return ZoneInfo(name_or_offset)
         return fixed(timedelta(seconds=name_or_offset))
-    except Exception as error:  # ZoneInfo raises what the file system raises, too.
+    except Exception as error:  # ZoneInfo also raises errors of the file system.
         # This host may have older time zone data. The image is worth more than its time zone.
         logger.warning("The time zone %r is unknown here: %r", name_or_offset, error)
         return None

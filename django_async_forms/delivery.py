@@ -1,9 +1,10 @@
 """
-Handing an upload's id to Celery, whatever the broker does.
+Sends an upload's id to Celery, and leaves it to recovery if the broker does not take it.
 
-In a request, that is after the response: what the view still writes to the same row comes before
-what a worker writes, and nobody waits for the broker. Elsewhere it is at the commit, and the caller
-waits a bounded time, so that a command or a task that ends has sent what it saved.
+In a request, the message leaves after the response: nobody waits for the broker, and the worker
+writes after everything that the view writes to the same row. Outside a request, the message leaves
+at the commit, and the caller waits a bounded time, so that a command or a task has sent its
+messages when it ends.
 """
 
 from __future__ import annotations
@@ -32,37 +33,38 @@ logger = logging.getLogger("django_async_forms")
 
 SAVE_IMAGE = "django_async_forms.save_image"
 
-#: What bounds the waiting on a broker that accepts connections and does not answer, by transport.
-#: No library has such a limit of its own that fits: redis-py waits without end, and botocore for
-#: five minutes.
+#: The options of each transport that limit the wait for a broker that accepts a connection and does
+#: not answer. The defaults do not fit: redis-py waits for ever, and botocore for five minutes.
 _TIMEOUTS = {
     "redis": ("socket_connect_timeout", "socket_timeout"),
     "amqp": ("read_timeout", "write_timeout"),
     "sqs": ("connect_timeout", "read_timeout"),
 }
 
-#: What each Celery app sends by, and the time-out that it was made with: to read it from the app's
-#: settings takes a third of the time of a message. It holds no socket, those are in kombu's pool.
+#: The connection of each Celery app, with the time-out that it was made with. Making it from the
+#: app's settings takes a third of the time of a message. The sockets are in kombu's pool.
 _connections: WeakKeyDictionary[Any, tuple[float, Any]] = WeakKeyDictionary()
 
-#: The sender of this process, and those of its ancestors, whose threads are not here.
+#: The senders by process id: that of this process, and those of the processes that it was forked
+#: from, whose threads do not run here.
 _senders: dict[int, Sender] = {}
 
-#: When this process asks a broker again that did not answer, on the monotonic clock.
+#: A circuit breaker: the time on the monotonic clock until which a broker that did not answer is
+#: not asked again.
 _silent_until = 0.0
 
 
 def send(upload: Upload) -> None:
     """
-    Send an upload to the workers, or leave it to recovery: after the response, or else now.
+    Send an upload to the workers after the response, or immediately outside a request.
 
-    A broker that is down or silent never raises here. Where there is no request it costs at most
-    ``PUBLISH_TIMEOUT`` twice, on any transport. For ``PUBLISH_PAUSE`` after that it is not asked
-    at all, so a command that saves ten images waits once.
+    A broker that is down or silent raises nothing: the upload is left to recovery. Outside a
+    request, it costs at most twice ``PUBLISH_TIMEOUT`` on any transport. Then it is not asked for
+    ``PUBLISH_PAUSE``, so a command that saves ten images waits once.
     """
     # Tracers read their span from the context in which the image was saved.
     context = copy_context()
-    # Where a request never ends, nothing may keep alive what it is known by.
+    # A request may never end, and nothing may keep the object alive that it is known by.
     context.run(SyncToAsync.thread_sensitive_context.set, None)  # type: ignore[arg-type]
     schema = getattr(connections[upload.using], "schema_name", None)
     deliver = partial(context.run, _deliver, current_app._get_current_object(), upload, schema)
@@ -82,7 +84,7 @@ def retry(uploads: UploadQuerySet) -> int:
 
 def _submit(upload: Upload, deliver: Callable[[], None], *, wait: bool) -> None:
     if current_app.conf.task_always_eager:
-        publish(upload)  # In this thread, whose transaction a test may be in.
+        publish(upload)  # In this thread, because a test may have an open transaction in it.
         return
     longest = 2 * conf().PUBLISH_TIMEOUT
     if time.monotonic() >= _silent_until:
@@ -113,13 +115,13 @@ def _deliver(app: Any, upload: Upload, schema: str | None) -> None:
     global _silent_until
     try:
         if schema is not None:
-            # django-tenants': whoever adds the tenant to messages reads it from the connection.
+            # With django-tenants: code that adds the tenant to messages reads this connection.
             connection: Any = connections[upload.using]
             connection.set_schema(schema)
         if time.monotonic() < _silent_until:
             _leave_to_recovery(upload)
             return
-        app.set_current()  # Celery has one for each thread.
+        app.set_current()  # Celery's current app belongs to the thread.
         publish(upload)
     except Exception as error:
         _pause(upload, error)
@@ -128,7 +130,7 @@ def _deliver(app: Any, upload: Upload, schema: str | None) -> None:
         _silent_until = 0.0
         logger.info("Upload %s: sent.", upload.pk)
     finally:
-        # No request closes them: neither ours nor those of the project's signal handlers.
+        # No request closes the connections of this thread, including those of signal handlers.
         connections.close_all()
 
 
@@ -139,7 +141,7 @@ def _pause(upload: Upload, error: Exception) -> None:
 
 
 def _leave_to_recovery(upload: Upload) -> None:
-    """Make an upload due now. Does not raise: without it, it is due after ``RESEND_AFTER``."""
+    """Make an upload due now. Does not raise: the upload is due after ``RESEND_AFTER`` anyway."""
     connection = connections[upload.using]
     was_open = connection.connection is not None
     try:
@@ -147,14 +149,14 @@ def _leave_to_recovery(upload: Upload) -> None:
     except Exception:
         logger.exception("Upload %s: not marked as due.", upload.pk)
     finally:
-        # Django has closed the connections of a request before this.
+        # Django has already closed the connections of the request.
         if not was_open:
             connection.close()
 
 
 @atexit.register
 def finish() -> bool:
-    """Wait a bounded time until all is sent or left to recovery, and tell whether it is."""
+    """Wait a bounded time until each message is sent or left to recovery; tell whether it is."""
     sender = _senders.get(os.getpid())
     return sender is None or sender.finish(2 * conf().PUBLISH_TIMEOUT)
 
@@ -167,7 +169,7 @@ def publish(upload: Upload) -> None:
         try:
             task.apply_async(arguments)
         except Exception:
-            # The task has failed (task_eager_propagates), and not the sending.
+            # The task itself has failed (task_eager_propagates), not the publishing.
             logger.exception("Upload %s: the eager task failed.", upload.pk)
         return
     timeout = conf().PUBLISH_TIMEOUT
@@ -175,11 +177,10 @@ def publish(upload: Upload) -> None:
         task.apply_async(
             arguments,
             producer=producer,
-            # A connection from the pool may have died since: that is found out by using it.
+            # Only use shows whether a connection from the pool has died.
             retry=True,
             retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
-            # Nobody reads these, and without them an image costs the broker less than 1 KiB,
-            # however long the name of this host.
+            # Nobody reads these. Without them, a message is under 1 KiB for any host name.
             argsrepr="",
             origin="-",
             reply_to="-",
@@ -194,7 +195,7 @@ def _connection(timeout: float) -> Any:
         driver, options = connection.transport.driver_type, connection.transport_options
         bounds: dict[str, Any] = dict.fromkeys(_TIMEOUTS.get(driver, ()), timeout)
         if driver == "sqs":
-            # These are botocore's, which tries five times otherwise.
+            # botocore tries five times by default.
             bounds["retries"] = {"total_max_attempts": 1}
             bounds = {"client-config": {**options.get("client-config", {}), **bounds}}
         options.update(bounds)

@@ -1,4 +1,4 @@
-"""From a form to the outbox: the images leave their instance as it is saved, and are staged."""
+"""The request's half: a form's images leave their instance as it is saved, and are staged."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from .staging import stage
 
 @dataclass(eq=False)
 class _Detached:
-    """A file that has left its instance, and the name to save it by."""
+    """A file that was taken off its instance, and the name to save it under."""
 
     file: File[Any] | None
     name: str
-    #: The callback that the open transaction drops if it is rolled back.
+    #: A callback of the open transaction, which drops it in a rollback.
     on_commit: weakref.ref[Any] | None = None
 
     def needs_staging(self) -> bool:
-        """Tell whether it was never staged, or a rollback has undone that."""
-        if self.file is None:  # Committed.
+        """Tell whether the file was never staged, or a rollback has undone the staging."""
+        if self.file is None:  # The staging has committed.
             return False
         return self.on_commit is None or self.on_commit() is None
 
@@ -51,7 +51,7 @@ class _Detached:
         return self.file
 
     def staged(self, using: str) -> None:
-        """Note that it is staged, if the open transaction commits."""
+        """Note that the file is staged, unless the open transaction rolls back."""
         callback = partial(setattr, self, "file", None)
         self.on_commit = weakref.ref(callback)
         transaction.on_commit(callback, using=using)
@@ -59,9 +59,9 @@ class _Detached:
 
 class Detachment(hooks.Change):
     """
-    What a form knows of its instance's images from before it, and does with them in ``save()``.
+    The images of a form's instance as they were before the form, and what ``save()`` does to them.
 
-    Validation puts the uploads on the instance, so this is made before.
+    It is made before validation, which puts the uploads on the instance.
     """
 
     def __init__(self, instance: Model) -> None:
@@ -86,11 +86,11 @@ class Detachment(hooks.Change):
         return field.name in self._had_images
 
     def knows(self, name: str) -> bool:
-        """Tell whether an image was as it had been loaded, when the form was made."""
+        """Tell whether an image was unchanged since it was loaded when the form was made."""
         return name in self._as_loaded
 
     def put_back(self, instance: Model, name: str, file: FieldFile) -> None:
-        """Put the image of a form back on its instance, with the dimensions of that time."""
+        """Put the image of a form back on its instance, with the dimensions before the form."""
         columns = image_columns(file_field(type(instance), name))
         for column in columns[1:]:
             if column.attname in self._before.values:
@@ -108,10 +108,10 @@ class Detachment(hooks.Change):
         """
         Detach the images of ``fields`` when ``save()`` of ``instance`` is called.
 
-        ``cleared`` names those that the form empties. Until then the instance is as Django's own
-        form leaves it, so that a view may look at the upload, rename it, or put another in its
-        place. ``own_names`` names the fields that the form has, whoever saves them.
-        ``only_replaces`` leaves a new instance's images to the request.
+        Until then, the instance is as Django's form leaves it, so a view can look at the uploaded
+        file, rename it or replace it. ``cleared`` names the fields that the form empties.
+        ``own_names`` names all file fields of the form. ``only_replaces`` leaves a new instance's
+        images to the request.
         """
         self._fields = {field.name for field in fields}
         self._cleared = set(cleared)
@@ -152,8 +152,8 @@ class Detachment(hooks.Change):
             self._stage_unwritten(instance)
             return result
         finally:
-            # What was not written, because of an error or of update_fields, waits for the next
-            # save(), as in plain Django.
+            # An image that was not written, because of an error or of update_fields, waits for the
+            # next save(), as in plain Django.
             for field in file_fields(instance):
                 if field.name in taken_off and self._detached[field.name].on_commit is None:
                     del self._detached[field.name]
@@ -174,7 +174,7 @@ class Detachment(hooks.Change):
             self._store_others(instance, fields, write.inserts)
         columns = before.unchanged(instance, using)
         columns -= {column.name for field in changed for column in image_columns(field)}
-        # Django stores the image of another field in its write: not while a transaction waits.
+        # Django's write stores the file of a changed field. No transaction stays open for that.
         is_atomic = to_stage or any(uncommitted_file(instance, field) is None for field in changed)
         with transaction.atomic(using, savepoint=False) if is_atomic else nullcontext():
             updated = write(without=columns)
@@ -187,13 +187,13 @@ class Detachment(hooks.Change):
         return updated
 
     def _store_others(self, instance: Model, fields: list[FileField], inserts: bool) -> None:
-        """Have the fields store that are saved in the request, before a transaction waits."""
+        """Store the files that the request saves, before a transaction is open."""
         for field in fields:
             if uncommitted_file(instance, field) is not None:
                 field.pre_save(instance, inserts)
 
     def _stage_unwritten(self, instance: Model) -> None:
-        """Stage images for whose sake ``save()`` should have written, had it seen them."""
+        """Stage the images that an overridden ``save()`` did not write, as it did not see them."""
         using = instance._state.db
         fields = [
             field
@@ -210,7 +210,7 @@ class Detachment(hooks.Change):
                 detached.staged(using)
 
     def _changed(self, write: hooks.TableWrite, fields: Iterable[FileField]) -> list[FileField]:
-        """Return the fields that the form empties, or that somebody has given another file."""
+        """Return the fields that the form empties, or whose file somebody has changed."""
         return [
             field
             for field in fields
@@ -219,7 +219,7 @@ class Detachment(hooks.Change):
         ]
 
     def _put_back(self, instance: Model, field: FileField) -> None:
-        """Put back what the instance had, past the descriptor, which would open an old image."""
+        """Put back the old image without the descriptor, which would open its file."""
         before = self._before.values
         inserts = instance._state.adding or instance.pk is None
         using = router.db_for_write(type(instance), instance=instance)
@@ -228,7 +228,7 @@ class Detachment(hooks.Change):
             row = current_values(field, instance, using) or {}
         columns = image_columns(field)
         if any(c.attname not in before and not c.null for c in columns[1:]):
-            # Nobody may have looked at the image, so that it was not measured yet.
+            # The dimensions may not be set yet, if nobody has looked at the image.
             field.update_dimension_fields(instance, force=True)  # type: ignore[attr-defined]
         for column in columns:
             value = before.get(column.attname, row.get(column.attname, column.get_default()))
@@ -245,15 +245,15 @@ class Detachment(hooks.Change):
             detached.needed_file(),
             name=detached.name,
             using=write.using,
-            # Of a row that was there, the insert reads what the row holds.
+            # For an existing row, the upload's insert reads what the row holds.
             held=file_name(value) if created and not hasattr(value, "resolve_expression") else None,
-            # A key that was chosen may have been another instance's.
+            # A chosen key may have belonged to another instance.
             is_new=created and not write.had_key,
         )
         detached.staged(write.using)
 
     def _discard(self, write: hooks.TableWrite, fields: Collection[FileField]) -> None:
-        """End the uploads for images that were cleared, or replaced by the view."""
+        """Discard the uploads for images that the form clears or a view replaces."""
         for field in fields:
             uploads = Upload.objects.using(write.using)
             uploads.for_instance(write.instance, field.name).discard()
@@ -262,9 +262,9 @@ class Detachment(hooks.Change):
 
     def _remember(self, write: hooks.TableWrite, changed: Collection[FileField]) -> None:
         """
-        Have the instance carry what the row holds now.
+        Keep on the instance what its row holds now.
 
-        What a changed column holds is left to the row until the commit: a rollback takes it back.
+        A changed column is unknown until the commit, because a rollback undoes it.
         """
         instance = write.instance
         before = self._before.values if self._before.is_of(instance, write.using) else {}
@@ -281,4 +281,4 @@ class Detachment(hooks.Change):
     def _carry(self, snapshot: Snapshot, instance: Model | None) -> None:
         self._before = snapshot
         if instance is not None:
-            snapshot.put_on(instance)
+            snapshot.install(instance)

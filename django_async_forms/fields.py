@@ -23,10 +23,10 @@ def all_file_fields(model: type[Model]) -> list[FileField]:
 
 def file_fields(model: type[Model] | Model) -> list[FileField]:
     """
-    Return the file fields of a model, its parents' included.
+    Return the file fields of a model and of its parents.
 
-    A field whose attribute gives another field's file is left out. Such is the original of a field
-    that django-modeltranslation translates: what is set on it goes to the active language's.
+    The original of a field that django-modeltranslation translates is left out: its attribute reads
+    and writes the field of the active language.
     """
     model = model if isinstance(model, type) else type(model)
     fields = all_file_fields(model)
@@ -39,7 +39,7 @@ def file_fields(model: type[Model] | Model) -> list[FileField]:
 
 
 def file_field(model: type[Model], name: str) -> FileField:
-    """Return a file field by name. Raises ``FieldDoesNotExist`` if there is none of that name."""
+    """Return a file field by name. Raises ``FieldDoesNotExist`` if the model lacks it."""
     fields = all_file_fields(model)
     for field in fields:
         if field.name == name:
@@ -59,10 +59,10 @@ def image_columns(field: FileField) -> list[Field[Any, Any]]:
 
 def image_values(instance: Model, field: FileField) -> dict[str, Any]:
     """
-    Return what an instance holds in the columns of an image, as plain values, by attribute.
+    Return the values of an instance for the columns of an image, by attribute name.
 
-    A file is its name: a ``FieldFile`` is changed in its place and refers to its instance. A
-    deferred column is left out, and so is one whose value the database has yet to tell.
+    The value of a file is its name, because a ``FieldFile`` changes in place and refers to its
+    instance. Deferred columns are left out, and so are columns that hold an expression.
     """
     values = {
         column.attname: instance.__dict__[column.attname]
@@ -76,7 +76,7 @@ def image_values(instance: Model, field: FileField) -> dict[str, Any]:
 
 
 def file_name(value: Any) -> str:
-    """Return the name of a file as its column holds it: a file field stores no ``None``."""
+    """Return the name of a file as its column holds it: a file field stores ``""`` for ``None``."""
     return str(getattr(value, "name", value) or "")
 
 
@@ -90,10 +90,10 @@ def uncommitted_file(instance: Model, field: FileField) -> FieldFile | None:
 
 def as_text(field: Field[Any, Any], value: Any) -> str:
     """
-    Return a column's value as text that is equal where the values are.
+    Return a column's value as text, which is equal for equal values.
 
-    Values are compared by it: objects change in their place, arrays compare element by element,
-    and what a form has set is of another type than what the database gives.
+    Values cannot be compared directly: objects change in place, arrays compare element by element,
+    and a form sets values of other types than the database returns.
     """
     if hasattr(value, "resolve_expression"):
         return f"an expression: {value!r}"
@@ -108,7 +108,7 @@ def as_text(field: Field[Any, Any], value: Any) -> str:
 
 
 def rows(model: type[Model], using: str) -> QuerySet[Any]:
-    """Return all rows of a model, of which its managers, the base manager too, may hide some."""
+    """Return all rows of a model, including those that its managers hide."""
     return QuerySet(model, using=using)
 
 
@@ -119,7 +119,7 @@ def row_of(field: FileField, instance: Model, using: str) -> QuerySet[Any]:
 
 
 def current_values(field: FileField, instance: Model, using: str) -> dict[str, Any] | None:
-    """Return what the row holds in the columns of an image, or None if there is no row."""
+    """Return the values of a row for the columns of an image, or None if the row does not exist."""
     names = [column.attname for column in image_columns(field)]
     values: dict[str, Any] | None = row_of(field, instance, using).values(*names).first()
     return values
@@ -127,14 +127,14 @@ def current_values(field: FileField, instance: Model, using: str) -> dict[str, A
 
 def key_text(field: FileField, instance: Model) -> str:
     """
-    Return the primary key of the row that holds an image, as the outbox keeps it.
+    Return the primary key of the row that holds an image, as text for the outbox.
 
-    A key that was set as text (``uuid4().hex``, or what a client sent) gives the same as the key
-    of an instance that was loaded.
+    The text is the same for a loaded key and for a key that was set as text, such as
+    ``uuid4().hex`` or a value from a client.
     """
     key = field.model._meta.pk
     value = key.to_python(key.value_from_object(instance))
-    if isinstance(value, (list, tuple)):  # A composite key, in which each field has its own say.
+    if isinstance(value, (list, tuple)):  # Each field of a composite key converts its own value.
         columns = key.fields  # type: ignore[attr-defined]
         value = tuple(column.to_python(item) for column, item in zip(columns, value, strict=True))
     holder: Any = SimpleNamespace(**{key.attname: value})
@@ -143,23 +143,23 @@ def key_text(field: FileField, instance: Model) -> str:
 
 def key_from_text(model: type[Model], text: str) -> Any:
     """
-    Return a primary key as instances have it, from the text that the outbox keeps.
+    Return a primary key as instances have it, from its text in the outbox.
 
     Raises ``ValidationError`` for text that is not a key of the model.
     """
     value = model._meta.pk.to_python(text)
-    # A key of several columns comes as a list, and is found as a tuple.
+    # A key of several columns is a list here, and queries need a tuple.
     return tuple(value) if type(value) is list else value
 
 
 def lock_row(field: FileField, instance: Model, using: str) -> None:
     """
-    Hold the row of an image until the open transaction ends.
+    Lock the row of an image until the open transaction ends.
 
-    Every path locks in this order: the instance, then its uploads. Rows that refer to the instance
-    can still be inserted, where the database has such a lock. SQLite has no row locks; the first
-    write of a transaction locks all of it there, and reading first could have that write refused
-    as "database is locked".
+    Every path locks the instance first, then its uploads. Where the database has a weak enough
+    lock, other transactions can still insert rows that refer to the instance. SQLite has no row
+    locks: the first write of a transaction locks the whole database, and a read before that write
+    could make it fail as "database is locked".
     """
     if connections[using].features.has_select_for_update:
         row = row_of(field, instance, using).values_list("pk")
@@ -167,7 +167,7 @@ def lock_row(field: FileField, instance: Model, using: str) -> None:
 
 
 def for_update(queryset: QuerySet[Any]) -> QuerySet[Any]:
-    """Lock the rows of a query, with the weakest lock that keeps others from changing them."""
+    """Lock the rows of a query, with the weakest lock that stops others from changing them."""
     features = connections[queryset.db].features
     if not features.has_select_for_update:
         return queryset
@@ -176,9 +176,9 @@ def for_update(queryset: QuerySet[Any]) -> QuerySet[Any]:
 
 def place(using: str) -> str:
     """
-    Return the name of the place that an outbox, its staged files and its tokens are for.
+    Return the name of an outbox, which its staged files and its tokens contain.
 
-    It is the alias of the database, and with django-tenants also the schema of the connection.
+    It is the alias of the database, with django-tenants followed by the connection's schema.
     """
     schema = getattr(connections[using], "schema_name", None) if using in connections else None
     return using if schema is None else f"{using}.{schema}"

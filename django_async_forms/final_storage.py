@@ -1,4 +1,4 @@
-"""The final storage while a worker stores an image in it: names that no two images get."""
+"""Watches a final storage while a worker stores an image, so that no two images get one name."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class StoredFiles:
 
     def watch(self, storage: Storage, reserves: bool) -> Storage:
         """
-        Return a storage like ``storage``, which notes what is created in it.
+        Return a storage like ``storage`` that notes the files created in it.
 
-        It has the same attributes and another class. ``reserves`` has it take no name that another
-        worker is storing an image by: an object store looks for a free name and then stores, so
-        two that look at once find the same.
+        It has the same attributes and another class. With ``reserves``, it takes no name under
+        which another worker is storing an image. An object store looks for a free name and then
+        stores, so two workers at the same moment would find the same name.
         """
         if isinstance(storage, LazyObject):
             storage = _unwrapped(storage)
@@ -42,7 +42,7 @@ class StoredFiles:
         return watched  # type: ignore[no-any-return]
 
     def watches(self, storage: Storage) -> bool:
-        """Tell whether a storage is one that this has returned."""
+        """Tell whether ``watch()`` has returned this storage."""
         return isinstance(storage, _Watched)
 
     def keep(self) -> None:
@@ -60,14 +60,14 @@ class StoredFiles:
                 storage.delete(name)
                 logger.info("Upload %s: removed a file that nothing uses.", self.upload.pk)
             except Exception:
-                # One file too many in the storage is better than an upload that never ends.
+                # A superfluous file in the storage is better than an upload that never ends.
                 logger.warning(
                     "Upload %s: left a file that nothing uses.", self.upload.pk, exc_info=True
                 )
 
 
 class NameReservedError(Exception):
-    """The storage has one name for two images, and another worker is storing by it."""
+    """The storage has one name for two images, and another worker is storing under it."""
 
 
 class _Watched(Storage):
@@ -90,12 +90,11 @@ class _Watched(Storage):
         return is_there
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
-        # Reserve first, look afterwards: a name that was free a moment ago may be a file by the
-        # time that its reservation ends.
+        # Reserve first, then look: when another worker's reservation ends, its name is a file.
         if self._reserves and not self._reserve(name):
             return False
-        # Only this look makes a name known as free: _save() of a storage that names files by their
-        # content looks for another name, which two workers may find free at once.
+        # Only this look shows that a name is free. _save() of a storage that names files by their
+        # content looks for another name, which two workers may find free at the same moment.
         self._set(free="", is_asked=True)
         try:
             return super().is_name_available(name, max_length=max_length)
@@ -103,13 +102,13 @@ class _Watched(Storage):
             self._set(is_asked=False)
 
     def _set(self, **values: Any) -> None:
-        # Past a __setattr__() of the storage's own, to which these mean nothing.
+        # The storage may define __setattr__(), which does not know these attributes.
         for name, value in values.items():
             object.__setattr__(self, f"_{name}", value)
 
     def _reserve(self, name: str) -> bool:
-        # A storage that overwrites has no other name to offer. There, two attempts at one upload
-        # store the same bytes, and two uploads come one after the other.
+        # A storage that overwrites offers the same name again. There, two attempts at one upload
+        # store the same bytes, and two uploads are stored one after the other.
         knows_no_other = name in self._refused
         if self._stored.upload.reserve(name, shares=knows_no_other):
             return True
@@ -120,8 +119,8 @@ class _Watched(Storage):
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         stored = super().save(name, content, max_length=max_length)
-        # A storage that names files by their content, or overwrites, may return the name of a file
-        # that was there before. Only what was asked for, and was not there, is known to be new.
+        # A storage that names files by their content, or overwrites, may return the name of an
+        # older file. Only a requested name that was free is certainly a new file.
         if stored and stored == self._free:
             self._stored.note(self._original, stored)
         return stored
@@ -129,8 +128,8 @@ class _Watched(Storage):
 
 @lru_cache(maxsize=64)
 def _watched_class(storage_class: Any) -> Any:
-    """Return a class that watches, or None for a storage that cannot be watched so."""
-    # One that only behaves as a storage would lose its methods to those of Django's class.
+    """Return a watching subclass, or None for a storage that cannot be watched this way."""
+    # A class that does not extend Storage would lose its methods to Django's.
     has_slots = any(vars(base).get("__slots__") for base in storage_class.__mro__)
     if has_slots or not issubclass(storage_class, Storage):
         return None
@@ -138,17 +137,17 @@ def _watched_class(storage_class: Any) -> Any:
     attributes = {"__slots__": slots, "__module__": storage_class.__module__}
     try:
         return type(storage_class)(storage_class.__name__, (_Watched, storage_class), attributes)
-    except TypeError:  # It refuses to be extended.
+    except TypeError:  # The class cannot be extended.
         return None
 
 
 def is_lazy(storage: Any) -> bool:
-    """Tell whether a storage is set up only when it is used, and was not used yet."""
+    """Tell whether a storage is lazy and not set up yet."""
     return isinstance(storage, LazyObject) and storage._wrapped is empty
 
 
 def _unwrapped(storage: Any) -> Storage:
     """Return the storage behind a lazy one, such as Django's ``default_storage``."""
-    storage.__class__  # noqa: B018  # Which has it set up.
+    storage.__class__  # noqa: B018  # This sets the storage up.
     wrapped: Storage = storage._wrapped
     return _unwrapped(wrapped) if isinstance(wrapped, LazyObject) else wrapped

@@ -1,19 +1,23 @@
 """
-Everything that is done to a project's models: five methods are wrapped, two signals received.
+All changes to a project's models: wrappers around five methods, and receivers of two signals.
 
-Nothing gentler works. An overridden ``save()`` must find the image gone in the request, so the
-image leaves the instance before ``save()`` begins, which is earlier than ``pre_save``. The upload
-must commit with Django's own write and nothing else, so the transaction goes around
-``_save_table()``: around ``save_base()`` it would contain the receivers of signals, and one that
-raises would undo the row. A model that validates itself (``full_clean()`` in ``save()``) must not
-miss a required image that is pending, so ``clean_fields()`` leaves it out. What code changes before
-it makes a form must be told from what was loaded, so ``from_db()`` and ``refresh_from_db()`` note
-the latter. And a key may be used again, so the uploads of an instance go with it, whichever process
-deletes it.
+Nothing gentler works:
 
-Every model with a file field is hooked, in every process: an instance that was saved by a form can
-be pickled, and saved or deleted in a process that imports no form. For an instance that has no
-change waiting, each wrapper is one look into a dictionary.
+- ``save()``: an overridden ``save()`` must not find the image in the request. So the image leaves
+  the instance before ``save()`` begins, which is earlier than ``pre_save``.
+- ``_save_table()``: the upload must commit with Django's own write and nothing else. A transaction
+  around ``save_base()`` would contain the receivers of signals, and one that raises would undo the
+  row.
+- ``clean_fields()``: a model that validates itself (``full_clean()`` in ``save()``) must not miss a
+  required image that is pending.
+- ``from_db()`` and ``refresh_from_db()``: they note what was loaded, so that a form can tell it
+  from what other code has changed since.
+- ``post_delete``: a key may be used again, so an instance's uploads are discarded with it,
+  whichever process deletes it.
+
+Every model with a file field is hooked, in every process, because an instance that a form has saved
+can be pickled, and saved or deleted in a process that imports no form. For an instance without a
+waiting change, each wrapper costs one look into a dictionary.
 """
 
 from __future__ import annotations
@@ -37,29 +41,29 @@ _UID = "django_async_forms"
 
 
 class Change:
-    """What is to happen to the images of one instance when it is saved. It must not refer to it."""
+    """The part that takes care of an instance's images in ``save()``. It must not refer to it."""
 
     def save(self, instance: Model, save: Callable[[], Any], is_whole: bool) -> Any:
         """
-        Call ``save``, the whole of ``save()`` of the instance, which may be overridden.
+        Call ``save``, the instance's whole ``save()``, which may be overridden.
 
         ``is_whole`` tells that the caller has passed no ``update_fields``. An overridden ``save()``
-        may pass some on: those that look changed to it, now that the image is off.
+        may still pass ``update_fields`` on: the fields that look changed without the image.
         """
         return save()
 
     def refreshed(self, instance: Model, fields: Collection[FileField]) -> None:
-        """Note that these fields of the instance were loaded again."""
+        """Note that these fields of the instance were refreshed from the database."""
 
     def before_write(self) -> None:
-        """Do what must come before a transaction that Django opens for a model with parents."""
+        """Prepare the write before Django opens its transaction for a model with parents."""
 
     def write(self, write: TableWrite) -> bool:
         """Write the instance to one of its tables; return False if that inserted a row."""
         return write()
 
     def pending_fields(self) -> Collection[str]:
-        """Return the names of the fields whose images are off the instance in this save."""
+        """Return the names of the fields whose images this save has taken off the instance."""
         return ()
 
 
@@ -70,13 +74,13 @@ class _Waiting:
     is_active: bool = False
 
 
-#: By the id of the instance, which cannot be a key itself: it has no hash before it has a primary
-#: key, and equals every other instance with the same one.
+#: By the id of the instance. The instance itself cannot be a key: it has no hash before it has a
+#: primary key, and it equals every other instance with the same key.
 _waiting: dict[int, _Waiting] = {}
 
 
 def wait_for_save(instance: Model, change: Change) -> None:
-    """Have ``change`` take part in each ``save()`` of an instance, and of no copy of it."""
+    """Make ``change`` take part in each ``save()`` of an instance, but not of its copies."""
     key = id(instance)
     reference = weakref.ref(instance, lambda _: _waiting.pop(key, None))
     _waiting[key] = _Waiting(reference, change)
@@ -89,7 +93,7 @@ def waiting_change(instance: Model) -> Change | None:
 
 
 def forget(instance: Model) -> None:
-    """Have no change take part in ``save()`` of an instance any more."""
+    """Let no change take part in ``save()`` of an instance any longer."""
     _waiting.pop(id(instance), None)
 
 
@@ -104,7 +108,7 @@ def _find_active(instance: Model) -> _Waiting | None:
 
 
 class TableWrite:
-    """One write of Django's: an instance to one of its tables. Calling it performs it."""
+    """Django's write of an instance to one of its tables. Calling the object performs the write."""
 
     def __init__(
         self,
@@ -126,7 +130,7 @@ class TableWrite:
         self._perform = partial(perform, table, force_insert, force_update, using)
 
     def includes(self, field: FileField) -> bool:
-        """Tell whether the save includes a field, of this table or of another one."""
+        """Tell whether the save includes a field of this table or another."""
         names = self.update_fields
         return names is None or field.name in names or field.attname in names
 
@@ -136,10 +140,10 @@ class TableWrite:
 
     def __call__(self, without: Collection[str] = ()) -> bool:
         """
-        Perform it, an update ``without`` the columns of these names; return False for an insert.
+        Perform the write; an update leaves out the columns named in ``without``.
 
-        An update that leaves columns out is one of some fields, which Django refuses where there
-        is no row. The whole instance is written then, which inserts it, as in plain Django.
+        Return False for an insert. Django refuses an update of some fields if the row does not
+        exist. In that case, write the whole instance, which inserts it as in plain Django.
         """
         fields = self._fields(without)
         if fields is None:
@@ -152,7 +156,7 @@ class TableWrite:
         return bool(self._perform(self.update_fields))
 
     def _fields(self, without: Collection[str]) -> frozenset[str] | None:
-        """Return the names of the columns to update, or None for those that Django chooses."""
+        """Return the names of the columns to update, or None to let Django choose."""
         local = {
             field.name: field.attname
             for field in self.table._meta.local_concrete_fields
@@ -170,8 +174,8 @@ class TableWrite:
     def _update(self, fields: frozenset[str]) -> bool:
         if fields:
             return bool(self._perform(fields))
-        # For Django, no fields are all fields. A write that changes nothing holds the row as an
-        # update does, and tells whether it is there.
+        # For Django, an empty set means all fields. A write that changes nothing locks the row as
+        # an update does, and shows whether it exists.
         row = rows(self.table, self.using).filter(pk=self.instance._get_pk_val(self.table._meta))
         column = self.file_fields()[0]
         if not row.update(**{column.attname: F(column.attname)}):
@@ -180,13 +184,13 @@ class TableWrite:
 
 
 def _is_not_updated(error: DatabaseError) -> bool:
-    """Tell whether Django itself has raised this, for an update that found no row."""
+    """Tell whether Django itself has raised this error, for an update that matched no row."""
     # https://docs.djangoproject.com/en/6.0/ref/exceptions/#objectnotupdated
     return type(error) is DatabaseError or type(error).__name__ == "NotUpdated"
 
 
 def install() -> None:
-    """Hook every model that has a file field, and every one that will be defined."""
+    """Hook every model with a file field, including models that are defined later."""
     for model in apps.get_models(include_auto_created=True):
         _hook(model)
     class_prepared.connect(_hook_prepared, dispatch_uid=_UID)
@@ -194,7 +198,7 @@ def install() -> None:
 
 def _hook_prepared(sender: type[Model], **kwargs: Any) -> None:
     labels_sharing.cache_clear()
-    # The models of migrations have another registry. Their tables are not those of today.
+    # Models of migrations have another registry, and their tables may differ from today's.
     if sender._meta.apps is apps:
         _hook(sender)
 
@@ -205,7 +209,7 @@ def _hook(model: type[Model]) -> None:
     post_delete.connect(_discard_uploads, sender=model, dispatch_uid=_UID)
     for name, wrapper in _WRAPPERS.items():
         is_hooked = any(vars(base).get(name) in _wrappers for base in model.__mro__)
-        # A save() that is overridden is wrapped again, to be the first: both see the same call.
+        # An overridden save() is wrapped again, so that the wrapper runs first.
         is_own_save = name == "save" and name in vars(model) and model.save not in _wrappers
         if is_own_save or not is_hooked:
             setattr(model, name, _wrapper_of(model, name, wrapper))
@@ -214,7 +218,7 @@ def _hook(model: type[Model]) -> None:
 
 def _hook_from_db(model: type[Model]) -> None:
     from_db: Any = model.from_db.__func__  # type: ignore[attr-defined]
-    while from_db in _wrappers:  # A parent's, which notes no image of its child.
+    while from_db in _wrappers:  # The parent's wrapper notes no image of the child.
         from_db = from_db.__wrapped__
     attnames = [field.attname for field in file_fields(model)]
 
@@ -234,7 +238,7 @@ def has_own_save(model: type[Model]) -> bool:
     return any("save" in vars(base) and vars(base)["save"] not in _passing for base in classes)
 
 
-#: The wrappers that are in place of methods, and those of them that stand where there was none.
+#: All wrappers, and those on classes that do not define the wrapped method themselves.
 _wrappers: weakref.WeakSet[Any] = weakref.WeakSet()
 _passing: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -246,7 +250,7 @@ def _wrapper_of(model: type[Model], name: str, wrapper: Callable[..., Any]) -> A
     def wrapped(self: Model, *args: Any, **kwargs: Any) -> Any:
         if method is not None:
             return wrapper(self, partial(method, self), *args, **kwargs)
-        # What comes next is not settled: a child may inherit from another class behind this one.
+        # Look the next method up at each call: a child may add another base class after this one.
         return wrapper(self, getattr(super(model, self), name), *args, **kwargs)
 
     _wrappers.add(wrapped)
@@ -285,12 +289,12 @@ def _save_table(
     if snapshot is None:
         updated = bool(perform(cls, force_insert, force_update, using, update_fields))
     else:
-        # Saved again by whoever holds it, or a copy of it: what a worker has attached meanwhile
-        # stays, because nobody has changed these columns of the instance.
+        # A holder saves the instance, or a copy of it, again. An image that a worker has attached
+        # meanwhile stays, because nobody has changed these columns of the instance.
         without = snapshot.unchanged(self, using)
         updated = write(without)
         written = [field for field in write.file_fields() if field.name not in without]
-        snapshot.without(self, written).put_on(self)
+        snapshot.without(self, written).install(self)
     note_saved(self, [field for field in write.file_fields() if write.includes(field)], using)
     return updated
 
@@ -318,7 +322,7 @@ def _refresh_from_db(self: Model, refresh: Any, *args: Any, **kwargs: Any) -> No
 
 
 def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
-    """Return the names of the columns whose image is pending, of those that must not be empty."""
+    """Return the names of the columns of those empty required fields whose image is pending."""
     waiting = _find_active(instance)
     off = waiting.change.pending_fields() if waiting is not None else ()
     return {
@@ -331,9 +335,9 @@ def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
 
 def receive_pre_save(model: type[Model]) -> None:
     """
-    Have ``before_write`` of changes called when the receivers of ``pre_save`` have run.
+    Call ``before_write`` of a change after the other receivers of ``pre_save``.
 
-    Receivers run in the order in which they were connected, so this comes late, and once.
+    Receivers run in the order of their connection. So this one is connected late, and once.
     """
     pre_save.connect(_before_write, sender=model, dispatch_uid=_UID)
 
@@ -353,8 +357,8 @@ _WRAPPERS: dict[str, Callable[..., Any]] = {
 
 
 def _discard_uploads(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
-    # A parent's row may outlive its child's (keep_parents), and is received by itself when it does
-    # not. A proxy has no table of its own, and is received instead of its model.
+    # A parent's row may outlive its child's (keep_parents); if it does not, it sends its own
+    # signal. A proxy has no table, and sends the signal instead of its model.
     fields = [field for field in file_fields(sender) if field.model is sender._meta.concrete_model]
     if fields and has_outbox(using):
         targets = {Target.of(instance, field) for field in fields}

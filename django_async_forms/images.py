@@ -1,4 +1,4 @@
-"""The size and the frames of an image file, read from its headers: no pixel is decoded."""
+"""Reads the size and the frames of an image from its headers, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from PIL import Image
 
 logger = logging.getLogger("django_async_forms")
 
-#: Formats whose frames are all as large as their canvas, and whose header tells how many there are.
+#: Formats whose frames are all as large as the canvas, and whose header has the number of frames.
 _COUNTED = {"AVIF", "FLI", "PNG", "WEBP"}
-#: The bounds of the work on one file. An honest one stays far below them.
+#: The limits of the work on one file. An ordinary file stays far below them.
 _MAX_FRAMES = 100_000
 _MAX_READS = 1_000_000
 #: The TIFF tags of width and height, and the types that an integer of a page may have.
 _SIDES, _INTEGERS = (256, 257), {1: "B", 3: "H", 4: "L", 16: "Q"}
-#: The EXIF tag, and those of its values with which width and height change places.
+#: The EXIF tag of the orientation, and its values that swap width and height.
 _ORIENTATION, _TURNED = 0x0112, {5, 6, 7, 8}
 
 
 class _TooMuchWorkError(Exception):
-    """A file makes its reader read more than any honest one does."""
+    """A file makes its reader read more than any ordinary file does."""
 
 
 class _Reader:
-    """An uploaded file that can be read for so long, and stays open."""
+    """An uploaded file that limits how much is read from it, and stays open."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
         self._reads = _MAX_READS
-        # Whoever reads a file more than twice is sent round in it. An upload may not tell its size.
+        # Reading a file more than twice means going in a circle. The size may be unknown.
         self._bytes = 2 * (file.size or 2**40) + 2**20
 
     def read(self, size: int = -1) -> bytes:
@@ -80,7 +80,7 @@ def open_image(uploaded: File[Any]) -> Image.Image | None:
     opened = getattr(uploaded, "image", None)
     if isinstance(opened, Image.Image):
         return opened
-    # A plain FileField opens nothing, and another library's field leaves an image of its own.
+    # A plain FileField opens nothing, and another library's field leaves its own kind of image.
     try:
         with _from_the_beginning(uploaded) as reader:
             return Image.open(reader)  # type: ignore[arg-type]
@@ -93,14 +93,14 @@ def open_image(uploaded: File[Any]) -> Image.Image | None:
 
 def has_more_pixels(uploaded: File[Any], image: Image.Image, limit: int) -> bool:
     """
-    Tell whether the frames or pages of an image have more than ``limit`` pixels together.
+    Tell whether the frames or pages of an image together have more than ``limit`` pixels.
 
-    It stops at the frame that exceeds the limit. A file that is made to be counted for long
-    exceeds any.
+    Counting stops at the frame that exceeds the limit. A file that is made to be counted for long
+    exceeds any limit.
     """
     if image.format in _COUNTED:
         return _area(image.size) * getattr(image, "n_frames", 1) > limit
-    # Not hasattr(): some plugins read the file to tell.
+    # Not hasattr(): some plugins read the file for it.
     has_frames = hasattr(type(image), "n_frames") or "n_frames" in vars(image)
     if image.format not in _AREAS and not has_frames:
         return _area(image.size) > limit
@@ -115,7 +115,7 @@ def has_more_pixels(uploaded: File[Any], image: Image.Image, limit: int) -> bool
     except (_TooMuchWorkError, Image.DecompressionBombError):
         return True
     except Exception as error:
-        # As far as Pillow reads it. It will not decode what comes after a damaged frame either.
+        # Count as far as Pillow reads. It does not decode anything after a damaged frame either.
         logger.debug("Pillow does not read %s: %r", uploaded, error)
     return False
 
@@ -125,7 +125,7 @@ def _area(size: tuple[int, int]) -> int:
 
 
 def _areas(reader: _Reader) -> Iterator[int]:
-    """Yield the area of each frame that Pillow finds without decoding the one before, as in MPO."""
+    """Yield the area of each frame, where Pillow finds it without decoding the one before (MPO)."""
     image = Image.open(reader)  # type: ignore[arg-type]
     for frame in range(min(image.n_frames, _MAX_FRAMES + 1)):  # type: ignore[attr-defined]
         try:
@@ -133,7 +133,7 @@ def _areas(reader: _Reader) -> Iterator[int]:
         except (_TooMuchWorkError, Image.DecompressionBombError):
             raise
         except Exception as error:
-            # MPO has an index, so the frames after a damaged one are found all the same.
+            # MPO has an index, so the frames after a damaged one can still be found.
             logger.debug("Pillow does not read %s: %r", f"frame {frame}", error)
         else:
             yield _area(image.size)
@@ -168,7 +168,7 @@ def _areas_of_gif(reader: _Reader) -> Iterator[int]:
     """
     Yield the area of the canvas at each frame of a GIF.
 
-    Pillow decodes a frame to get to the next, and enlarges the canvas for one that exceeds it.
+    Pillow would decode a frame to get to the next. It enlarges the canvas for a larger frame.
     """
     width, height, flags = struct.unpack("<6xHHB2x", reader.read(13))
     reader.read(_size_of_palette(flags))
@@ -199,9 +199,9 @@ _AREAS = {"GIF": _areas_of_gif, "TIFF": _areas_of_tiff}
 
 def dimensions(uploaded: Any) -> tuple[int, int] | tuple[None, None]:
     """
-    Return the width and height in which browsers display an image: as its EXIF data turns it.
+    Return the width and height of an image as browsers display it, turned by its EXIF data.
 
-    They are ``None`` where unknown. Raises nothing.
+    They are ``None`` if unknown. Raises nothing.
     """
     try:
         image = open_image(uploaded)
@@ -223,6 +223,6 @@ def _is_turned(image: Image.Image) -> bool:
     try:
         exif.load(data)
         return exif.get(_ORIENTATION) in _TURNED
-    except Exception as error:  # Pillow lets through what the struct module raises, for one.
+    except Exception as error:  # Pillow does not catch struct.error, for example.
         logger.debug("Pillow does not read %s: %r", "the EXIF data", error)
         return False

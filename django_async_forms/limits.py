@@ -1,4 +1,4 @@
-"""The limits in ``ASYNC_FORMS``: what a form refuses by size, pixels, format and backlog."""
+"""The limits in ``ASYNC_FORMS``: a form refuses files by size, pixels, format and backlog."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .models import Upload
 
 def check_limits(field: FileField, uploaded: File[Any]) -> None:
     """
-    Refuse a file over ``MAX_BYTES``, ``MAX_PIXELS``, or of a format that is not in ``FORMATS``.
+    Refuse a file over ``MAX_BYTES`` or ``MAX_PIXELS``, or in a format that is not in ``FORMATS``.
 
-    Pixels and format are those that Pillow finds in it, never what the client said. A file for a
-    plain ``FileField`` has neither, unless its form field takes it for an image. Raises
+    Pillow detects pixels and format; the client's claims do not count. Both are checked for image
+    fields, and for a plain ``FileField`` whose form field opens the file as an image. Raises
     ``ValidationError``.
     """
     limits = conf()
@@ -75,11 +75,11 @@ def _too_many_pixels(limit: int) -> ValidationError:
 
 def _check_format(image: Image.Image | None, formats: Sequence[str]) -> None:
     if image is None:
-        # The error of Django's own form field, which another one stands in for.
+        # The error of Django's own form field, which the project has replaced.
         raise ValidationError(
             forms.ImageField.default_error_messages["invalid_image"], code="invalid_image"
         )
-    # MPO is what many phones write: a JPEG with more images after the first.
+    # Many phones write MPO: a JPEG with more images after the first.
     format_name = "JPEG" if image.format == "MPO" else image.format
     if format_name not in formats:
         raise ValidationError(
@@ -91,12 +91,12 @@ def _check_format(image: Image.Image | None, formats: Sequence[str]) -> None:
 
 def check_backlog(using: str, uploaded: File[Any]) -> None:
     """
-    Refuse one more upload where a database already holds ``MAX_BACKLOG``, pending or failed.
+    Refuse an upload if its database already holds ``MAX_BACKLOG`` uploads, pending or failed.
 
     Raises ``ValidationError``.
     """
     limit = conf().MAX_BACKLOG
-    # The row after the last that may be there, which the database finds in an index.
+    # The last allowed row of the backlog, which the database finds in an index.
     if limit is not None and Upload.objects.using(using).order_by("pk")[limit - 1 : limit].exists():
         raise ValidationError(
             _("Too many images are waiting to be saved. Please try again in a few minutes."),
@@ -105,7 +105,7 @@ def check_backlog(using: str, uploaded: File[Any]) -> None:
 
 
 def content_types() -> list[str]:
-    """Return the content types of the formats that are allowed, for the file dialog."""
+    """Return the content types of the allowed formats, for the file dialog."""
     formats = conf().FORMATS
     if formats is None:
         return ["image/*"]

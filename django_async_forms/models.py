@@ -1,4 +1,4 @@
-"""The outbox, a row for each pending or failed image; and the rows of ``DatabaseStorage``."""
+"""The outbox, with a row for each pending or failed image, and the rows of ``DatabaseStorage``."""
 
 from __future__ import annotations
 
@@ -46,33 +46,33 @@ logger = logging.getLogger("django_async_forms")
 
 
 def printable(text: str) -> str:
-    """Show marks and control characters as escapes: none gives orders to a page or a terminal."""
+    """Escape marks and control characters, so that no text controls a page or a terminal."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _in_binary_collation(column: str | None, connection: BaseDatabaseWrapper) -> str | None:
     """
-    Add to a column of MySQL's that it holds all of Unicode and is compared byte by byte.
+    Make a column of MySQL hold all of Unicode and compare byte by byte.
 
-    A database of utf8mb3 refuses an emoji, and MySQL's usual collations ignore case.
+    A database with utf8mb3 refuses an emoji, and MySQL's default collations ignore case.
     """
     if connection.vendor != "mysql":
         return column
-    # The plain utf8mb4_bin takes no notice of spaces at the end.
+    # The plain utf8mb4_bin ignores spaces at the end.
     is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined]
     collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
     return f"{column} CHARACTER SET utf8mb4 COLLATE {collation}"
 
 
 class BinaryCollationCharField(_CharField):
-    """Text that is compared byte by byte on MySQL too, whose default ignores case."""
+    """Text that MySQL, too, compares byte by byte. By default it ignores case."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
         return _in_binary_collation(super().db_type(connection), connection)
 
 
 class BinaryCollationTextField(_TextField):
-    """Text of any length that is compared byte by byte on MySQL too, and holds any character."""
+    """Text of any length and any character that MySQL, too, compares byte by byte."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
         return _in_binary_collation(super().db_type(connection), connection)
@@ -87,10 +87,10 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
     def for_instance(self, instance: models.Model, field_name: str | None = None) -> UploadQuerySet:
         """
-        Return the uploads for ``instance``, for one field of it or for all.
+        Return the uploads for one field of ``instance``, or for all of its fields.
 
-        They are looked for in the database that the instance is written to. A child of multi-table
-        inheritance, a proxy and its parent share the uploads for a column that they share.
+        They are in the database that the instance is written to. A child of multi-table
+        inheritance, a proxy and their parent share the uploads for a column that they share.
 
         Raises ``FieldDoesNotExist`` if ``field_name`` is not a file field of the instance.
         """
@@ -103,7 +103,8 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         """
         Return the uploads for columns of one database.
 
-        Of several rows with several image fields, those of each row are returned for each field.
+        For several rows with several image fields, this returns the uploads of each row for each
+        of the fields.
         """
         wanted = Q(pk__in=[])
         for owner in {target.model for target in targets}:
@@ -117,30 +118,30 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.filter(wanted)
 
     def pending(self) -> UploadQuerySet:
-        """Return the uploads that a worker is to save."""
+        """Return the uploads that wait for a worker."""
         return self.filter(state=Upload.State.PENDING)
 
     def failed(self) -> UploadQuerySet:
-        """Return the uploads that an operator has to look at, because every attempt has failed."""
+        """Return the uploads whose attempts have all failed, which wait for an operator."""
         return self.filter(state=Upload.State.FAILED)
 
     def due(self) -> UploadQuerySet:
-        """Return what ``recover_uploads`` has to look at by now, the longest overdue first."""
+        """Return the uploads that ``recover_uploads`` has to look at, longest overdue first."""
         return self.filter(due_at__lte=timezone.now()).order_by("due_at")
 
     def start(self, upload_id: uuid.UUID) -> Upload | None:
         """Count one more attempt at an upload and return it, or None if it is not pending."""
-        # The write comes first: on SQLite, a transaction that reads first may be refused the write.
+        # Write first: SQLite may refuse the write of a transaction that reads first.
         pending = self.pending().filter(pk=upload_id)
         counted = {"attempts": models.F("attempts") + 1, "due_at": _due_at(Upload.State.PENDING)}
         return _update_returning(pending, counted)
 
     def discard(self) -> int:
-        """End these uploads: delete them and their staged bytes, and return how many."""
+        """Discard these uploads: delete them and their staged bytes, and return how many."""
         count = 0
         for upload in self._current():
             with transaction.atomic(using=upload.using):
-                # With this query's own conditions: an operator may have retried a failed one since.
+                # Keep this query's conditions: an operator may have retried a failed upload since.
                 row = self.using(upload.using).filter(pk=upload.pk)
                 upload.reserved = for_update(row).values_list("reserved", flat=True).first()
                 deleted, _rows = row.delete()
@@ -154,13 +155,13 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
     def _current(self) -> Iterable[Upload]:
         """
-        Return these uploads as they are now, also where this transaction reads an older snapshot.
+        Return these uploads as they are now, even if this transaction reads an older snapshot.
 
-        A transaction of InnoDB's at REPEATABLE READ sees the rows of its first read. A locking read
-        would be current, but it locks the gap where it finds nothing, and neighbours deadlock.
-        PostgreSQL at SERIALIZABLE takes each look for a dependency on all that others insert
-        meanwhile, and refuses them. A connection of its own sees what is committed and locks
-        nothing. What it misses, the worker finds: ``Upload.is_superseded``.
+        At REPEATABLE READ, InnoDB shows the rows of the transaction's first read. A locking read
+        would be current, but it locks a gap where it finds nothing, and neighbours deadlock.
+        At SERIALIZABLE, PostgreSQL counts a read as a dependency on all rows that others insert
+        meanwhile, and refuses those transactions. A separate connection sees what is committed and
+        locks nothing. The worker finds what it misses: ``Upload.is_superseded``.
         """
         connection = connections[self.db]
         if not connection.in_atomic_block or not _reads_snapshot(connection):
@@ -185,7 +186,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
 
 def _search_path(connection: Any) -> str:
-    """Return the schemas of PostgreSQL that a connection looks in, which a copy of it may not."""
+    """Return the search path of a PostgreSQL connection, which a copy of it may not have."""
     if connection.vendor != "postgresql":
         return ""
     with connection.cursor() as cursor:
@@ -194,7 +195,7 @@ def _search_path(connection: Any) -> str:
 
 
 def _reads_snapshot(connection: Any) -> bool:
-    """Tell whether plain reads of a transaction miss what was committed since its first."""
+    """Tell whether plain reads in a transaction miss rows committed since its first read."""
     level = connection.isolation_level if connection.vendor in ("mysql", "postgresql") else ""
     if connection.vendor == "mysql":
         # None is the server's default, which is REPEATABLE READ unless it was changed.
@@ -203,7 +204,7 @@ def _reads_snapshot(connection: Any) -> bool:
 
 
 def _update_returning(queryset: UploadQuerySet, values: dict[str, Any]) -> Upload | None:
-    """Update the one row of a query, and return it as it is then: in one statement if possible."""
+    """Update the one row of a query, and return the updated row: in one statement if possible."""
     connection = connections[queryset.db]
     # MySQL and MariaDB have no UPDATE ... RETURNING.
     if connection.vendor == "mysql" or not connection.features.can_return_columns_from_insert:
@@ -216,16 +217,16 @@ def _update_returning(queryset: UploadQuerySet, values: dict[str, Any]) -> Uploa
 
 
 def first_due_at() -> datetime:
-    """Return when recovery looks at an upload that is made now."""
+    """Return the time when recovery looks at an upload that is made now."""
     return _due_at(Upload.State.PENDING)
 
 
 class Upload(models.Model):
     """
-    An image that is pending or failed.
+    A row of the outbox: an image that is pending or failed.
 
-    The row exists exactly as long as that: once the upload is attached, superseded or discarded,
-    there is no row. It lies in the database of its instance.
+    The row exists exactly as long as that: it is deleted when the upload is attached, superseded or
+    discarded. It is in the database of its instance.
     """
 
     class State(models.TextChoices):
@@ -246,8 +247,9 @@ class Upload(models.Model):
     width = models.PositiveIntegerField(_("width"), null=True)
     height = models.PositiveIntegerField(_("height"), null=True)
     staged = models.CharField(_("staged as"), max_length=255)
-    #: The digest of the name in the final storage that a worker is storing the image by. Unique,
-    #: because a storage that looks for a free name and then stores may find one name for two.
+    #: The digest of the name under which a worker is storing the image in the final storage. It is
+    #: unique, because a storage that looks for a free name and then stores may find one name for
+    #: two images.
     reserved = models.CharField(max_length=64, null=True, unique=True, editable=False)
     state = models.CharField(_("state"), max_length=7, choices=State.choices, default=State.PENDING)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
@@ -296,7 +298,7 @@ class Upload(models.Model):
         try:
             instance = rows(self.get_model(), self.using).get(**key)
         except ObjectDoesNotExist:
-            # A child may go without its parent, which the image is for then.
+            # A child may be deleted without its parent, which keeps the image.
             instance = rows(owner, self.using).get(**key)
         return instance
 
@@ -305,7 +307,7 @@ class Upload(models.Model):
         return staging_storage(self.using).open(self.staged)
 
     def remove_staged(self) -> None:
-        """Remove the staged bytes, at once where a rollback brings them back, else on commit."""
+        """Remove the staged bytes: immediately if a rollback restores them, else on commit."""
         storage = staging_storage(self.using)
         if is_transactional(storage, self.using):
             storage.delete(self.staged)
@@ -313,8 +315,8 @@ class Upload(models.Model):
             remove = partial(storage.delete, self.staged)
             transaction.on_commit(remove, using=self.using, robust=True)
 
-    # The transitions of its state. Each is one statement, whose condition is the state that it
-    # leaves: whoever comes second changes nothing.
+    # The transitions of the state. Each is one statement with the old state as its condition
+    # (compare and swap): a process that comes second changes nothing.
 
     def pending_row(self) -> UploadQuerySet:
         """Return the row of this upload as a query, which finds nothing once it has ended."""
@@ -322,9 +324,9 @@ class Upload(models.Model):
 
     def mark_sent(self) -> None:
         """
-        Note that the upload was sent now, and when to send it again if nothing comes of it.
+        Note that the upload was sent now, and when recovery sends it again.
 
-        Each time it has to be sent again the wait doubles, so that a long queue is not made longer.
+        The wait doubles each time (exponential backoff), so that a long queue is not made longer.
         """
         now = timezone.now()
         self._change(self.State.PENDING, sent_at=now, due_at=_due_at(self.State.PENDING, self))
@@ -334,7 +336,7 @@ class Upload(models.Model):
         self._change(self.State.PENDING, due_at=timezone.now())
 
     def reschedule(self, error: str, pause: float) -> bool:
-        """Note an attempt that failed, and that the next comes after ``pause`` seconds."""
+        """Note that an attempt failed, and that the next one begins after ``pause`` seconds."""
         due_at = _due_at(self.State.PENDING) + timedelta(seconds=pause)
         return self._change(self.State.PENDING, error=error, due_at=due_at, reserved=None)
 
@@ -360,15 +362,16 @@ class Upload(models.Model):
 
     def reserve(self, name: str, *, shares: bool = False) -> bool:
         """
-        Reserve a name in the final storage, and tell whether this attempt may store by it.
+        Reserve a name in the final storage, and tell whether this attempt may store under it.
 
-        It is refused if another upload has it, and if an attempt had it whose end is not known,
-        unless ``shares``. Raises ``NotPendingError`` if the upload has ended.
+        A name is refused if another upload has reserved it. Unless ``shares``, it is also refused
+        if an attempt had it whose end is unknown. Raises ``NotPendingError`` if the upload has
+        ended.
         """
         reserved = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
         pending = self.pending_row()
-        # Two attempts at one upload may run at once. One that has not seen the other's name must
-        # not take the same, since whichever fails removes its file.
+        # Two attempts at one upload may run at the same time. One that does not know the other's
+        # name must not take the same, because whichever fails removes its file.
         free = pending.filter(Q(reserved=self.reserved) if self.reserved else Q(reserved=None))
         abandoned = models.Exists(AbandonedName.objects.filter(digest=reserved))
         try:
@@ -388,24 +391,24 @@ class Upload(models.Model):
         return self.reserve(name)
 
     def abandon_reservation(self) -> None:
-        """Let no image have the name that an attempt at this one may still be storing by."""
+        """Keep the reserved name from other images: an attempt may still be storing under it."""
         if self.reserved is not None:
             names = AbandonedName.objects.using(self.using)
             names.bulk_create([AbandonedName(digest=self.reserved)], ignore_conflicts=True)
 
     def replace_held(self, name: str) -> bool:
-        """Note that the image is attached as ``name``, though its save has yet to end."""
+        """Note that the image is attached as ``name``, while its ``save()`` is still running."""
         if not self.pending_row().filter(held=self.held).update(held=name):
             return False
         self.held = name
         return True
 
     def settle(self) -> bool:
-        """End the upload as attached: delete it and its staged bytes, unless that was done."""
+        """Settle the upload as attached: delete it and its staged bytes, unless it has ended."""
         pending = self.pending_row().filter(held=self.held)
         is_one = is_transactional(staging_storage(self.using), self.using)
         with transaction.atomic(self.using, savepoint=False) if is_one else nullcontext():
-            # One statement. delete() makes a transaction of its own of it.
+            # One statement. delete() would open a transaction for it.
             deleted: int = pending._raw_delete(self.using)
             if deleted:
                 self.remove_staged()
@@ -415,7 +418,8 @@ class Upload(models.Model):
         """
         Tell whether a newer upload for the same column was committed.
 
-        It has ended this one already, unless it could not see it: see ``UploadQuerySet.discard``.
+        The newer upload has discarded this one unless it could not see it: see
+        ``UploadQuerySet._current``.
         """
         if not _reads_snapshot(connections[self.using]):
             return False
@@ -428,7 +432,7 @@ class Upload(models.Model):
         return bool(row.update(**values))
 
 
-#: Whether there is an outbox at each place. migrate makes this unknown.
+#: Whether the outbox exists, by place. ``migrate`` clears this.
 _outboxes: dict[str, bool] = {}
 
 
@@ -436,8 +440,8 @@ def has_outbox(using: str) -> bool:
     """
     Tell whether a database has the table of the outbox.
 
-    A model may be kept in a database without one, such as one that another application owns, or a
-    schema of django-tenants, whose connections tell theirs.
+    A model may be in a database without one: a database of another application, or a schema of
+    django-tenants, which the connection names.
     """
     where = place(using)
     if where not in _outboxes:
@@ -447,12 +451,12 @@ def has_outbox(using: str) -> bool:
 
 
 def note_outbox(using: str) -> None:
-    """Note that a database has the table: another process may have run migrate."""
+    """Note that a database has the table: another process may have run ``migrate``."""
     _outboxes[place(using)] = True
 
 
 def forget_outboxes(**kwargs: Any) -> None:
-    """Receive ``post_migrate``: a database may have got the table."""
+    """Receive ``post_migrate``: a database may have the table now."""
     _outboxes.clear()
 
 
@@ -466,10 +470,10 @@ def is_pending(instance: models.Model, field: models.FileField) -> bool:
 
 def _due_at(state: Upload.State, sent: Upload | None = None) -> datetime:
     """
-    Return when recovery looks at an upload: the one rule for ``due_at``.
+    Return the time when recovery looks at an upload: the one rule for ``due_at``.
 
-    A pending upload is sent again when nothing was heard of it for ``RESEND_AFTER``, or, if it was
-    sent again just now, for as long as it is old. A failed one is purged after ``KEEP_FAILED``.
+    A pending upload is sent again after ``RESEND_AFTER`` without news. If it was just sent again,
+    the wait is at least its age. A failed upload is purged after ``KEEP_FAILED``.
     """
     now = timezone.now()
     if state == Upload.State.FAILED:
@@ -481,7 +485,7 @@ def _due_at(state: Upload.State, sent: Upload | None = None) -> datetime:
 
 
 def savepoint(using: str) -> AbstractContextManager[None]:
-    """Return a savepoint in an open transaction, which an error would break, or nothing."""
+    """Return a savepoint if a transaction is open, so that an error does not break it."""
     if connections[using].in_atomic_block:
         return transaction.atomic(using=using)
     return nullcontext()
@@ -489,9 +493,10 @@ def savepoint(using: str) -> AbstractContextManager[None]:
 
 class AbandonedName(models.Model):
     """
-    A name in the final storage that an attempt was storing an image by when its upload ended.
+    A name in the final storage under which an attempt was storing an image when its upload ended.
 
-    It may be storing still, so no other image gets the name until recovery removes the row.
+    The attempt may still be storing, so no other image gets the name until recovery removes the
+    row.
     """
 
     digest = models.CharField(max_length=64, primary_key=True)
@@ -502,7 +507,7 @@ class AbandonedName(models.Model):
 
 
 class StoredChunk(models.Model):
-    """A piece of a file in ``DatabaseStorage``. A file is all rows of its name, in order."""
+    """A piece of a file in ``DatabaseStorage``. A file is all rows with its name, in order."""
 
     name = BinaryCollationCharField(max_length=255)
     position = models.BigIntegerField()

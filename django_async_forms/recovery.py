@@ -1,4 +1,4 @@
-"""Bringing back what got lost on the way from the outbox to the worker."""
+"""Sends lost uploads again, purges old failed uploads, and removes abandoned staged files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger("django_async_forms")
 
 @dataclass(frozen=True)
 class Recovered:
-    """What one run of ``recover`` did, as numbers of uploads and of files."""
+    """The result of a run of ``recover``: the numbers of uploads and of files."""
 
     sent: int
     purged: int
@@ -43,18 +43,17 @@ def _can_be_recovered(using: str) -> bool:
     try:
         return has_outbox(using)
     except Error as error:
-        # The other databases can be recovered all the same, and this one when it is back.
+        # The other databases can be recovered now, and this one when it is back.
         logger.error("Database %s: not recovered: %s", using, error)
         return False
 
 
 def recover(using: str) -> Recovered:
     """
-    Bring back what got lost in one database, at most ``RECOVER_BATCH`` uploads of each kind.
+    Recover the uploads of one database, at most ``RECOVER_BATCH`` of each kind.
 
-    Purges the failed uploads past their keep time; sends the pending ones again of which nothing
-    was heard for a while, longest overdue first; and removes abandoned staged files, once they are
-    old enough.
+    This purges failed uploads past their keep time, sends pending uploads without news again,
+    longest overdue first, and removes old abandoned staged files.
     """
     batch = conf().RECOVER_BATCH
     uploads = Upload.objects.using(using)
@@ -84,12 +83,12 @@ def _send_again(uploads: UploadQuerySet) -> int:
 
 
 def remove_abandoned(using: str, batch: int) -> int:
-    """Remove old staged files that no upload of a database has, of about ``batch`` looked at."""
+    """Remove a database's old abandoned staged files; look at about ``batch`` files."""
     storage = staging_storage(using)
     if is_transactional(storage, using):
-        return 0  # What rolled back took its bytes with it.
+        return 0  # A rollback removes the bytes itself.
     folders = list(_folders(storage, using))
-    random.shuffle(folders)  # So that all have their turn, though a run does not get to all.
+    random.shuffle(folders)  # A run does not get to all folders, but each has its turn.
     removed = seen = 0
     for folder in folders:
         names = [f"{folder}/{name}" for name in storage.listdir(folder)[1]]
@@ -104,7 +103,7 @@ def _folders(storage: Storage, using: str) -> Iterator[str]:
     try:
         folders, _ = storage.listdir(place(using))
     except FileNotFoundError:
-        return  # Nothing was ever staged.
+        return  # Nothing has ever been staged.
     except NotImplementedError:
         logger.info("The staging storage cannot list its files: abandoned ones stay.")
         return
@@ -116,7 +115,7 @@ def _abandoned(names: list[str], using: str) -> set[str]:
     candidates: dict[str, uuid.UUID] = {}
     for name in names:
         folder, _, file = name.rpartition("/")
-        # The storage may hold more than what is staged: only what is named as an upload stages it.
+        # The storage may hold other files. Only names that an upload would have are candidates.
         if re.fullmatch(r"[0-9a-f]{32}.*", file) and folder.endswith(f"/{file[:2]}"):
             candidates[name] = uuid.UUID(file[:32])
     rows = Upload.objects.using(using).filter(pk__in=set(candidates.values()))
@@ -129,7 +128,7 @@ def _remove_if_old(storage: Storage, name: str) -> bool:
         if storage.get_modified_time(name) > oldest:
             return False
     except FileNotFoundError:
-        return False  # Its worker has just moved or removed it.
+        return False  # A worker has just moved or removed it.
     storage.delete(name)
     logger.info("Removed the staged file %s, which no upload has.", name)
     return True

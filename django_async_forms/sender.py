@@ -1,4 +1,4 @@
-"""A thread that makes calls one after the other, so that a request does not wait for them."""
+"""A thread that makes calls one after another, so that a request does not wait for them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 
-#: The calls that may wait. Beyond it, there is something wrong that memory does not cure.
+#: The most waiting calls. With more, something is wrong that more memory does not cure.
 _MAX_WAITING = 1000
 
 
 class Sender:
     """
-    Makes calls in a thread of its own, which starts with the first of them.
+    Makes calls in its own thread, which starts with the first call.
 
-    It is a daemon: a call that never returns does not keep the process from ending. A call that
-    raises ends the thread, and the next one starts another.
+    The thread is a daemon, so a call that never returns does not keep the process alive. A call
+    that raises ends the thread, and the next call starts another.
     """
 
     def __init__(self) -> None:
@@ -28,9 +28,9 @@ class Sender:
 
     def submit(self, function: Callable[[], None]) -> threading.Event:
         """
-        Have ``function`` called; return an event that is set when it has returned.
+        Call ``function`` in the thread; return an event that is set when it has returned.
 
-        Raises ``queue.Full``, and ``RuntimeError`` if the process can start no thread.
+        Raises ``queue.Full``, and ``RuntimeError`` if the process cannot start a thread.
         """
         done = threading.Event()
         self._calls.put_nowait((function, done))
@@ -42,12 +42,12 @@ class Sender:
         return done
 
     def is_stuck(self, seconds: float) -> bool:
-        """Tell whether one call has taken longer than that, and is not over."""
+        """Tell whether the current call has taken longer than ``seconds``."""
         since = self._busy_since
         return since is not None and time.monotonic() - since > seconds
 
     def finish(self, seconds: float) -> bool:
-        """Wait for the calls that were submitted, and tell whether all have returned."""
+        """Wait at most ``seconds`` for the submitted calls, and tell whether all have returned."""
         with self._calls.all_tasks_done:
             return self._calls.all_tasks_done.wait_for(
                 lambda: not self._calls.unfinished_tasks, seconds
@@ -66,7 +66,7 @@ class Sender:
 
 
 def threads_go_on() -> bool:
-    """Tell whether threads run between requests. In uWSGI they do only if it is told so."""
+    """Tell whether threads run between requests. In uWSGI, they need an option for that."""
     try:
         import uwsgi  # type: ignore[import-untyped]
     except ImportError:

@@ -1,4 +1,4 @@
-"""Signals that tell how an upload ended. Both are sent in the process that saved the image."""
+"""Signals for the end of an upload. Both are sent in the process that tried to save the image."""
 
 from django.dispatch import Signal
 

@@ -1,4 +1,4 @@
-"""What an instance held in its image columns, so that a save can leave out what nobody changed."""
+"""Notes the image columns of an instance, so that a save can leave out unchanged columns."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .fields import (
     uncommitted_file,
 )
 
-#: On ``instance._state``, which travels with a copy and a pickle: the instance that comes of one
-#: may be saved when a worker has attached the image already.
+#: The attribute of ``instance._state``, which is copied and pickled with the instance: a copy may
+#: be saved after a worker has attached the image.
 _ATTRIBUTE = "async_forms_snapshot"
 
 
-#: The names that an instance was loaded with, by attribute.
+#: Another attribute of it: the names that an instance was loaded with, by field.
 _LOADED = "async_forms_loaded"
-#: In place of a name that was saved in a transaction, which may yet be rolled back.
+#: Stands for a name that was saved in a transaction that may still roll back.
 _UNKNOWN = "\0"
 
 
 def note_loaded(instance: Model, attnames: Iterable[str]) -> None:
-    """Note the names of the images that an instance was loaded with: code may change them next."""
+    """Note the names of the images that an instance was loaded with, before code changes them."""
     values = instance.__dict__
     names = {name: file_name(values[name]) for name in attnames if name in values}
     setattr(instance._state, _LOADED, names)
@@ -56,9 +56,10 @@ def _note(instance: Model, names: Mapping[str, str]) -> None:
 @dataclass(frozen=True)
 class Snapshot:
     """
-    The image columns of one row as an instance held them, as plain values, by attribute.
+    The values that an instance held for the image columns of one row, by attribute name.
 
-    It has no say for another row: under another key, or in another database, all is written.
+    It is valid only for that row. Under another key or in another database, all columns are
+    written.
     """
 
     using: str | None
@@ -67,7 +68,7 @@ class Snapshot:
 
     @classmethod
     def take(cls, instance: Model) -> Snapshot:
-        """Return a snapshot of an instance, without images that are not stored yet."""
+        """Return a snapshot of an instance without its uncommitted images."""
         values: dict[str, Any] = {}
         for field in file_fields(instance):
             if uncommitted_file(instance, field) is None:
@@ -77,7 +78,7 @@ class Snapshot:
 
     @staticmethod
     def key_of(instance: Model) -> Any:
-        """Return the key of an instance, which code may have set as text."""
+        """Return the key of an instance, also if code has set it as text."""
         return instance._meta.pk.to_python(instance.pk)
 
     @classmethod
@@ -85,8 +86,8 @@ class Snapshot:
         """
         Return a snapshot for a form that is made for an instance.
 
-        An image that was changed since the instance was loaded or saved is left out, and so is one
-        that was saved in a transaction that is still open: when it is saved, the row tells.
+        It leaves out images that have changed since the instance was loaded or saved, and images
+        that were saved in a transaction that is still open. For these, the row is read at the save.
         """
         taken = cls.take(instance)
         names = cls._names_of_row(instance)
@@ -106,7 +107,7 @@ class Snapshot:
 
     @classmethod
     def _names_of_row(cls, instance: Model) -> dict[str, str]:
-        """Return the names that the row holds, as far as the instance tells."""
+        """Return the names that the row holds, as far as the instance knows them."""
         known = cls.of(instance)
         names: dict[str, str] = getattr(instance._state, _LOADED, {})
         if known is None:
@@ -119,44 +120,44 @@ class Snapshot:
 
     @classmethod
     def of(cls, instance: Model) -> Snapshot | None:
-        """Return the snapshot that an instance carries, if a form has saved it."""
+        """Return the snapshot of an instance that a form has saved, or None."""
         snapshot: Snapshot | None = getattr(instance._state, _ATTRIBUTE, None)
         return snapshot
 
     @classmethod
     def renew(cls, instance: Model, fields: Iterable[FileField]) -> None:
-        """Note the images that an instance was loaded with once more."""
+        """Note the images of an instance that was refreshed from the database."""
         _note(instance, {f.attname: file_name(instance.__dict__.get(f.attname)) for f in fields})
         snapshot = cls.of(instance)
         if snapshot is not None:
-            snapshot.with_values_of(instance, fields).put_on(instance)
+            snapshot.with_values_of(instance, fields).install(instance)
 
     def without(self, instance: Model, fields: Iterable[FileField]) -> Snapshot:
-        """Return a snapshot that leaves it to the row what these fields hold."""
+        """Return a snapshot without the values of these fields, which the row tells instead."""
         unknown = {column.attname for field in fields for column in image_columns(field)}
         values = {name: value for name, value in self.values.items() if name not in unknown}
         return Snapshot(self.using, self.key, values)
 
     def with_values_of(self, instance: Model, fields: Iterable[FileField]) -> Snapshot:
-        """Return a snapshot with what an instance holds in these fields."""
+        """Return a snapshot with an instance's values of these fields."""
         values = dict(self.values)
         for field in fields:
             values.update(image_values(instance, field))
         return Snapshot(self.using, self.key, values)
 
-    def put_on(self, instance: Model) -> None:
-        """Have an instance carry this snapshot, and each copy of it."""
+    def install(self, instance: Model) -> None:
+        """Keep this snapshot on an instance, and so on each copy of it."""
         setattr(instance._state, _ATTRIBUTE, self)
 
     def is_of(self, instance: Model, using: str) -> bool:
-        """Tell whether saving an instance writes the row that this is of."""
+        """Tell whether saving an instance writes the row of this snapshot."""
         if instance._state.adding or self.key is None or self.key != self.key_of(instance):
             return False
-        # It may have been read from a replica of the database that it is written to.
+        # The instance may have been read from a replica of the database that it is written to.
         return using in (self.using, router.db_for_write(type(instance), instance=instance))
 
     def is_changed(self, instance: Model, field: FileField, using: str) -> bool:
-        """Tell whether an instance holds another name than at the time, or an image to store."""
+        """Tell whether an instance holds an uncommitted image or another name than the snapshot."""
         if field.attname not in instance.__dict__:
             return False
         if uncommitted_file(instance, field) is not None:
@@ -164,7 +165,7 @@ class Snapshot:
         now = file_name(instance.__dict__[field.attname])
         if field.attname in self.values:
             return now != file_name(self.values[field.attname])
-        # Not loaded at the time, so it was loaded or set since. The row tells which.
+        # The snapshot lacks it, so it was loaded or set since. The row shows which.
         current = current_values(field, instance, using)
         return current is None or now != file_name(current[field.attname])
 
@@ -176,8 +177,8 @@ class Snapshot:
         for field in file_fields(instance):
             if self.is_changed(instance, field, using):
                 continue
-            # The original of a translated field follows it. Where Django writes it alone, the
-            # library writes its value to the active language's column as well.
+            # The original follows its translated field. If Django writes only the original,
+            # django-modeltranslation writes its value to the active language's column as well.
             original = getattr(field, "translated_field", None)
             if original is not None:
                 names.add(original.name)

@@ -1,4 +1,4 @@
-"""From an uploaded file to a row of the outbox and staged bytes."""
+"""Stages an uploaded file: makes its row in the outbox and saves its bytes."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def stage(
     is_new: bool = False,
 ) -> Upload:
     """
-    Stage ``uploaded`` for ``field`` of ``instance``, and have its upload sent after the commit.
+    Stage ``uploaded`` for ``field`` of ``instance``, and send its upload after the commit.
 
-    The open transaction holds the row of the instance. ``name`` is passed to the field's
+    The caller's transaction has locked the row of the instance. ``name`` is passed to the field's
     ``upload_to``; it defaults to the name of the file. ``held`` is the name that the column holds;
-    by default, the insert itself reads it from the row. ``is_new`` says that the database has just
-    chosen the key of the row, so no older upload can be for it.
+    by default, the insert reads it from the row. ``is_new`` says that the database has just chosen
+    the key of the row, so no older upload exists for it.
 
     Raises ``ValueError`` for a file without a name, ``SuspiciousFileOperation`` for a name that no
-    storage takes, and what the staging storage raises.
+    storage takes, and the exceptions of the staging storage.
     """
     name = _storable(name or uploaded.name or "")
     if not name:
@@ -67,24 +67,24 @@ def stage(
         context=context.capture(),
         width=width,
         height=height,
-        # By the id, never by the name that a client chose; by database, so that recovery can tell
-        # which files are abandoned; in folders of a size that can be listed.
+        # Named by the id, never by the client. The place lets recovery find abandoned files, and
+        # the first two digits keep folders small enough to be listed.
         staged=f"{place(using)}/{upload_id.hex[:2]}/{upload_id.hex}",
     )
     try:
-        # Part of the open transaction: a savepoint of its own would be two statements more.
+        # Part of the open transaction: a savepoint would cost two more statements.
         with transaction.atomic(using=using, savepoint=False):
             upload.save(using=using, force_insert=True)
             note_outbox(using)
             if not isinstance(upload.held, str):
-                del upload.held  # An expression: whoever asks for it loads what the row got.
+                del upload.held  # An expression: reading it again loads the value from the row.
             staged = _save_new(staging_storage(using), upload.staged, content)
             if staged != upload.staged:
                 upload.staged = staged
                 upload.save(using=using, update_fields=["staged"])
             if not is_new:
-                # After the insert: two forms that look first and insert afterwards are refused at
-                # SERIALIZABLE.
+                # Look after the insert: at SERIALIZABLE, one of two forms that look first would be
+                # refused.
                 uploads = Upload.objects.using(using).for_instance(instance, field.name)
                 uploads.exclude(pk=upload.pk).discard()
             transaction.on_commit(partial(send, upload), using=using, robust=True)
@@ -97,17 +97,17 @@ def stage(
 
 
 def _save_new(storage: Storage, name: str, content: File[Any]) -> str:
-    """Save a file by a name that is free, because it is made from a UUID, without a look for it."""
+    """Save a file without looking for a free name: a name made from a UUID is free."""
     if type(storage).save is Storage.save:
-        # What a storage defines and save() calls after that look:
+        # Each storage defines _save(), which save() calls after looking for a name:
         # https://docs.djangoproject.com/en/stable/howto/custom-file-storage/
         return str(storage._save(name, content))  # type: ignore[attr-defined]
     return storage.save(name, content)
 
 
 def _held(field: FileField, instance: Model, using: str) -> Any:
-    """Return the name that the row holds, if possible as an expression that the insert reads."""
-    if hasattr(field, "from_db_value"):  # A name that is not what the column has.
+    """Return the name that the row holds, if possible as an expression for the insert."""
+    if hasattr(field, "from_db_value"):  # The name may differ from the column's value.
         values = current_values(field, instance, using)
         return file_name(values[field.attname]) if values else ""
     name = Subquery(row_of(field, instance, using).values(field.attname)[:1])
@@ -116,8 +116,8 @@ def _held(field: FileField, instance: Model, using: str) -> Any:
 
 def _storable(name: str) -> str:
     """
-    Leave out what no database takes for text: NUL, and a lone surrogate.
+    Remove NUL and lone surrogates, which databases do not store as text.
 
-    So does every storage of Django's when it makes a name of its own from this one.
+    Django's storages remove them from their names as well.
     """
     return "".join(char for char in name if char != "\0" and not "\ud800" <= char <= "\udfff")

@@ -1,4 +1,4 @@
-"""The staging storages of the package: rows of the database, and a private folder."""
+"""The package's staging storages: rows of the database, or a private folder."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class DatabaseStorage(Storage):
         self.using = using
 
     def for_database(self, using: str) -> DatabaseStorage:
-        """Return this storage, or one in the database ``using`` if this one names no database."""
+        """Return this storage if it names a database, or else a storage in ``using``."""
         return self if self.using else DatabaseStorage(using)
 
     @property
@@ -80,7 +80,7 @@ class DatabaseStorage(Storage):
         return self.using or router.db_for_write(self._model)
 
     def _key(self, name: str) -> str:
-        """Return the name that a file has in its rows. Raises as ``FileSystemStorage.path()``."""
+        """Return the name of a file in its rows. Raises as ``FileSystemStorage.path()`` does."""
         key = posixpath.normpath(str(name))  # It may be a Path.
         if key == ".." or key.startswith(("/", "../")):
             raise SuspiciousFileOperation(f"The name {str(name)!r} leads out of DatabaseStorage.")
@@ -106,8 +106,8 @@ class DatabaseStorage(Storage):
         try:
             write_chunks(self._alias(), self._table, name, content)
         except IntegrityError:
-            # Another save took the name meanwhile, and a transaction that reads a snapshot does not
-            # see that. So the name changes without asking again whether it is free.
+            # Another save took the name meanwhile. A transaction that reads a snapshot does not see
+            # that, so change the name without looking for the old one again.
             file = PurePosixPath(name)
             extension = "".join(file.suffixes)
             root = file.name.removesuffix(extension)
@@ -150,7 +150,7 @@ class DatabaseStorage(Storage):
         files: list[str] = []
         for name in names.iterator():
             if not name.startswith(prefix):
-                continue  # SQLite ignores case here.
+                continue  # SQLite's startswith ignores case.
             head, slash, _ = name.removeprefix(prefix).partition("/")
             if slash:
                 directories.add(head)
@@ -165,7 +165,7 @@ class DatabaseStorage(Storage):
             raise _not_found(name)
         return saved_at
 
-    # A file is written once and never changed. When it was read is not recorded.
+    # A file is written once and never changes. The time of the last access is not recorded.
     get_modified_time = get_accessed_time = get_created_time
 
 
@@ -202,22 +202,22 @@ class LinkedFile(_File):
         self._staged = staged
 
     def temporary_file_path(self) -> str:
-        """Return the path, under the name that ``FileSystemStorage`` asks for to move a file."""
+        """Return the path. ``FileSystemStorage`` moves a file that has this method."""
         return self.path
 
     def restore_mode(self) -> None:
         """
         Make the staged file private again.
 
-        Both names have one mode, so a final storage that moves the link changes that of the staged
-        file too. Until this is called, its folders keep it private.
+        Both names share one mode, so a final storage that moves the link also changes the mode of
+        the staged file. Until this call, the folders keep the file private.
         """
         with suppress(FileNotFoundError):  # Another upload has superseded this one.
             os.chmod(self._staged, 0o600)
 
     def close(self) -> None:
         super().close()
-        # The final storage may have moved it, which is the purpose of the link.
+        # The final storage may have moved the file, which is the purpose of the link.
         with suppress(FileNotFoundError):
             os.unlink(self.path)
 
@@ -251,9 +251,9 @@ class StagingFileSystemStorage(FileSystemStorage):
         raise ValueError("A staged file has no URL: it is private until it is stored.")
 
     def link_out(self, name: str) -> LinkedFile | None:
-        """Return the file under a hard link of its own, or None where the disk has no links."""
+        """Return the file under a new hard link, or None if the disk has no hard links."""
         staged = self.path(name)
-        # Beside the staged file and named after it, so that recovery removes an abandoned link.
+        # The link is next to the staged file and named after it, so recovery finds it if abandoned.
         link = f"{staged}.{secrets.token_hex(8)}"
         try:
             os.link(staged, link)
@@ -261,7 +261,7 @@ class StagingFileSystemStorage(FileSystemStorage):
             raise
         except OSError:
             return None
-        # As new: recovery must not take the link for one that was abandoned long ago.
+        # Renew its time, or recovery may take the link for one that was abandoned long ago.
         os.utime(link)
         return LinkedFile(link, staged)
 
@@ -277,7 +277,7 @@ class StagingFileSystemStorage(FileSystemStorage):
         while not os.path.isdir(folder):
             missing.append(folder)
             folder = os.path.dirname(folder)
-        # One by one: os.makedirs() has the mode for the last folder only.
+        # One by one: os.makedirs() sets the mode of the last folder only.
         for folder in reversed(missing):
             os.makedirs(folder, mode=0o700, exist_ok=True)
         while True:
@@ -295,11 +295,11 @@ class StagingFileSystemStorage(FileSystemStorage):
         return os.path.relpath(path, self.location)
 
     def _link(self, content: File[Any], path: str) -> bool:
-        """Link a temporary file to ``path``. It stays where it was, so its owner can close it."""
+        """Link a temporary file to ``path``. It keeps its place too, so its owner can close it."""
         if not hasattr(content, "temporary_file_path"):
             return False
         try:
-            # Of a symbolic link, os.link() would link the link.
+            # os.link() would link a symbolic link itself.
             os.link(os.path.realpath(content.temporary_file_path()), path)
         except FileExistsError:
             raise
@@ -307,10 +307,10 @@ class StagingFileSystemStorage(FileSystemStorage):
             return False  # Another file system, or one without links: copy.
         try:
             os.chmod(path, 0o600)
-            # As new: else recovery may take an old file for abandoned before its row is committed.
+            # Renew its time, or recovery may take an old file for abandoned before its row commits.
             os.utime(path)
         except OSError:
-            # Another user's file, which cannot be made private. Or recovery was faster.
+            # The file is another user's and cannot be made private, or recovery was faster.
             with suppress(FileNotFoundError):
                 os.unlink(path)
             return False

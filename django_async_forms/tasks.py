@@ -1,4 +1,4 @@
-"""The Celery tasks. They are thin: what they do is in ``attach`` and ``recovery``."""
+"""The Celery tasks: thin callers of ``attach`` and ``recovery``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ logger = logging.getLogger("django_async_forms")
 
 
 class WorkersLostError(Exception):
-    """Every attempt at an upload took its worker with it, so none could say why."""
+    """Every attempt at an upload killed its worker, so none could report an error."""
 
 
-# Late acknowledgement: a worker that dies leaves its message to another. That both may then be at
-# work on one upload is decided in the database, by attach().
+# Late acknowledgement means at-least-once delivery: a worker that dies leaves its message to
+# another one. Two workers may then work on one upload, so attach() is idempotent.
 # https://docs.celeryq.dev/en/stable/userguide/tasks.html#Task.acks_late
 @shared_task(  # type: ignore[untyped-decorator]
     bind=True,
@@ -39,7 +39,7 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
     """
     Save the image of one upload. A message for an upload that is not pending does nothing.
 
-    It is tried ``ASYNC_FORMS["MAX_ATTEMPTS"]`` times, with growing pauses.
+    The task makes up to ``ASYNC_FORMS["MAX_ATTEMPTS"]`` attempts, with exponential backoff.
     """
     try:
         key = uuid.UUID(upload_id)
@@ -59,14 +59,14 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
             return
         pause = _attempt(upload)
     except Error as error:
-        # Not even the outbox can be written: Celery counts the attempts meanwhile.
+        # The outbox itself cannot be written, so Celery counts the attempts.
         raise self.retry(exc=error, countdown=pause_after(self.request.retries + 1)) from error
     if pause is not None:
         raise self.retry(countdown=pause)
 
 
 def _attempt(upload: Upload) -> float | None:
-    """Attach an upload's image; return the seconds to wait if that is to be tried again."""
+    """Attach an upload's image; return the seconds before the next attempt, or None."""
     try:
         if upload.attempts > conf().MAX_ATTEMPTS:
             raise WorkersLostError(
@@ -79,16 +79,16 @@ def _attempt(upload: Upload) -> float | None:
     return None
 
 
-# A Celery without type hints has an untyped decorator.
+# Celery has no type hints, so the decorator is untyped.
 @shared_task(  # type: ignore[untyped-decorator]
     name="django_async_forms.recover_uploads", ignore_result=True, serializer="json"
 )
 def recover_uploads(using: str | None = None) -> None:
     """
-    Bring back what got lost on the way; for Celery beat, once a minute, say.
+    Recover lost uploads. Schedule this task with Celery beat, for example once a minute.
 
-    ``using`` is the alias of a database; it defaults to all databases in which a model with a file
-    field is kept. See ``recovery.recover`` for what it does.
+    ``using`` is the alias of a database; it defaults to every database of a model with a file
+    field. ``recovery.recover`` describes the work.
     """
     for alias in [using] if using else recovery.databases():
         try:

@@ -1,4 +1,4 @@
-"""For the tests of projects that use the package."""
+"""Helpers for the tests of projects that use the package."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def save_pending_uploads(using: str = DEFAULT_DB_ALIAS) -> int:
     """
     Save every pending image, in this process and without a broker; return how many there were.
 
-    For use in a ``TestCase``, whose transaction never commits, so no worker would see it::
+    For use in a ``TestCase``, whose transaction never commits, so that no worker sees the uploads::
 
         self.client.post("/photos/add/", {"title": "Dune", "image": photo})
         save_pending_uploads()
         self.assertTrue(Photo.objects.get().image)
 
-    ``using`` is the alias of the database. Raises what keeps an image from being saved.
+    ``using`` is the alias of the database. Raises the error that stops an image from being saved.
     """
     uploads = list(Upload.objects.using(using).pending().order_by("created_at"))
     with TestCase.captureOnCommitCallbacks(using=using, execute=True):

@@ -1,4 +1,4 @@
-"""The tokens with which a page asks for the status of an image: signed, for one image each."""
+"""The signed tokens with which a page asks for the status of images. Each is for one image."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SALT = "django_async_forms.status"
 
 def make_token(target: Target) -> str:
     """
-    Return a token for a page: valid for ``STATUS_MAX_AGE``.
+    Return a token for a page, which is valid for ``STATUS_MAX_AGE``.
 
-    It is signed, not encrypted: whoever has it can read the target.
+    It is signed but not encrypted: anyone who has the token can read the target.
     """
     parts = [target.model, target.object_pk, target.field_name, target.using]
     return signing.dumps([*parts, place(target.using)], salt=_SALT)
@@ -31,11 +31,11 @@ def read_token(token: Any) -> Target | None:
     try:
         *parts, where = signing.loads(token, salt=_SALT, max_age=age)
         target = Target(*parts)
-        # This process may be older or newer than the one that made it.
+        # Another version of the project may have made the token.
         key_from_text(target.get_field().model, target.object_pk)
-        # Another tenant has an image of the same key.
+        # Another tenant may have an image with the same key.
         return target if target.using in connections and place(target.using) == where else None
     except (signing.BadSignature, LookupError, FieldDoesNotExist, ValidationError):
         return None
     except (TypeError, ValueError):
-        return None  # Not a token. A lone surrogate, for one, cannot even be compared.
+        return None  # Not a token: for example, a lone surrogate cannot be compared.

@@ -1,4 +1,4 @@
-"""An upload handler of Django's, for uploads that are staged in a folder."""
+"""An upload handler that makes the disk write an upload while it arrives."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
-#: The bytes that arrive before the disk is told of them. A large upload makes some hundred such
-#: calls, and no disk takes long for the rest at its end.
+#: The bytes that arrive between two calls to the disk. A large upload makes about a hundred such
+#: calls, and a disk writes the rest at the end quickly.
 _STEP = 1024 * 1024
 
 #: From Linux's fs.h: begin to write, wait for nothing.
@@ -21,7 +21,7 @@ _SYNC_FILE_RANGE_WRITE = 2
 
 class FlushingFileUploadHandler(TemporaryFileUploadHandler):
     """
-    Receive an upload in a temporary file, and have the disk write it as it arrives.
+    Receive an upload in a temporary file, and make the disk write it as it arrives.
 
     ::
 
@@ -31,9 +31,9 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
         ]
 
     ``StagingFileSystemStorage`` waits until the disk has every byte of a file. With Django's own
-    handler the disk begins only then. With this one it has most of the bytes by then, so the wait
-    does not grow with the file, as ``docs/performance.rst`` shows. On systems other than Linux,
-    this is Django's handler.
+    handler, the disk only begins to write then. With this handler, it has most of the bytes by
+    then, so the wait does not grow with the file, as ``docs/performance.rst`` shows. On systems
+    other than Linux, this handler behaves like Django's.
     """
 
     file: Any
@@ -46,7 +46,7 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
         super().receive_data_chunk(raw_data, start)
         end = start + len(raw_data)
         if end - self._begun >= _STEP:
-            # Whole pages: Linux skips one that is written to while it is on its way.
+            # Whole pages only: Linux skips a page that changes while the disk writes it.
             self._begin_writing(end - end % PAGESIZE)
 
     def file_complete(self, file_size: int) -> UploadedFile[bytes] | None:
@@ -54,11 +54,11 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
         return super().file_complete(file_size)
 
     def _begin_writing(self, end: int) -> None:
-        """Have the system begin to write what has come since the last time, up to ``end``."""
+        """Make the system begin to write the bytes since the last call, up to ``end``."""
         sync_file_range = _sync_file_range()
         if sync_file_range is not None and end > self._begun:
             self.file.flush()
-            # Its result does not matter: fsync comes later, and reports any error.
+            # The result does not matter: the later fsync reports any error.
             length = end - self._begun
             sync_file_range(self.file.fileno(), self._begun, length, _SYNC_FILE_RANGE_WRITE)
             self._begun = end
@@ -67,9 +67,9 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
 @cache
 def _sync_file_range() -> Any:
     """
-    Return the C library's function, or None where there is none.
+    Return the function of the C library, or None if it is missing.
 
-    Python has only posix_fadvise(), which begins to write too, but forgets what has been written.
+    Python's posix_fadvise() begins to write as well, but drops the written pages from memory.
     """
     if sys.platform != "linux":
         return None

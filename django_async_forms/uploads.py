@@ -1,4 +1,4 @@
-"""``save_image()``: an image for a worker, without a form."""
+"""``save_image()`` lets a worker save an image without a form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .staging import stage
 
 def save_image(uploaded: File[Any], instance: Model, field_name: str | None = None) -> Upload:
     """
-    Have a worker save ``uploaded`` on ``instance``, and return its ``Upload``.
+    Let a worker save ``uploaded`` on ``instance``, and return its ``Upload``.
 
     For views that do not use the form mixin::
 
@@ -25,13 +25,13 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
             return redirect(profile)
 
     ``instance`` must be saved already. ``field_name`` is a file field of its model. It defaults to
-    the upload's own ``field_name`` if the model has a file field of that name (Django sets it on
-    uploads in memory only), else to the model's only image field. An upload that is still pending
-    for the same field is superseded.
+    the upload's own ``field_name`` if the model has a file field with that name (Django sets it
+    only on uploads in memory), or else to the model's only image field. A pending upload for the
+    same field is superseded.
 
-    Raises ``ValueError`` for an instance that is not saved, for a file without a name, and where
-    the field cannot be told; ``FieldDoesNotExist`` for a name that is not a file field of the
-    model; ``SuspiciousFileOperation`` for a file whose name no storage takes.
+    Raises ``ValueError`` for an instance that is not saved, for a file without a name, and if the
+    field is ambiguous; ``FieldDoesNotExist`` for a name that is not a file field of the model;
+    ``SuspiciousFileOperation`` for a file whose name no storage takes.
     """
     if instance._state.adding or instance.pk is None:
         raise ValueError(
@@ -54,7 +54,7 @@ def _guess_field_name(uploaded: File[Any], instance: Model) -> str:
     if len(images) == 1:
         return images[0].name
     raise ValueError(
-        f"save_image() cannot tell for which field of {instance._meta.label} {uploaded.name!r} is: "
+        f"save_image() cannot tell which field of {instance._meta.label} {uploaded.name!r} is for: "
         f"its image fields are {', '.join(field.name for field in images) or 'none'}. "
-        "Pass field_name: an upload that came through a temporary file does not know its field."
+        "Pass field_name: an upload in a temporary file does not know its field."
     )

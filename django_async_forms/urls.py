@@ -1,4 +1,4 @@
-"""The URL that pages ask for the status of their images; include it where you like."""
+"""The URL where pages ask for the status of their images. Include it anywhere."""
 
 from django.urls import path
 

@@ -1,6 +1,6 @@
-"""System checks: each way to misconfigure the package, found before an upload is."""
+"""System checks, which report a misconfiguration before an upload meets it."""
 
-# They register by being imported.
+# Importing these modules registers their checks.
 from . import engines, forms, models, settings, staging
 
 __all__ = ["engines", "forms", "models", "settings", "staging"]

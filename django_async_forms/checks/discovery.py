@@ -1,4 +1,4 @@
-"""The forms, models and fields whose images a worker saves, as far as they are imported."""
+"""Finds the forms, models and fields whose images a worker saves, among the imported modules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Found:
     field_names: Collection[str] | None
 
     def has(self, field: FileField) -> bool:
-        """Tell whether a worker saves a field of the form."""
+        """Tell whether the form leaves this field to a worker."""
         if self.field_names is not None and field.name not in self.field_names:
             return False
         names: Sequence[str] | None = getattr(self.form_class, "async_fields", None)
@@ -58,13 +58,13 @@ def _forms_of_admins() -> Iterator[_Found]:
         for model, model_admin in site._registry.items():
             yield _form_of_admin(model_admin, model)
             for inline_class in model_admin.inlines:
-                inline = inline_class(model, site)  # Which may have put the mixin on its form.
+                inline = inline_class(model, site)  # This may put the mixin on its form.
                 yield _form_of_admin(inline, inline.model)
 
 
 def _form_of_admin(model_admin: Any, model: type[Model]) -> _Found:
     names = model_admin.fields
-    # The admin of django-modeltranslation has the translated fields in place of their originals.
+    # The admin of django-modeltranslation replaces original fields by their translated ones.
     if hasattr(model_admin, "replace_orig_field"):
         names = names or [field.name for field in model._meta.fields]
         names = model_admin.replace_orig_field(names)
@@ -105,7 +105,7 @@ def target_fields() -> set[FileField]:
 
 
 def target_form_fields() -> set[tuple[type[Any], FileField]]:
-    """Return the file fields that a worker saves, each with a form class that has it so."""
+    """Return the file fields that a worker saves, each with a form class that names it."""
     return {
         (found.form_class, field)
         for found in _forms()

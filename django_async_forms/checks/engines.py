@@ -27,7 +27,7 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             id="django_async_forms.E011",
         )
         for using, model in target_models()
-        # A router may allow neither for the moment: that of django-tenants, in the public schema.
+        # The router of django-tenants allows neither table in the public schema.
         if router.allow_migrate_model(using, model)
         and not router.allow_migrate_model(using, Upload)
     ]
@@ -37,7 +37,7 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def check_tables(
     app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The outbox's table is there. A warning, because ``migrate`` checks before it makes it."""
+    """The table of the outbox exists. A warning, because ``migrate`` checks before creating it."""
     return [
         Warning(
             f"{model._meta.label} is written to the database {using!r}, which has no table "
@@ -55,7 +55,7 @@ def check_tables(
 
 @register()
 def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """This process knows a Celery app, whose broker carries messages to other processes."""
+    """A Celery app is loaded, and its broker carries messages to other processes."""
     messages: list[CheckMessage] = []
     if current_app.conf.task_always_eager:
         return messages

@@ -1,4 +1,4 @@
-"""The forms with the mixin, as far as they are imported."""
+"""Checks of the imported forms with the mixin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .discovery import target_form_fields, target_forms
 
 @register()
 def check_forms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Each form that has the mixin can keep its images back."""
+    """Each form with the mixin can leave its images to a worker."""
     return [message for form_class in target_forms() for message in _check_form(form_class)]
 
 
@@ -68,8 +68,8 @@ def check_translated_fields(
     """
     No form saves the original of a field that django-modeltranslation translates.
 
-    Assigning the original assigns the column of the active language, and reading it reads that one:
-    a worker could not tell which of the columns the form meant.
+    The original reads and writes the column of the active language. So a worker could not tell
+    which column the form meant.
     """
     messages = [
         Error(

@@ -1,4 +1,4 @@
-"""The models whose images a worker saves: each column fits an image that is stored later."""
+"""Checks of the models whose images a worker saves: each column can be filled later."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .discovery import target_fields
 def check_unique_fields(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """No image that is saved later must be unique: until then, it is empty."""
+    """No image that a worker saves is unique, because it is empty until then."""
     return [
         Error(
             f"{field} is unique, but it is empty until a worker has saved it, and two instances "
             "cannot both be empty.",
-            hint="Remove unique=True: a storage gives each file a name of its own.",
+            hint="Remove unique=True: a storage gives each file its own name.",
             obj=field,
             id="django_async_forms.E010",
         )
@@ -33,7 +33,7 @@ def check_unique_fields(
 
 @register()
 def check_constraints(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """No constraint looks at an image that is saved later: it would look too early."""
+    """No constraint uses an image that a worker saves, because it would be checked too early."""
     return [
         Warning(
             f"The constraint {constraint.name!r} looks at {field}, which is empty, or the old "
@@ -58,7 +58,7 @@ def _names_in(constraint: BaseConstraint) -> set[str]:
 def check_primary_keys(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Each primary key fits into the column of the outbox that keeps it as text."""
+    """Each primary key fits, as text, into its column of the outbox."""
     models = {field.model for field in target_fields()}
     return [
         message

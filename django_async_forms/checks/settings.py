@@ -1,4 +1,4 @@
-"""The settings of the package, and the apps that its own page needs."""
+"""Checks of ``ASYNC_FORMS``, and of the apps that the package's template needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_crispy_forms(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The package's own page finds the template tags that it uses."""
+    """The template tags of the package's own page are installed."""
     views = [
         view
         for view in subclasses(AsyncImageViewMixin)

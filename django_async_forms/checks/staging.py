@@ -1,4 +1,4 @@
-"""The staging storage: it works, is private, and is shared by web and worker processes."""
+"""Checks of the staging storage."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_staging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         return [
             Error(
                 f"{_ALIAS} names the database {storage.using!r}, which is not in DATABASES.",
-                hint="Name another, or none: then each upload lies in its instance's database.",
+                hint="Name another database, or none to use the database of each instance.",
                 id="django_async_forms.E002",
             )
         ]

@@ -9,8 +9,8 @@ import django_async_forms.models
 
 
 def store_uncompressed(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    # An image is compressed already, but its head misleads PostgreSQL into trying: that took half
-    # of the time of an upload of 1 MB. https://www.postgresql.org/docs/current/storage-toast.html
+    # An image is compressed already, but its first bytes mislead PostgreSQL into trying, which took
+    # half the time of a 1 MB upload. https://www.postgresql.org/docs/current/storage-toast.html
     if schema_editor.connection.vendor == "postgresql":
         table = apps.get_model("django_async_forms", "StoredChunk")._meta.db_table
         name = schema_editor.quote_name(table)

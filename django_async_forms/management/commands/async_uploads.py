@@ -21,7 +21,7 @@ class Command(BaseCommand):
         commands = {
             "list": "Print the uploads, the oldest first.",
             "retry": "Send failed uploads to the workers again, with the attempt count reset.",
-            "recover": "Do now what recover_uploads does: bring back what got lost on the way.",
+            "recover": "Do the work of the task recover_uploads now.",
             "purge": "Discard failed uploads: delete them and their staged bytes.",
         }
         for name, text in commands.items():
@@ -29,11 +29,11 @@ class Command(BaseCommand):
             command.add_argument(
                 "--database",
                 choices=sorted(connections),
-                help="The alias of the database; defaults to all that uploads are kept in.",
+                help="The alias of a database; defaults to all databases with uploads.",
             )
             if name in ("retry", "purge"):
                 command.add_argument(
-                    "ids", nargs="*", type=uuid.UUID, metavar="id", help="Uploads, by their id."
+                    "ids", nargs="*", type=uuid.UUID, metavar="id", help="The ids of uploads."
                 )
                 command.add_argument("--all", action="store_true", help="All failed uploads.")
             if name == "list":
