@@ -336,7 +336,9 @@ class _Attempt(hooks.Change):
                 if isinstance(error, DatabaseError) and tries_left:
                     continue
                 # A superfluous file is better than removing one that an instance needs.
-                logger.warning("Upload %s: its file stays.", self.upload.pk, exc_info=True)
+                logger.warning(
+                    "Upload %s: left its file in the storage.", self.upload.pk, exc_info=True
+                )
             return
 
     def _can_remove(self) -> bool:

@@ -75,7 +75,7 @@ def _send_again(uploads: UploadQuerySet) -> int:
         try:
             publish(upload)
         except Exception as error:
-            logger.warning("Recovery stops sending, the broker does not answer: %r", error)
+            logger.warning("Recovery stops sending because the broker does not answer: %r", error)
             break
         upload.mark_sent()
         sent += 1
@@ -130,5 +130,5 @@ def _remove_if_old(storage: Storage, name: str) -> bool:
     except FileNotFoundError:
         return False  # A worker has just moved or removed it.
     storage.delete(name)
-    logger.info("Removed the staged file %s, which no upload has.", name)
+    logger.info("Removed the abandoned staged file %s.", name)
     return True

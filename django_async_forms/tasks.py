@@ -45,7 +45,7 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
         key = uuid.UUID(upload_id)
         alias = connections[using].alias
     except (ValueError, TypeError, AttributeError, ConnectionDoesNotExist):
-        logger.warning("Ignored a message that names no upload.")
+        logger.warning("Ignored a message without the id of an upload.")
         return
     try:
         upload = Upload.objects.using(alias).start(key)
