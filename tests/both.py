@@ -1,4 +1,4 @@
-"""A form of Django's own and one of ours: the first says what is right for both."""
+"""Runs a test with Django's own form, which defines the right result, and with ours."""
 
 import pytest
 from django import forms
@@ -6,25 +6,25 @@ from django.forms import modelform_factory
 
 from django_async_forms.forms import AsyncImageModelForm
 
-#: Runs a test once with each; its ``base`` is the class of the form.
+#: Runs a test with each form; ``base`` is the base class of the form.
 both = pytest.mark.parametrize(
     "base", [forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"]
 )
 
 
 def form_for(base, model, data, files=None, instance=None, fields=None):
-    """Return a form with these data, which has the fields that they are for."""
+    """Return a form with the data and files, and with a field for each of them."""
     fields = [*data, *(files or {})] if fields is None else fields
     return modelform_factory(model, base, fields=fields)(data, files or {}, instance=instance)
 
 
 def async_form(model, data, files=None, instance=None, fields=None):
-    """Return a form of ours."""
+    """Return a form with the mixin."""
     return form_for(AsyncImageModelForm, model, data, files, instance, fields)
 
 
 def without_chance(name):
-    """Return a name without the seven characters that a storage adds to one that is taken."""
+    """Return a name without the seven characters that a storage adds to a taken name."""
     stem, dot, suffix = name.rpartition(".")
     if len(stem) > 8 and stem[-8] == "_":
         stem = stem[:-8]

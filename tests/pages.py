@@ -1,4 +1,4 @@
-"""The documentation as text: its pages, and the blocks of code in them, which tests execute."""
+"""Reads the pages of the documentation, and the blocks of code that tests execute."""
 
 import re
 import textwrap
@@ -21,7 +21,7 @@ _BLOCK = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code, and the place that it is at."""
+    """A block of code with its place."""
 
     page: str
     line: int
@@ -32,20 +32,20 @@ class Block:
         return f"{self.page}:{self.line}"
 
     def execute(self, package="tests.recipes", **names):
-        """Execute the block as a module of a package that knows some names; return its names."""
+        """Execute the block as a module of a package, with some given names; return its names."""
         namespace = {"__name__": f"{package}.page", "__package__": package, **names}
-        # With as many lines before it as in the page, so that a traceback names the line.
+        # With as many lines before it as in the page, so that tracebacks name the right line.
         code = "\n" * (self.line - 1) + self.code
         exec(compile(code, ROOT / self.page, "exec"), namespace)
         return SimpleNamespace(**namespace)
 
     def render(self, request=None, **context):
-        """Render the block, which is a template; return what it makes."""
+        """Render the block, which is a template; return the result."""
         return engines["django"].from_string(self.code).render(context, request)
 
 
 def blocks(page=None):
-    """Return the blocks of one page, named from the root of the repository, or of all."""
+    """Return the blocks of all pages, or of one, which is named from the root of the repository."""
     found = []
     for path in PAGES if page is None else [ROOT / page]:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Real images to upload: noise, so that no two are alike and none is small."""
+"""Makes real images to upload. They are noise, so no two are equal and none is small."""
 
 import io
 import random
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def jpeg(width=64, height=48, seed=None):
-    """Return the bytes of a JPEG; each call another one, unless ``seed`` says which."""
+    """Return the bytes of a new JPEG, or of the same one for each ``seed``."""
     pixels = random.Random(seed).randbytes(width * height * 3)
     file = io.BytesIO()
     Image.frombytes("RGB", (width, height), pixels).save(file, "JPEG", quality=90)
@@ -15,7 +15,7 @@ def jpeg(width=64, height=48, seed=None):
 
 
 def as_file(data):
-    """Return a file object with the bytes."""
+    """Return a file object with these bytes."""
     return io.BytesIO(data)
 
 
@@ -26,5 +26,5 @@ def stored(file):
 
 
 def noise(size, seed=None):
-    """Return so many bytes of noise, which is no image."""
+    """Return ``size`` bytes of noise, which are not an image."""
     return random.Random(seed).randbytes(size)

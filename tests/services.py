@@ -1,8 +1,8 @@
 """
-The database servers and message brokers that tests run against: which are there, and where.
+The database servers and message brokers of the tests: which are available, and where.
 
-``python -m tests.services NAME`` tells whether one can be used: it exits with 0, or prints why not
-and exits with 1 (there is no such server) or 2 (there is, but no driver for it).
+``python -m tests.services NAME`` tells whether one can be used. It exits with 0, or prints the
+reason and exits with 1 (the server is missing) or 2 (its driver is missing).
 """
 
 import json
@@ -21,10 +21,10 @@ import pytest
 from kombu import Connection
 from redis import Redis
 
-#: Set by ``tests/run --require-services``: what is missing is a failure then, no reason to skip.
+#: Set by ``tests/run --require-services``: a missing service is then a failure, not a skip.
 REQUIRED = "TEST_REQUIRE_SERVICES" in os.environ
 
-#: The brokers that tests use; other places than these may be named in the environment.
+#: The brokers of the tests. The environment may name other addresses.
 BROKERS = {
     "filesystem": "filesystem://",
     "redis": os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15"),
@@ -50,7 +50,7 @@ def why_not(name):
 
 
 def need_broker(name):
-    """Skip the test, or fail it if services are required, unless the broker is there."""
+    """Skip the test, or fail it if services are required, unless the broker is available."""
     reason = why_not(name)
     if reason:
         miss(f"{name}: {reason}")
@@ -66,9 +66,9 @@ def miss(reason):
 @dataclass(frozen=True)
 class Broker:
     """
-    One queue on a broker, that no other run and no other test uses.
+    A queue on a broker that no other run and no other test uses.
 
-    What it leaves on the server is named for the queue, and gone after ``remove``.
+    Everything on the server is named after the queue, and ``remove`` removes it.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Broker:
 
     @property
     def options(self):
-        """The transport options, as Celery's setting has them."""
+        """The transport options for Celery's setting."""
         if self.name == "redis":
             return {"global_keyprefix": f"{self.queue}:"}
         if self.name == "filesystem":
@@ -95,7 +95,7 @@ class Broker:
         return {}
 
     def environment(self):
-        """Return what the settings of the test project read."""
+        """Return the environment for the settings of the test project."""
         return {
             "TEST_BROKER": self.url,
             "TEST_BROKER_OPTIONS": json.dumps(self.options),
@@ -103,11 +103,11 @@ class Broker:
         }
 
     def connection(self):
-        """Return a connection of kombu's, for tests that look at messages."""
+        """Return a kombu connection, for tests that look at messages."""
         return Connection(self.url, transport_options=self.options)
 
     def remove(self):
-        """Remove the queue and all that came with it."""
+        """Remove the queue and everything with its name."""
         if self.name == "filesystem":
             shutil.rmtree(self.folder, ignore_errors=True)
         elif self.name == "redis":
@@ -120,7 +120,7 @@ class Broker:
                 connection.default_channel.exchange_delete(self.queue)
 
 
-#: Of each database server: its driver, and what its variables in the environment begin with.
+#: The driver of each database server, and the prefix of its environment variables.
 DRIVERS = {"postgresql": ("psycopg", "PG", 5432), "mariadb": ("MySQLdb", "MYSQL_", 3306)}
 
 

@@ -1,4 +1,4 @@
-"""What a worker does when saving fails: tries again, gives up, and never takes what is in use."""
+"""Attempts that fail: a worker retries, gives up, and never removes a file that is in use."""
 
 import logging
 import uuid
@@ -19,15 +19,16 @@ from django_async_forms.tasks import save_image_task
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Photo
+from tests.worker import work_on
 
 pytestmark = pytest.mark.django_db
 
-#: What the storages of this file do while they save: set by each test.
+#: The functions that the storages of this file call while they save. Each test sets them.
 behaviour = {}
 
 
 class Behaving(FileSystemStorage):
-    """A final storage that does something before it has saved."""
+    """A final storage that does something before and after it saves."""
 
     def _save(self, name, content):
         behaviour.get("before", lambda name: None)(name)
@@ -61,11 +62,6 @@ def received(connect):
 @pytest.fixture
 def photo():
     return Photo.objects.create(title="Dune")
-
-
-def work_on(upload):
-    """Deliver the message of an upload. Without a broker, Celery retries at once."""
-    save_image_task.apply(args=[str(upload.pk), upload.using])
 
 
 def fail_times(count, error=None):
@@ -167,7 +163,7 @@ def test_an_upload_that_kills_its_workers_ends_as_failed(photo, in_memory, setti
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
     upload = save_image(in_memory(), photo)
     for _ in range(3):
-        Upload.objects.start(upload.pk)  # And no more is heard of this worker.
+        Upload.objects.start(upload.pk)  # This worker was killed.
 
     work_on(upload)
 
@@ -280,7 +276,7 @@ def test_the_slower_worker_leaves_a_file_that_is_in_use(photo, in_memory, media,
 
 
 class Racing(Behaving):
-    """Looks for a free name, and then stores: two at the same time find the same name, as on S3."""
+    """Looks for a free name, and then stores. Two workers may find the same name, as on S3."""
 
     def get_available_name(self, name, max_length=None):
         if "racing" in behaviour:
@@ -300,7 +296,7 @@ def test_one_of_two_workers_that_store_at_the_same_time_may_fail(
     upload = save_image(in_memory(data=data), photo)
 
     def fail(**kwargs):
-        del behaviour["racing"]  # What it has stored can be found by now.
+        del behaviour["racing"]  # Its file can be found by now.
         raise OperationalError("deadlock detected")
 
     def other_worker(name):
@@ -402,7 +398,7 @@ def test_recovery_leaves_an_upload_that_waits_for_its_next_attempt(photo, in_mem
 
 
 def test_an_error_text_that_no_database_can_hold_is_noted_with_question_marks(photo, in_memory):
-    # Python's text may hold a byte of a file name that is no text, and NUL.
+    # A str may hold NUL, and a byte of a file name that is not text.
     seen = []
 
     def before(name):
@@ -422,14 +418,14 @@ def test_an_error_text_that_no_database_can_hold_is_noted_with_question_marks(ph
 
 @pytest.fixture
 def broker_name():
-    """The broker whose messages a test can look at without a server: a folder."""
+    """A folder as the broker, so that a test can look at the messages without a server."""
     return "filesystem"
 
 
 def lose_connection():
-    """End the connection of this process to the database, as a server does that is restarted."""
+    """End the connection of this process to the database, as a restarted server does."""
     if connection.vendor == "sqlite":
-        connection.connection.close()  # There is no server to do it.
+        connection.connection.close()  # SQLite has no server.
         return
     own, end = {
         "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend(%s)"),
@@ -447,7 +443,7 @@ def test_an_attempt_that_loses_its_connection_is_retried(photo, in_memory, broke
     upload = save_image(in_memory(), photo)
     behaviour["before"] = lambda name: lose_connection()
 
-    # As a worker runs it: without a broker, Celery would retry on the connection that is lost.
+    # As in a worker. Without a broker, Celery would retry on the lost connection.
     with pytest.raises(Retry):
         work_on_in_a_worker(upload)
 
@@ -471,7 +467,7 @@ def test_an_attempt_that_loses_its_connection_leaves_no_stored_file_behind(
 
 
 def work_on_in_a_worker(upload):
-    """Deliver the message of an upload as to a worker, which sends what it has to retry."""
+    """Deliver the message of an upload as to a worker, which sends retries to the broker."""
     arguments = [str(upload.pk), "default"]
     save_image_task.push_request(args=arguments, kwargs={}, called_directly=False)
     try:

@@ -1,4 +1,4 @@
-"""A broker that is down, silent, or back again: forms answer in time, and no image is lost."""
+"""A broker that is down, silent or back again: forms respond in time, and no image is lost."""
 
 import shutil
 import signal
@@ -32,7 +32,7 @@ TriptychForm = forms.modelform_factory(
     Triptych, AsyncImageModelForm, fields=["left", "middle", "right"]
 )
 
-#: "At most about a second", on a machine that has other things to do.
+#: "At most about a second", on a busy machine.
 IN_TIME = 10
 
 
@@ -43,20 +43,20 @@ def free_port():
 
 @contextmanager
 def closed():
-    """A port that refuses connections, as a broker does that is stopped."""
+    """A port that refuses connections, like a stopped broker."""
     yield free_port()
 
 
 @contextmanager
 def silent():
-    """A port that accepts connections and never says a word, as a broker does that hangs."""
+    """A port that accepts connections and never answers, like a hanging broker."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         yield server.getsockname()[1]
 
 
 @contextmanager
 def swallowing():
-    """A port that lets connections wait without an answer, as a host does behind a firewall."""
+    """A port that leaves connections without an answer, like a host behind a firewall."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         port = server.getsockname()[1]
         waiting = []
@@ -109,16 +109,16 @@ def over_sqs(port):
 
 @pytest.fixture(params=[over_redis, over_amqp, over_sqs], ids=lambda over: over.__name__)
 def broken(request, port, asking_anew, monkeypatch):
-    """This process sends to a broker that does not answer."""
+    """Makes this process send to a broker that does not answer."""
     monkeypatch.setattr(delivery, "_senders", {})
     with request.param(port):
         yield
-        # What a request has left to it.
+        # The messages that requests have left to the sender.
         wait_until(lambda: delivery.finish(), "the sender has ended")
 
 
 def save_three(in_memory):
-    """Save a form with three images, and return the instance and the seconds that it took."""
+    """Save a form with three images; return the instance and the duration in seconds."""
     images = {name: in_memory() for name in TriptychForm.base_fields}
     started_at = time.monotonic()
     triptych = TriptychForm({}, images).save()
@@ -172,7 +172,7 @@ def test_images_that_no_broker_took_are_attached_once_there_is_one(broker, worke
 
 
 class RedisServer:
-    """A Redis server of the test's own, to be stopped and started as often as the test likes."""
+    """The test's own Redis server, which the test can stop and start."""
 
     def __init__(self, folder):
         self._folder = folder
@@ -191,7 +191,7 @@ class RedisServer:
 
     @contextmanager
     def hanging(self):
-        """Have it keep its connections open and answer nothing."""
+        """Let the server keep its connections open without answering."""
         self._process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -201,7 +201,7 @@ class RedisServer:
 
 @pytest.fixture
 def redis(tmp_path, asking_anew, witness, transactional_db):
-    """A running Redis server of the test's own, which this process sends to; none leaves a key."""
+    """The test's own running Redis server, to which this process sends. It must end empty."""
     if shutil.which("redis-server") is None:
         services.miss("redis-server is not installed")
     server = RedisServer(tmp_path)
@@ -221,7 +221,7 @@ def redis_workers(redis, tmp_path):
 
 
 def save_photo(uploaded):
-    """Save a form with an image, and return the seconds that it took."""
+    """Save a form with an image; return the duration in seconds."""
     started_at = time.monotonic()
     PhotoForm({"title": "Dune"}, {"image": uploaded}).save()
     return time.monotonic() - started_at
@@ -229,7 +229,7 @@ def save_photo(uploaded):
 
 def test_no_upload_is_lost_when_redis_is_stopped_and_started_again(redis, redis_workers, in_memory):
     data = pictures.jpeg()
-    save_photo(in_memory())  # So that there is a connection, which dies with the server.
+    save_photo(in_memory())  # This makes a connection, which dies with the server.
     redis.stop()
 
     assert save_photo(in_memory(data=data)) < IN_TIME
@@ -237,7 +237,7 @@ def test_no_upload_is_lost_when_redis_is_stopped_and_started_again(redis, redis_
 
     redis.start()
     redis_workers.start()
-    Upload.objects.update(due_at=timezone.now())  # The first message died with the server.
+    Upload.objects.update(due_at=timezone.now())  # The first message was lost with the server.
     call_command("async_uploads", "recover")
     wait_until_no_upload_is_left()
     assert pictures.stored(Photo.objects.latest("pk").image) == data

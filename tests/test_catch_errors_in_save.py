@@ -1,7 +1,7 @@
 """
-What a model's save() or a view catches leaves its transaction as usable as in plain Django.
+After an error that a save() or a view catches, the transaction is usable as in plain Django.
 
-Each test runs once with Django's own form, which says what is right, and once with ours.
+Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
 import pytest
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.urls("tests.test_catch_errors_in_save"),
 ]
 
-#: For what must be the outermost transaction.
+#: For code that must be in the outermost transaction.
 outermost = pytest.mark.django_db(transaction=True)
 
 
@@ -121,7 +121,7 @@ def test_a_validation_error_before_the_write_is_caught_in_a_transaction(base, co
                 form.save()
             else:
                 form.save(commit=False).save()
-        assert Strict.objects.count() == 0  # Any query of the page.
+        assert Strict.objects.count() == 0  # A query of the page.
 
     assert not Upload.objects.exists()
 
@@ -133,7 +133,7 @@ def test_a_validation_error_after_the_write_is_caught_in_a_transaction(base, in_
         with pytest.raises(ValidationError):
             form.save()
         assert Strict.objects.count() == 1
-    Strict.objects.update(title="good")  # Which the worker's save() would refuse as well.
+    Strict.objects.update(title="good")  # The worker's save() would refuse it as well.
     save_pending_uploads()
 
     assert images(Strict) == ["habits/dune.jpg"]
@@ -254,7 +254,7 @@ def test_a_page_shows_what_a_view_has_caught(page, client, atomic_requests):
 def test_a_page_shows_what_a_view_has_caught_after_the_write(page, client, atomic_requests):
     response = post(client, page, "bad afterwards")
     assert b"1 saved" in response.content
-    Strict.objects.update(title="good")  # Which the worker's save() would refuse as well.
+    Strict.objects.update(title="good")  # The worker's save() would refuse it as well.
     save_pending_uploads()
 
     assert images(Strict) == ["habits/dune.jpg"]

@@ -1,7 +1,7 @@
 """
-An image that is set back to what it was before is written, whatever has been in between.
+An image that is set back to an earlier one is written, whatever happened in between.
 
-Each test runs once with Django's own form, which says what is right, and once with ours.
+Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
 import copy
@@ -90,7 +90,7 @@ def test_an_image_is_set_and_set_back_beside_a_form_that_waits(base, old):
     assert names() == ["photos/old.jpg"]
 
 
-# And what is not set leaves what a worker has attached
+# Saves without a change leave the attached image
 
 
 @both

@@ -1,7 +1,7 @@
 """
-What is changed before a form is made, or validated, ends as in plain Django.
+Changes before a form is made or validated end as in plain Django.
 
-Django's own form says what is right: a test runs once with each, or compares what both have made.
+Django's own form defines the right result: a test runs with both forms, or compares their results.
 """
 
 import pytest
@@ -110,7 +110,7 @@ def test_two_images_are_changed_in_two_ways(base, in_memory):
 
 @both
 def test_json_that_a_receiver_changes_in_place_is_written(connect, base, in_memory):
-    # The first image that a worker saves must change nothing for a receiver that comes later.
+    # The first image that a worker saves must not affect a receiver that is connected later.
     form_for(base, Noting, {"title": "First"}, {"image": in_memory("first.jpg")}).save()
     save_pending_uploads()
     Noting.objects.all().delete()

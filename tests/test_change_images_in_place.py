@@ -1,8 +1,8 @@
 """
-Code that changes an image by the instance's own file, whenever it does, ends as in plain Django.
+Code that changes an image through the instance's file, at any time, ends as in plain Django.
 
-Old and new are compared by value: a file by its name, JSON by its content, arrays too. Django's own
-form says what is right: a test runs once with each, or compares what both have made.
+Old and new values are compared by value: a file by its name, JSON and arrays by their content.
+Django's own form defines the right result: a test runs with both forms, or compares their results.
 """
 
 from contextlib import suppress
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 
 class RollBackError(Exception):
-    """Raised to have a transaction rolled back."""
+    """Raised to roll a transaction back."""
 
 
 def roll_back(function):
@@ -93,7 +93,7 @@ CHANGES = [
 
 
 def make_form(base, photo, *, fields=("title", "image"), clean=None, save=None, files=None):
-    """Return a form, with a clean() or a save() of its own that does something to the image."""
+    """Return a form whose own clean() or save() does something to the image."""
 
     class Form(modelform_factory(Measured, base, fields=list(fields))):
         def clean(self):
@@ -214,10 +214,10 @@ def before_a_form_that_is_rolled_back(base, photo, change):
     form.save()
 
 
-#: When the form has the old image yet to put back, which is the instance's own file.
+#: Moments before the form has put back the old image, which is the instance's own file.
 UNTIL_VALIDATION = [before_it_is_validated, in_clean, in_save_of_the_form]
 
-#: Before the form is made.
+#: Moments before the form is made.
 BEFORE = [before_the_form, before_a_form_of_the_title, before_a_form_that_is_rolled_back]
 
 AFTER = [
@@ -265,7 +265,7 @@ def make_old(media):
 
 @pytest.fixture
 def both_ways(make_old):
-    """Does a case with either form; returns what is stored by Django's own, and by ours."""
+    """Does a case with both forms; returns the stored state of Django's own, and of ours."""
 
     def do(case):
         found = []
@@ -311,7 +311,7 @@ def test_an_image_that_nobody_changes_stays(change, moment, both_ways):
 
 
 def send(base, old, in_memory):
-    """Save a form with an image, which is pending then."""
+    """Save a form with an image, which stays pending."""
     files = {"image": in_memory("sent.jpg", pictures.jpeg(20, 10))}
     form_for(base, Measured, {"title": "Sent"}, files, old).save()
 
@@ -329,7 +329,7 @@ def test_a_change_is_newer_than_an_image_that_was_sent_before(change, moment, bo
 
     plain, ours = both_ways(case)
 
-    # A worker measures; a name that is assigned keeps the width of what was there before.
+    # A worker sets the dimensions. An assigned name keeps the width of the image before it.
     assert ours[:2] == plain[:2]
 
 
@@ -480,7 +480,7 @@ def test_an_update_sets_dimensions_that_must_not_be_empty(base, in_memory):
     assert (framed.image.name, framed.width, framed.height) == ("habits/new.jpg", 20, 10)
 
 
-# Values that change in their place, or cannot be compared with "!="
+# Values that change in place, or cannot be compared with "!="
 
 
 @both

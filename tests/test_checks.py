@@ -1,4 +1,4 @@
-"""The system checks: each way to misconfigure the package is told before an upload meets it."""
+"""The system checks report each misconfiguration before an upload meets it."""
 
 import gc
 import os
@@ -22,7 +22,7 @@ from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView, AsyncImageViewMixin
 from tests.project.models import Album, Document, Photo
 
-# Django's own checks, which run beside ours, ask the databases what they can do.
+# Django's own checks, which run with ours, query the databases.
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def own_classes():
-    """Forms and views are known as long as they live, so those of a test must end with it."""
+    """Removes the forms and views of a test, which the checks know as long as they exist."""
     yield
     gc.collect()
 
@@ -353,7 +353,7 @@ def test_good_forms_are_left_alone():
             fields = ["title", "file", "scan"]
 
     class WithoutModel(AsyncImageModelForm):
-        """What others are made from."""
+        """A base for other forms."""
 
     for form_class in (GoodForm, WithoutModel):
         assert not any(about(form_class, number) for number in ("E007", "E008", "E009"))
@@ -689,7 +689,7 @@ def test_a_view_without_a_form_class_does_not_stop_the_checks():
             return PhotoForm
 
     class NoView(AsyncImageViewMixin):
-        """What a project's own views are made from."""
+        """A base for a project's own views."""
 
     assert [message for message in run_checks() if message.is_serious()] == []
 
@@ -709,7 +709,7 @@ class AlbumView(AsyncImageViewMixin, CreateView):
 
 
 class NoOutboxElsewhere:
-    """Keeps this package's tables to the default database, and photos in the second."""
+    """Allows this package's tables in the default database only, and has photos in the second."""
 
     def db_for_write(self, model, **hints):
         return "other" if model in (Photo, Album) else None
@@ -730,7 +730,7 @@ def test_a_router_that_keeps_the_outbox_off_a_database_is_found(settings, model)
 
 
 class NothingHere:
-    """Allows nothing, as django-tenants' allows nothing of a tenant in the public schema."""
+    """Allows no table, like django-tenants' router in the public schema."""
 
     def allow_migrate(self, db, app_label, **hints):
         return False
@@ -751,7 +751,7 @@ def test_a_router_that_allows_the_outbox_is_left_alone():
 
 @pytest.fixture
 def celery_app():
-    """Have another Celery app for the time of the test."""
+    """Makes another Celery app the current one until the end of the test."""
     previous = current_app._get_current_object()
     made = []
 
@@ -831,7 +831,7 @@ def test_crispy_forms_that_is_installed_is_left_alone():
 
 
 def manage(tmp_path, *arguments):
-    """Run a management command on the test project, with empty databases of its own."""
+    """Run a management command on the test project, with new empty databases."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.project.settings",

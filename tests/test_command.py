@@ -201,7 +201,7 @@ def test_recover_can_be_limited_to_a_database(new_upload, queue, settings):
     assert list(queue.glob("*.msg")) == []
 
 
-# What an operator gets wrong
+# Mistakes of an operator
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])

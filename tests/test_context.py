@@ -1,4 +1,4 @@
-"""The context of a request that the worker restores: language, time zone, and a project's own."""
+"""The worker restores the context of a request: language, time zone, and a project's own data."""
 
 import json
 import sys
@@ -43,7 +43,7 @@ def active():
 
 @pytest.fixture(autouse=True)
 def defaults():
-    """What a worker has where nothing is active."""
+    """Deactivates the language and the time zone, as in a worker."""
     translation.deactivate()
     timezone.deactivate()
     return active()

@@ -1,4 +1,4 @@
-"""``DatabaseStorage``: a Django storage like any other, with its files in rows."""
+"""``DatabaseStorage`` is a Django storage that keeps its files in rows."""
 
 import ast
 import io
@@ -67,7 +67,7 @@ def test_postgresql_does_not_compress_a_file(storage):
 
     storage.save("file.bin", ContentFile(data))
 
-    # The stored value is the data, and four bytes for its length.
+    # The stored value is the data with four bytes for its length.
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_column_size(data) FROM {StoredChunk._meta.db_table}")
         assert cursor.fetchone()[0] >= len(data)
@@ -107,7 +107,7 @@ def test_a_file_has_lines_and_chunks(storage):
 
 
 class _Noting:
-    """A cursor of ``chunks`` that notes which row each SELECT is for."""
+    """A cursor of ``chunks`` that notes the row of each SELECT."""
 
     def __init__(self, cursor, noted):
         self._cursor = cursor
@@ -124,7 +124,7 @@ class _Noting:
 
 @pytest.fixture
 def rows_read(monkeypatch):
-    """The rows that were fetched, by their number in the file, one for each statement."""
+    """The numbers of the fetched rows in the file, one for each statement."""
     noted = []
     open_cursor = chunks._cursor
 
@@ -418,7 +418,7 @@ def test_times_of_files_do_not_depend_on_the_time_zone_of_the_server(storage):
 
 @contextmanager
 def measured_memory():
-    """Yield a function that returns the peak of the memory in use since then."""
+    """Yield a function that returns the peak memory since the start of the block."""
     tracemalloc.start()
     try:
         yield lambda: tracemalloc.get_traced_memory()[1]
@@ -438,7 +438,7 @@ def large(tmp_path):
 
 
 def test_a_large_file_is_not_in_memory_with_debug(storage, large):
-    connection.force_debug_cursor = True  # As with DEBUG, which tests do not have.
+    connection.force_debug_cursor = True  # As with DEBUG, which is off in tests.
     try:
         with measured_memory() as peak:
             name = storage.save("large.bin", large)
@@ -463,7 +463,7 @@ def test_a_large_file_is_not_read_to_be_deleted(connect, storage, large):
     name = storage.save("large.bin", large)
 
     def audit(**kwargs):
-        """Like the receiver of an app that records deletions."""
+        """A receiver as in an app that records deletions."""
 
     connect(post_delete, audit)
     with measured_memory() as peak:
@@ -478,17 +478,17 @@ def test_a_large_file_is_not_read_to_be_deleted(connect, storage, large):
 def test_the_modules_of_the_storage_do_not_import_the_models(module, below):
     source = Path(chunks.__file__).with_name(f"{module}.py").read_text()
 
-    # Those for type hints too.
+    # Including imports for type hints.
     imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
     assert {node.module for node in imports if node.level} == below
 
 
-# Both staging storages do what FileSystemStorage does, and what Django's tests ask of a storage
+# Both staging storages do the same as FileSystemStorage
 
 
 @pytest.fixture(params=["DatabaseStorage", "StagingFileSystemStorage", "FileSystemStorage"])
 def each(request, tmp_path):
-    """Each of the staging storages, and the one of Django's that they are compared with."""
+    """Each staging storage, and the storage of Django that they are compared with."""
     if request.param == "DatabaseStorage":
         return DatabaseStorage()
     if request.param == "StagingFileSystemStorage":
@@ -582,7 +582,7 @@ def test_a_file_knows_its_size(each):
 
 
 class WithoutASize(ContentFile):
-    """A content whose ``chunks()`` takes no argument, as in Django's own tests."""
+    """Content whose ``chunks()`` takes no argument, as in Django's own tests."""
 
     def chunks(self):
         return super().chunks()
@@ -726,7 +726,7 @@ def test_two_files_saved_under_one_name_at_the_same_time_stay_two_files(
 
 
 class Blind(DatabaseStorage):
-    """A storage in a transaction that does not see a name that another one has taken meanwhile."""
+    """A storage in a transaction that does not see a name taken by another one meanwhile."""
 
     def exists(self, name):
         return False

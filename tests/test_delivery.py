@@ -1,4 +1,4 @@
-"""When a message leaves: after the response, or at the commit; and who waits for the broker."""
+"""A message leaves after the response, or at the commit, and no request waits for the broker."""
 
 import gc
 import http.client
@@ -37,20 +37,20 @@ pytestmark = [
 
 PhotoForm = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
 
-#: What a tracer keeps.
+#: The data of a tracer.
 span = ContextVar("span", default=None)
 
 
 @pytest.fixture(autouse=True)
 def own_sender(monkeypatch):
-    """A thread of the test's own: another test's may be held."""
+    """The test's own sender thread, because another test's may be blocked."""
     monkeypatch.setattr(delivery, "_senders", {})
     yield
     delivery.finish()
 
 
 class Broker:
-    """Takes each message, and notes whose upload it is for, by the name of the file."""
+    """Takes each message, and notes the name of its upload's file."""
 
     def __init__(self):
         self.names = []
@@ -59,26 +59,26 @@ class Broker:
         self.names.append(upload.name)
 
 
-#: The one of the test that runs.
+#: The instance of the running test.
 broker_of_test = Broker()
 
 
 @pytest.fixture
 def published(monkeypatch):
-    """The names of the uploads that are published."""
+    """The names of the published uploads."""
     monkeypatch.setattr(broker_of_test, "names", [])
     monkeypatch.setattr(delivery, "publish", broker_of_test.publish)
     return broker_of_test.names
 
 
 def seen():
-    """Return what is published once the sender has had the time for it."""
+    """Return the published messages, after the time that the sender needs."""
     delivery.finish()
     return list(broker_of_test.names)
 
 
 class Held:
-    """A broker that takes a message and does not answer until it is let go."""
+    """A broker that takes a message and does not answer until it is released."""
 
     def __init__(self):
         self.asked = []
@@ -102,7 +102,7 @@ def held(monkeypatch):
 
 @pytest.fixture
 def image():
-    """Makes what a client posts."""
+    """Makes the data of a client's post."""
 
     def make(name="dune.jpg"):
         file = pictures.as_file(pictures.jpeg())
@@ -155,7 +155,7 @@ def streaming_view(request):
     return StreamingHttpResponse(parts())
 
 
-#: When the streaming view goes on.
+#: Set to let the streaming view continue.
 moment = threading.Event()
 
 
@@ -169,7 +169,7 @@ def formset_view(request):
     assert formset.is_valid(), formset.errors
     [photo] = formset.save()
     loaded = Photo.objects.get(pk=photo.pk)
-    delivery.finish()  # A worker is quick.
+    delivery.finish()  # A quick worker.
     loaded.title = "Saved once more"
     loaded.save()
     return HttpResponse()
@@ -321,7 +321,7 @@ def test_a_server_sends_the_message_after_the_last_byte(live_server, published, 
     wait_until(lambda: published == ["photo.jpeg"], "the message is published")
 
 
-# Where there is no request:
+# Outside a request:
 
 
 def test_the_message_has_left_when_save_returns_outside_a_request(published, in_memory):
@@ -435,7 +435,7 @@ def test_neither_a_request_nor_the_next_one_waits_for_the_broker(client, held, i
     client.post("/plain/", image())
     client.get("/state/")
 
-    wait_until(lambda: held.asked, "the broker is asked")  # And it has not answered yet.
+    wait_until(lambda: held.asked, "the broker is asked")  # The broker has not answered yet.
 
 
 def test_the_wait_for_the_broker_is_bounded_outside_a_request(held, in_memory):
@@ -516,7 +516,7 @@ def test_an_upload_that_cannot_be_marked_as_due_is_logged(
 
 @pytest.fixture
 def uwsgi(monkeypatch):
-    """The options of the uWSGI that this process seems to run in."""
+    """The options of a simulated uWSGI."""
     uwsgi = SimpleNamespace(opt={"http": b":8000"})
     monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
     return uwsgi.opt
@@ -568,7 +568,7 @@ def test_an_eager_task_that_fails_is_logged_and_stops_nothing_else(
     with monkeypatch.context() as patched:
 
         def fail(*args, **kwargs):
-            raise OSError("No room")
+            raise OSError("No space left")
 
         patched.setattr(Photo._meta.get_field("image").storage, "save", fail)
         save(in_memory())

@@ -1,4 +1,4 @@
-"""The documentation is honest: it names all that there is for users, and nothing else."""
+"""The documentation names everything that users can use, and nothing else."""
 
 import ast
 import configparser
@@ -22,7 +22,7 @@ from tests.pages import PAGES, ROOT
 PACKAGE = Path(django_async_forms.__file__).parent
 REFERENCE = (ROOT / "docs" / "reference.rst").read_text(encoding="utf-8")
 
-#: The contract: what users import. Each is in the reference, and each is there.
+#: The contract: the names that users import. Each exists and is in the reference.
 PUBLIC_NAMES = [
     "admin.AsyncImageAdminMixin",
     "admin.AsyncImageAdminMixin.async_uploads",
@@ -73,7 +73,7 @@ PUBLIC_NAMES = [
 
 
 def documented_names():
-    """Return the names of the package that the reference has a directive for."""
+    """Return the names of the package with a directive in the reference."""
     names = set()
     pattern = r"^ *\.\. (?:auto|py:)\w+:: (django_async_forms\.[\w.]+)(?:\(.*\))?\n((?: +:.*\n)*)"
     for name, options in re.findall(pattern, REFERENCE, re.M):
@@ -220,7 +220,7 @@ def test_each_permission_is_in_the_reference():
         content_type__app_label="django_async_forms", content_type__model="upload"
     )
     names = {f"django_async_forms.{permission.codename}" for permission in uploads}
-    # Nobody adds an upload by hand.
+    # Users do not add uploads by hand.
     names.remove("django_async_forms.add_upload")
     assert in_reference(r"``(django_async_forms\.\w+_upload)``") == names
 
@@ -251,7 +251,7 @@ def test_each_file_that_a_page_names_exists(page):
     )
     for name in names:
         templates = PACKAGE / "templates" / name, PACKAGE / "static" / name
-        # What a build makes is not there before.
+        # The results of a build do not exist before it.
         is_made = name.startswith("docs/_build")
         assert is_made or any(path.exists() for path in (ROOT / name, *templates)), name
 

@@ -1,4 +1,4 @@
-"""Every block of code in the documentation is one: it compiles, and what it uses is there."""
+"""Every block of code in the documentation compiles, and its names exist."""
 
 import ast
 import configparser
@@ -36,9 +36,9 @@ def check_shell(block):
 
 def check_console(block):
     """
-    Commands begin with a dollar sign; what they print, or are given, is text.
+    Commands begin with a dollar sign. Their output and input is text.
 
-    A block that begins with dots, or ^C, goes on with what an earlier one has started.
+    A block that begins with dots, or with ^C, continues an earlier one.
     """
     commands = re.findall(r"^\$ (.+(?:\\\n.+)*)$", block.code, re.M)
     assert commands or block.code.startswith(("...\n", "^C\n"))
@@ -71,7 +71,7 @@ def check_yaml(block):
 
 
 def check_nothing(block):
-    """The build of the pages reads it with the lexer of its language, and warns of errors."""
+    """The build of the pages reads the block with the lexer of its language, and reports errors."""
 
 
 CHECKS = {

@@ -1,7 +1,7 @@
 """
-At each isolation level: the newest state wins, and forms for other instances do not conflict.
+At each isolation level, the newest state wins, and forms for other instances do not conflict.
 
-A request that has begun to read, and with that has its snapshot, is overtaken by a whole other one.
+In these tests, a request that already has its snapshot is overtaken by another request.
 """
 
 import threading
@@ -20,8 +20,8 @@ from tests.both import both, form_for
 from tests.project.models import Measured, Photo, Slugged
 from tests.worker import DEADLINE
 
-#: By the vendor of the database, those at which a transaction reads a snapshot. All other tests run
-#: at what is Django's default, READ COMMITTED, and with SQLite's IMMEDIATE.
+#: The levels at which a transaction reads a snapshot, by the vendor of the database. All other
+#: tests run at Django's default, READ COMMITTED, and with SQLite's IMMEDIATE.
 LEVELS = {
     "mysql": ["repeatable read"],
     "postgresql": ["REPEATABLE_READ", "SERIALIZABLE"],
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def option(level):
-    """Return what Django's OPTIONS call a level."""
+    """Return the value of Django's OPTIONS for a level."""
     if connection.vendor == "postgresql":
         from django.db.backends.postgresql.psycopg_any import IsolationLevel
 
@@ -41,7 +41,7 @@ def option(level):
 
 
 def current_level():
-    """Return the level of a transaction on this connection, as the database calls it."""
+    """Return the database's name for the level of a transaction on this connection."""
     statement = {
         "postgresql": "SHOW transaction_isolation",
         "mysql": "SHOW VARIABLES LIKE 'tx_isolation'",
@@ -53,8 +53,8 @@ def current_level():
 
 @pytest.fixture(params=LEVELS[connection.vendor])
 def level(request):
-    """Runs the test at each level, on every connection; the value is its name."""
-    if connection.vendor == "sqlite":  # Which has one.
+    """Runs the test at each level, on every connection; returns the name of the level."""
+    if connection.vendor == "sqlite":  # It has only one level.
         yield request.param
         return
     options = connection.settings_dict["OPTIONS"]
@@ -91,7 +91,7 @@ def by_another_request(function):
 
 @pytest.fixture
 def overtaken(level):
-    """Skips the test where a transaction that has begun lets no other one write."""
+    """Skips the test where an open transaction blocks the writes of others."""
     if connection.vendor == "sqlite":
         pytest.skip("A transaction of SQLite's lets no other one write.")
 
@@ -109,7 +109,7 @@ def old(level):
 
 
 def work_in_both_orders(order):
-    """Deliver all messages, in the order of their making or the other way round."""
+    """Deliver all messages, in their order or reversed."""
     for upload in Upload.objects.order_by(order):
         save_image_task.apply(args=[str(upload.pk), "default"])
 
@@ -119,7 +119,7 @@ def image():
 
 
 def may_be_refused(level, function):
-    """Do something that plain Django does not survive either at the levels that read a snapshot."""
+    """Do something that plain Django cannot do either at the levels that read a snapshot."""
     try:
         function()
     except OperationalError as error:
@@ -193,7 +193,7 @@ def test_deleting_discards_an_image_that_its_snapshot_does_not_show(level, overt
             Slugged.objects.get().delete()
 
     if may_be_refused(level, request):
-        Slugged.objects.create(slug="dune")  # The key, used again.
+        Slugged.objects.create(slug="dune")  # The key is used again.
         save_pending_uploads()
         assert not Slugged.objects.get().image
         assert not Upload.objects.exists()

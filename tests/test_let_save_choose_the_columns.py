@@ -1,7 +1,7 @@
 """
-A save() of the model's own chooses the columns that it writes, and says what it has done.
+An overridden save() chooses the columns that it writes, and returns a value.
 
-Each test runs once with Django's own form, which says what is right, and once with ours.
+Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
 import pytest

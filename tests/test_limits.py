@@ -1,4 +1,4 @@
-"""The limits: forms refuse files that are too large, of another format, or beyond the backlog."""
+"""Limits: forms refuse files that are too large, in another format, or beyond the backlog."""
 
 import io
 import re
@@ -61,7 +61,7 @@ def form_with(data, form_class=PhotoForm, **file):
 
 
 def codes(form, field="image"):
-    """Return why a form refuses a field; it refuses nothing else."""
+    """Return the reason why a form refuses a field, and check that it refuses nothing else."""
     form.is_valid()
     assert set(form.errors) <= {field}
     return [error.code for error in form.errors.as_data().get(field, [])]
@@ -167,7 +167,7 @@ def test_an_allowed_format_is_accepted_with_any_content_type(limits, data):
 
 
 def test_a_jpeg_with_a_second_image_in_it_is_a_jpeg(limits, data):
-    # As phones write them; Pillow calls it MPO.
+    # Phones write such files. Pillow calls the format MPO.
     second = Image.new("RGB", (32, 24))
     photo = image_of("MPO", save_all=True, append_images=[second])
     assert Image.open(pictures.as_file(photo)).format == "MPO"
@@ -380,7 +380,7 @@ def test_the_limits_of_one_form_are_not_added_to_its_class(limits, data):
 def test_a_file_that_is_not_an_image_is_refused_as_by_django(limits):
     limits(FORMATS=["JPEG"], MAX_PIXELS=10)
 
-    assert codes(form_with(b"This is no image.")) == ["invalid_image"]
+    assert codes(form_with(b"This is not an image.")) == ["invalid_image"]
 
 
 # The file dialog

@@ -1,4 +1,4 @@
-"""What forms refuse in images with more than one frame or page, and in those that others opened."""
+"""Limits for images with several frames or pages, and for images that other libraries opened."""
 
 import io
 import struct
@@ -38,14 +38,14 @@ def form_with(data, form_class=PhotoForm):
 
 
 def codes(form):
-    """Return why a form refuses its image; it refuses nothing else."""
+    """Return the reason why a form refuses its image, and check that it refuses nothing else."""
     form.is_valid()
     assert set(form.errors) <= {"image"}
     return [error.code for error in form.errors.as_data().get("image", [])]
 
 
 def frames_of(format_name, *sizes, mode="RGB", **options):
-    """Return an image with frames of these sizes, no two alike."""
+    """Return an image with different frames of these sizes."""
     first, *others = [Image.new(mode, size, ("red", "blue")[i % 2]) for i, size in enumerate(sizes)]
     file = io.BytesIO()
     first.save(file, format_name, save_all=True, append_images=others, **options)
@@ -53,8 +53,8 @@ def frames_of(format_name, *sizes, mode="RGB", **options):
 
 
 def gif(canvas, *rectangles):
-    """Return a GIF by hand, with frames that need not lie on its canvas."""
-    frame = b"\x02\x02\x4c\x01\x00"  # LZW data of a few pixels: nobody is to look at it.
+    """Return a handmade GIF, whose frames may lie outside its canvas."""
+    frame = b"\x02\x02\x4c\x01\x00"  # LZW data of a few pixels, which nobody decodes.
     return (
         b"GIF89a"
         + struct.pack("<HHBBB", *canvas, 0x80, 0, 0)
@@ -162,7 +162,7 @@ def test_the_upload_is_read_from_its_beginning_after_its_frames_were_counted(lim
 
 
 def tiff_with_pages(count):
-    """Return a TIFF of so many pages of one pixel, as small as they can be."""
+    """Return a TIFF with a number of one-pixel pages, as small as possible."""
     tags = [(256, 1), (257, 1), (258, 1), (259, 1), (262, 1), (273, 8), (278, 1), (279, 1)]
     size = 2 + 12 * len(tags) + 4
     pages = []
@@ -187,7 +187,7 @@ def test_a_file_made_to_be_counted_for_long_is_refused_quickly(limits, kind):
     form = form_with(data)
     field = form.fields["image"]
     uploaded = upload(data)
-    uploaded.image = Image.open(io.BytesIO(data))  # As Django's field does, in a time of its own.
+    uploaded.image = Image.open(io.BytesIO(data))  # Like Django's field.
 
     start = time.process_time()
     with pytest.raises(forms.ValidationError) as refused:
@@ -213,11 +213,11 @@ def test_a_damaged_page_ends_the_count(limits):
         assert codes(form_with(data[:end])) in ([], ["invalid_image"])
 
 
-# Images that others opened
+# Images that other libraries opened
 
 
 class OfAnotherLibrary:
-    """What Willow leaves on an upload: it has its size by a method."""
+    """Willow's image on an upload, whose size is a method."""
 
     def get_size(self):
         return (64, 48)

@@ -1,8 +1,8 @@
 """
-Nobody waits for a storage, or for a row that is locked more than plain Django locks it.
+Nobody waits for a storage, or for a lock that plain Django would not take.
 
-What happens at the same moment happens in a thread with a connection of its own, which is waited
-for: where it could not go on, the test would fail when that takes too long.
+Concurrent actions run in a thread with its own connection. The test waits for the thread, and fails
+if that takes too long.
 """
 
 import threading
@@ -26,13 +26,13 @@ from tests.worker import DEADLINE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: What the storage of this file does while it stores: set by each test.
+#: The functions that the storage of this file calls while it stores. Each test sets them.
 while_it_stores = []
 
 needs_row_locks = pytest.mark.skipif(
     not connection.features.has_select_for_update, reason="This database has no row locks"
 )
-#: Elsewhere, a row that refers to another waits for an update of it, with a plain form too.
+#: On other databases, a row that refers to another waits for an update of it in plain Django too.
 needs_key_locks = pytest.mark.skipif(
     not connection.features.has_select_for_no_key_update, reason="This database has no key locks"
 )
@@ -52,7 +52,7 @@ def final_storage(use_final_storage):
 
 
 class Meanwhile:
-    """Does something in a thread, on a connection of its own."""
+    """Does something in a thread with its own connection."""
 
     def __init__(self, function):
         self.errors = []
@@ -62,7 +62,7 @@ class Meanwhile:
     def _run(self, function):
         try:
             with connection.cursor() as cursor:
-                # So that what waits for a lock says so, long before the deadline.
+                # So a wait for a lock fails long before the deadline.
                 if connection.vendor == "postgresql":
                     cursor.execute("SET lock_timeout = '5s'")
                 elif connection.vendor == "mysql":
@@ -76,7 +76,7 @@ class Meanwhile:
             connection.close()
 
     def wait(self):
-        """Wait until it has ended, and raise what it raised."""
+        """Wait until the thread has ended, and raise its error."""
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive(), "It is kept waiting."
         if self.errors:
@@ -346,6 +346,6 @@ def test_an_instance_is_deleted_while_its_image_is_stored():
     post(Photo)
     while_it_stores.append(lambda: at_the_same_moment(lambda: delete_the_instance(Photo)))
 
-    save_pending_uploads()  # Which raises what a worker would have to try again.
+    save_pending_uploads()  # This raises an error that a worker would retry.
 
     assert not Upload.objects.exists()

@@ -1,4 +1,4 @@
-"""What a broker gets to see of an upload: its id and its database, whatever the image weighs."""
+"""A message has an upload's id and its database, and is small for an image of any size."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ TITLE, FILE_NAME = "Our holidays", "grandmother at the sea.bmp"
 
 
 def large_image(pixels=4096):
-    """Return a picture of 50 MB, as one without compression is."""
+    """Return an uncompressed picture of 50 MB."""
     header = b"BM" + (54 + 3 * pixels * pixels).to_bytes(4, "little") + bytes(4)
     header += (54).to_bytes(4, "little") + (40).to_bytes(4, "little")
     header += pixels.to_bytes(4, "little") * 2 + b"\x01\x00\x18\x00" + bytes(24)
@@ -30,7 +30,7 @@ def post(model, uploaded):
 
 
 def in_the_broker(broker):
-    """Return all that the broker keeps of the only message in the queue, as bytes."""
+    """Return the bytes that the broker keeps of the only message in the queue."""
     if broker.name == "filesystem":
         [file] = broker.folder.glob("*.msg")
         return file.read_bytes()
@@ -41,7 +41,7 @@ def in_the_broker(broker):
     with broker.connection() as connection:
         message = connection.default_channel.basic_get(broker.queue, no_ack=True)
         assert connection.default_channel.basic_get(broker.queue) is None
-    # RabbitMQ keeps the same in less: a body as it is, and the rest in binary.
+    # RabbitMQ needs fewer bytes: the body as it is, and the rest in binary form.
     properties = dict(message.properties)
     return json.dumps(
         {
@@ -54,7 +54,7 @@ def in_the_broker(broker):
 
 
 def body_of(message):
-    """Return what the task is called with, from a message as a broker keeps it."""
+    """Return the arguments of the task, from a message in the broker."""
     return json.loads(base64.b64decode(json.loads(message)["body"]))
 
 
@@ -68,7 +68,7 @@ def test_a_message_is_under_1_kib_for_an_upload_of_50_mb(broker, on_disk, media)
 
 
 def test_a_message_is_under_1_kib_however_long_the_name_of_the_host(broker, in_memory, monkeypatch):
-    # What Celery notes of where a message is from; 63 characters are the most that Linux takes.
+    # Celery notes the host of a message. Linux allows 63 characters.
     monkeypatch.setattr("celery.utils.nodenames.gethostname", lambda: "h" * 63)
 
     post(Photo, in_memory())

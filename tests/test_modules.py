@@ -16,9 +16,9 @@ PAGE = ROOT / "docs" / "contributing.rst"
 
 def layers():
     """
-    Return the position of each module in the picture: the part of the package, and the row.
+    Return the position of each module in the picture: its half of the package, and its row.
 
-    The rows are counted from the top. A row of two boxes has a part in each.
+    Rows are counted from the top. A row of two boxes has both halves.
     """
     picture = re.search(r"\.\. svgbob::\n((?:   .*\n|\n)+)", PAGE.read_text(encoding="utf-8"))[1]
     found, titles, row = {}, [], 0
@@ -35,7 +35,7 @@ def layers():
 
 
 def modules():
-    """Return the path of each module by its name; those of a folder have the folder's."""
+    """Return the paths of the modules by name. The modules of a folder have its name."""
     paths = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).with_suffix("").parts[0]
@@ -45,7 +45,7 @@ def modules():
 
 
 def imports(name):
-    """Return the modules of the package that one imports: anywhere in it, for types too."""
+    """Return the modules of the package that a module imports, anywhere and also for types."""
     found = set()
     for path in modules()[name]:
         folder = ["django_async_forms", *path.relative_to(PACKAGE).parent.parts]
@@ -71,7 +71,7 @@ def test_the_picture_of_the_layers_has_each_module_and_no_other():
 
 
 def test_the_imports_of_the_modules_are_found():
-    # In a function, for types, of a module by its package, and from a folder.
+    # Imports in a function, for types, of a module by its package, and from a folder.
     assert imports("apps") >= {"after_response", "checks", "hooks", "tasks"}
     assert imports("attach") >= {"hooks", "context"}
     assert imports("management") >= {"models", "recovery"}
@@ -86,7 +86,7 @@ def test_a_module_imports_only_modules_below_it(name):
 
 
 def test_no_modules_import_each_other():
-    # Raises CycleError, which names the cycle.
+    # This raises a CycleError that names the cycle.
     TopologicalSorter({name: imports(name) for name in modules()}).prepare()
 
 

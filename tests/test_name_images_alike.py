@@ -1,9 +1,9 @@
 """
-Many images of one name, as a phone sends them, become as many files, each with its own bytes.
+Many images with one name, as a phone sends them, become as many files, each with its own bytes.
 
-A worker that stores one is interrupted by another, which stores an image of the same name: the
-moment at which a storage that looks for a free name and then stores has found the same for both.
-And no file is removed that anything else uses.
+A worker that stores an image is interrupted by another, which stores an image with the same name.
+At that moment, a storage that looks for a free name and then stores has found the same name for
+both. No file is removed that anything else uses.
 """
 
 import hashlib
@@ -22,18 +22,17 @@ from django_async_forms.attach import attach
 from django_async_forms.final_storage import NameReservedError
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
-from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form, both, form_for
 from tests.habits.models import Thumbnailed
 from tests.project.models import Album, Document, OnlyImages, Photo, Slugged, Triptych
 from tests.threads import work_in_threads
-from tests.worker import wait_until
+from tests.worker import wait_until, work_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: What the storages of this file do when the next image comes, before and after they store it.
+#: The functions that the storages of this file call before and after they store the next image.
 before, after = [], []
 
 
@@ -43,7 +42,7 @@ def then(functions):
 
 
 class Bucket(Storage):
-    """Looks for a name, and then stores; what is there is overwritten."""
+    """Looks for a free name, and then stores. It overwrites an existing file."""
 
     contents = {}
 
@@ -71,7 +70,7 @@ class Bucket(Storage):
 
 
 class Folder(FileSystemStorage):
-    """Django's own, with which two that look at once find it out as they store."""
+    """Django's own: the second of two simultaneous saves finds another name as it stores."""
 
     def _save(self, name, content):
         then(before)
@@ -81,14 +80,14 @@ class Folder(FileSystemStorage):
 
 
 class Overwriting(Folder):
-    """Has one file a name, and overwrites it."""
+    """Overwrites the file of a name."""
 
     def __init__(self, **kwargs):
         super().__init__(allow_overwrite=True, **kwargs)
 
 
 class Clearing(Folder):
-    """Makes a name available by deleting the file that has it: a common recipe."""
+    """Makes a name available by deleting its file, as in a common recipe."""
 
     def get_available_name(self, name, max_length=None):
         self.delete(name)
@@ -96,7 +95,7 @@ class Clearing(Folder):
 
 
 class ByContent(Folder):
-    """Names a file by what it holds, so that equal files are there once."""
+    """Names a file by its content, so that equal files are stored once."""
 
     def _save(self, name, content):
         digest = hashlib.sha256()
@@ -112,7 +111,7 @@ class ByContent(Folder):
 
 
 class Forgetful(InMemoryStorage):
-    """Cannot tell whether a name is taken, as a store that may be written to and not read."""
+    """Cannot tell whether a name is taken, like a store that allows writing but not reading."""
 
     def exists(self, name):
         return False
@@ -128,13 +127,8 @@ def nothing_waits():
 racing = pytest.mark.parametrize("storage", [Bucket, Folder], ids=["bucket", "folder"])
 
 
-def work_on(upload):
-    """Deliver the message of an upload. Without a broker, Celery retries at once."""
-    save_image_task.apply(args=[str(upload.pk), upload.using])
-
-
 def work_at_the_same_time(moment, uploads):
-    """Have the worker of each upload begin when that of the one before it stores."""
+    """Start the worker of each upload when the worker of the one before it stores."""
     first, *others = uploads
     moment.extend(partial(work_on, upload) for upload in others)
     work_on(first)
@@ -155,7 +149,7 @@ def post_photo(data, name="image.jpg", instance=None):
     return photo, Upload.objects.for_instance(photo).get()
 
 
-# N images of one name are N files
+# N images with one name become N files
 
 
 @racing
@@ -253,11 +247,11 @@ def test_an_overwriting_storage_stores_one_image_of_a_name_after_the_other(
     data = [pictures.jpeg(), pictures.jpeg()]
     (_, first), (_, second) = [post_photo(one) for one in data]
 
-    def second_at_once():
+    def second_meanwhile():
         with pytest.raises(NameReservedError):
             attach(Upload.objects.start(second.pk))
 
-    before.append(second_at_once)
+    before.append(second_meanwhile)
     work_on(first)
     work_on(second)
 
@@ -303,7 +297,7 @@ def test_a_storage_that_names_by_content_keeps_equal_images_once(base, use_final
     assert len(files(media)) == 1
 
 
-# What anything else uses is never removed
+# Files that anything else uses are never removed
 
 
 def supersede(photo):
@@ -371,7 +365,7 @@ def test_a_file_of_equal_bytes_that_another_worker_has_just_stored_stays(
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     use_final_storage(ByContent)
     (first, first_upload), (second, second_upload) = [post_photo(SHARED) for _ in range(2)]
-    # The first has stored the file and not attached it, when the second stores it and ends.
+    # The first has stored the file but not attached it when the second stores it and ends.
     after.extend([partial(work_on, second_upload), partial(end, second)])
 
     work_on(first_upload)
@@ -471,7 +465,7 @@ def test_an_image_with_the_name_of_the_old_one_leaves_the_old_file_when_it_fails
     assert pictures.stored(photo.image) == SHARED
 
 
-# What an attempt has stored itself, and nothing uses, is removed
+# Files that an attempt has stored and that nothing uses are removed
 
 
 @racing

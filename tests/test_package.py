@@ -1,4 +1,4 @@
-"""What is installed: the version, the names that a project imports, and that importing is easy."""
+"""The installed package: its version, its public names, and its imports."""
 
 import importlib
 import subprocess

@@ -1,6 +1,6 @@
-"""Whatever a plain ``ModelForm`` would have stored for the same post, ends up stored.
+"""The stored result of a post is the same as that of a plain ``ModelForm``.
 
-Each case is done twice, the plain way and ours, and what is stored is compared.
+Each case runs with a plain form and with ours, and the results are compared.
 """
 
 import io
@@ -49,7 +49,7 @@ pytestmark = [
 ]
 
 
-# The two ways, through an admin site and a view as well.
+# Both ways, also in an admin site and in a view.
 
 
 def admin_site(name, form_class):
@@ -84,7 +84,7 @@ urlpatterns = [
 
 
 class Way:
-    """One way of doing a case: with plain Django, or with this package."""
+    """A way to do a case: with plain Django, or with this package."""
 
     def __init__(self, name, form_class, client, upload):
         self.name = name
@@ -131,7 +131,7 @@ def rows(model):
 
 
 def contents(instance):
-    """Return what is stored of an instance, except for the keys that the database makes."""
+    """Return the stored values of an instance, except for keys that the database makes."""
     stored = {"model": instance._meta.label}
     for field in instance._meta.concrete_fields:
         value = getattr(instance, field.attname)
@@ -147,7 +147,7 @@ def contents(instance):
 
 
 def without_chance(name):
-    """Return a name without the seven characters that a storage adds, and without a key."""
+    """Return a name without the seven random characters of a storage, and without a key."""
     name = re.sub(r"_[A-Za-z0-9]{7}(?=\.\w+$)", "_CHANCE", str(name))
     return re.sub(r"^by-key/\d+/", "by-key/KEY/", name)
 
@@ -323,7 +323,7 @@ def an_image_that_the_view_replaces_after_validation(way):
     form.save()
 
 
-# What clean_image() may return
+# Return values of clean_image()
 
 
 def form_cleaning_images_with(way, clean):
@@ -744,7 +744,7 @@ ODD_NAMES = [
 
 
 def raw_post(client, page, filename, data):
-    """Post as a client does that sends what it likes for a name."""
+    """Post as a client that sends an arbitrary name."""
     body = b"\r\n".join(
         [
             b"--limit",

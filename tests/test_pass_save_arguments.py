@@ -1,7 +1,7 @@
 """
-Whatever a view passes to save() after form.save(commit=False) means what it means in plain Django.
+Arguments to save() after form.save(commit=False) have the same meaning as in plain Django.
 
-Each test runs once with Django's own form, which says what is right, and once with ours.
+Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
 from contextlib import suppress
@@ -39,7 +39,7 @@ def positional(test):
 
 
 class RollBackError(Exception):
-    """Raised to have a transaction rolled back."""
+    """Raised to roll a transaction back."""
 
 
 def roll_back(function):
@@ -54,13 +54,13 @@ def names(model=Photo, using="default"):
 
 @pytest.fixture
 def old(in_memory):
-    """A photo that has an image."""
+    """A photo with an image."""
     return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
 @pytest.fixture
 def unsaved(old, in_memory):
-    """Makes what a view has between save(commit=False) and save(), of the old photo by default."""
+    """Makes the instance that a view has between save(commit=False) and save()."""
 
     def make(base, instance=old):
         files = {"image": in_memory("new.jpg")}
@@ -144,7 +144,7 @@ def test_empty_update_fields_of_any_kind_save_nothing(base, make, unsaved):
 @pytest.mark.parametrize("make", [in_an_iterator, in_a_generator])
 def test_empty_iterators_are_refused_and_leave_the_image_for_the_next_save(base, make, unsaved):
     photo = unsaved(base)
-    with pytest.raises(AssertionError), transaction.atomic():  # Django's own: they are true.
+    with pytest.raises(AssertionError), transaction.atomic():  # As in Django: iterators are true.
         photo.save(update_fields=make())
     photo.save()
     save_pending_uploads()
@@ -188,7 +188,7 @@ def test_update_fields_with_an_image_that_has_dimensions_write_those_too(base, f
 
     measured = Measured.objects.get()
     assert measured.image.name.endswith("/new.jpg")
-    # Django writes no dimension that it is not asked for; a worker always writes what it measures.
+    # Django writes only requested dimensions. A worker always writes the dimensions.
     if "width" in fields:
         assert (measured.width, measured.height) == (80, 40)
 

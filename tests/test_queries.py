@@ -1,4 +1,4 @@
-"""The SQL statements that a save and a task take: each is here, so none comes unnoticed."""
+"""The SQL statements of a save and of a task. The tests list each one, so a new one is noticed."""
 
 import re
 from contextlib import contextmanager
@@ -23,15 +23,15 @@ TABLES = {
     "django_async_forms_storedchunk": "chunk",
     "django_async_forms_abandonedname": "name",
 }
-#: The one row that a small image takes, by a name that needs no look whether it is free.
+#: The only row of a small image, whose name is free without a look.
 STAGE_IN_DATABASE = ["SAVEPOINT", "INSERT chunk", "RELEASE"]
-#: One more attempt. MySQL and MariaDB cannot return the row that they update.
+#: Counts an attempt. MySQL and MariaDB cannot return the updated row.
 START = ["UPDATE upload"] if connection.vendor != "mysql" else ["UPDATE upload", "SELECT upload"]
 
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch):
-    """The uploads that were sent, to no broker."""
+    """Sends uploads to a list in place of a broker."""
     sent = []
     monkeypatch.setattr(delivery, "publish", sent.append)
     return sent
@@ -54,7 +54,7 @@ class _Noting:
 
 @pytest.fixture
 def statements(monkeypatch):
-    """Notes what is sent to the database: ``with statements() as noted``."""
+    """Notes the statements that are sent to the database: ``with statements() as noted``."""
     open_cursor = chunks._cursor
 
     @contextmanager
@@ -129,7 +129,7 @@ def test_the_statements_of_updating_with_one_image(statements, staging, in_memor
     with statements() as noted:
         form.save()
 
-    # The last of them looks for an older upload that this one supersedes.
+    # The last statement looks for an older upload.
     one_image = ["INSERT upload", *stage(staging), "SELECT upload"]
     assert noted == ["BEGIN", "UPDATE photo", *one_image, "COMMIT"]
 
@@ -142,7 +142,7 @@ def test_the_statements_of_updating_with_two_images(statements, staging, in_memo
         form.save()
 
     one_image = ["INSERT upload", *stage(staging), "SELECT upload"]
-    # In a row of nothing but images there is nothing to write. The update holds the row.
+    # A row of nothing but images has no column to write. The update locks the row.
     assert noted == ["BEGIN", "UPDATE photo", *one_image, *one_image, "COMMIT"]
 
 
@@ -158,7 +158,7 @@ def test_saving_without_a_new_image_takes_the_statements_of_plain_django(stateme
 
 @pytest.fixture
 def no_receivers(monkeypatch):
-    """Leave out the receivers of the libraries in the tests' project, which most have not."""
+    """Disconnects the receivers of the libraries in the test project, which most projects lack."""
     monkeypatch.setattr(post_save, "receivers", [])
     post_save.sender_receivers_cache.clear()
     yield
@@ -176,8 +176,8 @@ def test_the_statements_of_a_task(statements, staging, in_memory, no_receivers):
     assert noted == [
         *START,
         "SELECT photo",
-        *(["SELECT chunk", "SELECT chunk"] if in_database else []),  # Its size, and its only row.
-        "UPDATE upload",  # Which reserves the name.
+        *(["SELECT chunk", "SELECT chunk"] if in_database else []),  # The size, and the only row.
+        "UPDATE upload",  # Reserves the name.
         "BEGIN",
         "UPDATE photo",
         "DELETE upload",
@@ -202,7 +202,7 @@ def test_a_task_whose_model_has_receivers_settles_the_upload_when_they_have_run(
 
 
 def leave_alone(**kwargs):
-    """A receiver that may fail, for all that the package knows."""
+    """A receiver, which the package expects to fail."""
 
 
 def test_the_statements_of_a_second_message(statements, in_memory):
@@ -216,17 +216,17 @@ def test_the_statements_of_a_second_message(statements, in_memory):
     assert noted == ["UPDATE upload"]
 
 
-@pytest.mark.parametrize("owed", [1, 3])
+@pytest.mark.parametrize("count", [1, 3])
 def test_a_recovery_with_nothing_due_takes_the_same_for_any_number_of_uploads(
-    statements, owed, in_memory
+    statements, count, in_memory
 ):
-    for _ in range(owed):
+    for _ in range(count):
         a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
 
     with statements() as noted:
         recover_uploads("default")
 
-    # The failed past their time, the pending that are due, and the names past theirs.
+    # Old failed uploads, due pending uploads, and old abandoned names.
     assert [statement for statement in noted if statement not in ("BEGIN", "COMMIT")] == [
         "SELECT upload",
         "SELECT upload",

@@ -28,7 +28,7 @@ def temporary(name="a.jpg"):
 
 
 class OwnUploadedFile(InMemoryUploadedFile):
-    """What an upload handler of a project's own may make."""
+    """An uploaded file of a project's upload handler."""
 
 
 MAKERS = {
@@ -165,6 +165,6 @@ def test_a_copy_that_fails_half_way_is_removed_immediately(cls, tmp_path, settin
     with pytest.raises(OSError, match="is away") as caught:
         reconstruct(data, Broken(io.BytesIO(), "staged"))
 
-    # What the traceback still holds is not removed by the garbage collector.
+    # The traceback keeps the file from the garbage collector.
     assert caught.traceback
     assert list(tmp_path.iterdir()) == before

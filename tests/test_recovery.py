@@ -50,9 +50,9 @@ class Mailbox:
 
     def take(self):
         """
-        Take all messages out of the queue; return what each names: an id and a database.
+        Take all messages out of the queue; return the id and the database of each.
 
-        Sorted, because a broker in a folder mixes up what it gets within one millisecond.
+        Sorted, because a broker in a folder mixes up messages of the same millisecond.
         """
         taken = []
         with self._broker.connection() as connection:
@@ -253,7 +253,7 @@ def test_recovery_does_everything_else_while_the_broker_is_down(new_upload, reco
     assert Upload.objects.pending().count() == 1
 
 
-# What has failed
+# Failed uploads
 
 
 def test_a_failed_upload_is_purged_after_its_keep_time(new_upload, recover, clock, mailbox):
@@ -291,7 +291,7 @@ def test_a_failed_upload_is_kept_for_its_keep_time_and_not_sent(
     assert mailbox.take() == []
 
 
-# What no instance is left for
+# Uploads without an instance
 
 
 def test_an_upload_whose_instance_is_gone_is_left_to_its_worker(
@@ -309,7 +309,7 @@ def test_an_upload_whose_instance_is_gone_is_left_to_its_worker(
 def test_an_upload_for_a_model_that_this_process_does_not_know_is_kept(
     new_upload, recover, clock, mailbox
 ):
-    # A worker may run an older or newer version of the project than the web does.
+    # The worker may run another version of the project than the site.
     upload = new_upload()
     Upload.objects.update(model="project.tomorrow")
     clock.forward(121)
@@ -322,7 +322,7 @@ def test_an_upload_for_a_model_that_this_process_does_not_know_is_kept(
 def test_a_row_that_makes_no_sense_does_not_stop_the_recovery_of_others(
     new_upload, recover, clock, mailbox
 ):
-    # Such as one from before the primary key became another kind.
+    # For example, a row from before the primary key changed its type.
     odd, upload = new_upload("Odd"), new_upload()
     Upload.objects.filter(pk=odd.pk).update(object_pk="7b1ef5dc-a2b1")
     clock.forward(121)
@@ -390,7 +390,7 @@ def test_the_link_that_a_killed_worker_left_is_removed(
 
 
 class Recovering(FileSystemStorage):
-    """A final storage that is so slow that recovery runs meanwhile."""
+    """A slow final storage, during whose work recovery runs."""
 
     def _save(self, name, content):
         recover_uploads()
@@ -400,7 +400,7 @@ class Recovering(FileSystemStorage):
 def test_the_link_of_a_worker_at_work_is_kept_however_old_the_image(
     location, mailbox, use_final_storage, caplog, on_disk
 ):
-    # An operator retries it after days, say.
+    # For example, an operator retries it after days.
     upload = save_image(on_disk(), Photo.objects.create(title="Dune"))
     then = (timezone.now() - timedelta(days=2)).timestamp()
     os.utime(location / upload.staged, (then, then))
@@ -423,7 +423,7 @@ def test_files_of_another_database_are_kept(location, recover, clock, mailbox, i
 
 
 def test_files_that_are_not_named_for_an_upload_are_not_touched(location, recover, mailbox):
-    # The storage may be shared with something else, such as one bucket for all.
+    # The storage may have other files, such as a bucket for everything.
     paths = [
         abandoned_file(location, "default/ab/README", age=10 * DAY),
         abandoned_file(location, "default/avatars/face.png", age=10 * DAY),
@@ -467,7 +467,7 @@ def test_any_storage_may_be_the_staging_storage(
 
 
 class Unlistable(FileSystemStorage):
-    """A storage that cannot tell what it has."""
+    """A storage that cannot list its files."""
 
     def listdir(self, path):
         raise NotImplementedError
@@ -526,7 +526,7 @@ def test_a_run_can_be_for_one_database(new_upload, recover, clock, mailbox, in_m
 
 @pytest.fixture
 def default_is_down(transactional_db):
-    """Have the default database unreachable from when it is called until the test ends."""
+    """Makes the default database unreachable, from the call until the end of the test."""
     database = connections["default"]
     before = database.settings_dict
 
@@ -559,7 +559,7 @@ def test_a_database_that_is_down_does_not_keep_another_from_being_recovered(
     )
 
 
-# What a run says
+# The log of a run
 
 
 @pytest.mark.django_db(transaction=True)

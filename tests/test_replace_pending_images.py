@@ -1,7 +1,7 @@
 """
-While an image is pending, other code changes its instance: the newest state wins, whoever set it.
+Other code changes an instance while its image is pending: the newest state wins, whoever set it.
 
-That is compared by what the column holds, when the worker begins and when it has stored the image.
+The worker looks at the column when it begins, and when it has stored the image.
 """
 
 import os
@@ -13,7 +13,6 @@ from django.db.models.signals import post_save
 
 from django_async_forms.models import Upload
 from django_async_forms.signals import image_saved
-from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form, both, form_for, without_chance
@@ -30,14 +29,16 @@ from tests.habits.models import (
     Working,
 )
 from tests.project.models import ByKey, Measured, OnlyImages, Photo, Place, Restaurant
+from tests.worker import work_on
 
 pytestmark = pytest.mark.django_db
 
-#: For a test in which something happens while a worker stores: in the transaction of a test, it
-#: would be undone with the attempt.
+#: For tests with a change while a worker stores. In the transaction of a test, the change would be
+#: undone with the attempt.
 committed = pytest.mark.django_db(transaction=True)
 
-#: What the storage of this file does before and after it stores the next image: set by each test.
+#: The functions that the storage calls before and after it stores the next image. Each test sets
+#: them.
 behaviour = {}
 
 
@@ -64,22 +65,17 @@ def final_storage(use_final_storage):
 
 @pytest.fixture
 def old():
-    """An instance that has an image, and dimensions of it."""
+    """An instance with an image and its dimensions."""
     image = ContentFile(pictures.jpeg(64, 48), name="old.jpg")
     return Measured.objects.create(title="Old", image=image)
 
 
 @pytest.fixture
 def pending(old, in_memory):
-    """The upload of an image for that instance."""
+    """The upload of a new image for that instance."""
     files = {"image": in_memory("pending.jpg", pictures.jpeg(80, 40))}
     async_form(Measured, {"title": "Dune"}, files, old).save()
     return Upload.objects.get()
-
-
-def work_on(upload):
-    """Deliver the message of an upload. Without a broker, Celery retries at once."""
-    save_image_task.apply(args=[str(upload.pk), upload.using])
 
 
 def image():
@@ -91,7 +87,7 @@ def files(media):
     return sorted(without_chance(path.name) for path in media.rglob("*") if path.is_file())
 
 
-# What other code does
+# Changes by other code
 
 
 def store_a_newer_one():
@@ -228,7 +224,7 @@ def test_an_image_replaces_null_that_stays(in_memory):
 
 
 def set_back_to(name, age):
-    """Have the column name a file that was stored so many seconds ago."""
+    """Write the name of a file to the column that was stored ``seconds`` ago."""
     storage = Measured.objects.get().image.storage
     stored = storage.save(name, ContentFile(pictures.jpeg(30, 15)))
     moment = os.stat(storage.path(stored)).st_mtime - age
@@ -348,7 +344,7 @@ def test_a_parents_image_that_is_newer_wins_over_one_for_the_child(in_memory):
     assert (found.image.name, found.menu.name) == ("places/newer.jpg", "menus/menu.jpg")
 
 
-# Other columns, which a save() of the model's own derives
+# Other columns, which an overridden save() derives
 
 
 @committed

@@ -1,4 +1,4 @@
-"""What the request leaves to the worker: it touches the final storage not once."""
+"""The request never touches the final storage."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.test_request")]
 
 
 class RecordingStorage(FileSystemStorage):
-    """A storage that notes each call that a remote one would need the network for."""
+    """A storage that notes each call for which a remote storage would need the network."""
 
     calls = []
 
@@ -68,7 +68,7 @@ class RecordingStorage(FileSystemStorage):
 
 @pytest.fixture
 def storage_calls(use_final_storage):
-    """The calls to the final storage; clear the list where the request begins."""
+    """The calls to the final storage. Clear the list before the request."""
     use_final_storage(RecordingStorage)
     RecordingStorage.calls.clear()
     return RecordingStorage.calls
@@ -84,7 +84,7 @@ def post(
     asking_anew,
     django_capture_on_commit_callbacks,
 ):
-    """Posts a form to the end of its transaction; with uploads in memory, and once more on disk."""
+    """Posts a form until its transaction ends, with uploads in memory and on the disk."""
     if request.param == "on disk":
         settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
     broker = services.Broker("filesystem", "filesystem://")
@@ -125,7 +125,7 @@ class PlainUpdateView(UpdateView):
 
 
 class LookingView(MeasuredUpdateView):
-    """Looks at the instance after it was saved, as for a message to the user."""
+    """Reads the saved instance, as for a message to the user."""
 
     def form_valid(self, form):
         measured = form.save()
@@ -178,7 +178,7 @@ urlpatterns = [
 
 @pytest.fixture
 def measured(storage_calls):
-    """An instance with two images and their measures."""
+    """An instance with two images and their dimensions."""
     return Measured.objects.create(
         title="Old", image=picture("image.jpg", 30, 20), cover=picture("cover.jpg", 20, 30)
     )
@@ -358,7 +358,7 @@ def test_the_admins_inlines_do_not_touch_the_storage(post, logged_in, storage_ca
     assert Upload.objects.count() == 2
 
 
-# What the worker does with it
+# The worker
 
 
 def test_the_storage_has_the_image_once_the_pending_uploads_are_saved(

@@ -1,7 +1,7 @@
 """
-A view saves a form, and saves the same rows once more when a worker may have been quicker.
+A view saves a form, and then saves the same rows again, perhaps after the worker.
 
-Each test runs once with Django's own form, which says what is right, and once with ours.
+Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
 from contextlib import suppress
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 class RollBackError(Exception):
-    """Raised to have a transaction rolled back."""
+    """Raised to roll a transaction back."""
 
 
 def roll_back(function):
@@ -51,7 +51,7 @@ def photo_formset(base, files, instances=()):
     return formset_class(data, files, queryset=Photo.objects.order_by("pk"))
 
 
-# A formset, and its rows once more
+# A formset, and its rows again
 
 
 @both
@@ -128,7 +128,7 @@ def test_inline_rows_are_saved_again_with_their_order(base, in_memory):
     assert set(Page.objects.values_list("caption", flat=True)) == {"1 of 2", "2 of 2"}
 
 
-# One form, and its instance once more
+# A form, and its instance again
 
 
 @both

@@ -1,4 +1,4 @@
-"""``save_image``: the function of 2013, for views that use no form mixin."""
+"""``save_image()``, for views without the form mixin."""
 
 import pytest
 from django.core.exceptions import FieldDoesNotExist, SuspiciousFileOperation
@@ -214,7 +214,7 @@ def test_an_image_can_be_copied_from_another_instance(photo, in_memory, staging)
 
 
 def test_a_content_type_that_a_database_may_not_like_is_kept(photo, rf, staging):
-    # Whoever posts writes these bytes.
+    # The client chooses these bytes.
     body = (
         b"--x\r\nContent-Disposition: form-data; name=image; filename=dune.jpg\r\n"
         b"Content-Type: image/jpeg\x00; charset=x\x00; foo=a\x00b\r\n\r\n"

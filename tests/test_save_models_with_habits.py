@@ -1,7 +1,7 @@
 """
-What models do with their image in a save() of their own, ends as in plain Django.
+The work of an overridden save() on its image ends as in plain Django.
 
-Each test runs once with Django's own form, which says what is right, and once with ours.
+Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
 import pytest
@@ -61,7 +61,7 @@ def work():
 
 @pytest.fixture
 def make_old(media):
-    """Makes an instance with an image, past its save()."""
+    """Makes an instance with an image, without its save()."""
 
     def make(model):
         old = model(title="Old")
@@ -170,7 +170,7 @@ def test_a_model_that_was_not_saved_is_saved_with_its_image_later(base, in_memor
     assert image(Unwilling) == "new.jpg"
 
 
-# Receivers that do the same
+# Receivers with the same habits
 
 
 @both

@@ -1,4 +1,4 @@
-"""``save_pending_uploads()``: how users test their code in a ``TestCase``, without a broker."""
+"""``save_pending_uploads()`` lets users test their code in a ``TestCase`` without a broker."""
 
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Refusing(FileSystemStorage):
-    """A final storage that takes no file whose name begins with "bad"."""
+    """A final storage that refuses files with "bad" in their names."""
 
     def _save(self, name, content):
         if "bad" in name:

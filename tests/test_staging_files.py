@@ -1,4 +1,4 @@
-"""``StagingFileSystemStorage``: private, and without a copy where the disk has hard links."""
+"""``StagingFileSystemStorage`` is private, and makes no copy where the disk has hard links."""
 
 import errno
 import os
@@ -169,7 +169,7 @@ def test_a_model_that_changes_its_image_in_place_does_not_reach_the_staged_bytes
         staged_while_saving.extend(path.read_bytes() for path in staged_files(location))
         raise ZeroDivisionError
 
-    # The model's save() has changed the image by the time that this fails: as a crash would.
+    # The model's save() has changed the image before this error, which stands for a crash.
     monkeypatch.setattr(Upload, "remove_staged", look)
     with pytest.raises(ZeroDivisionError):
         save_pending_uploads()
@@ -194,7 +194,7 @@ DAY = 24 * 60 * 60
 
 @pytest.fixture
 def old(on_disk):
-    """A temporary file that was last written two days ago, as a resumed upload or an archive's."""
+    """A temporary file last written two days ago, for example from a resumed upload."""
     uploaded = on_disk()
     two_days_ago = time.time() - 2 * DAY
     os.utime(uploaded.temporary_file_path(), (two_days_ago, two_days_ago))
@@ -203,7 +203,7 @@ def old(on_disk):
 
 @pytest.fixture(params=["linked", "copied"])
 def staged_as(request, monkeypatch):
-    """Run the test with a disk that has hard links, and with one that has none."""
+    """Runs the test on a disk with hard links, and on one without."""
 
     def refuse(*args, **kwargs):
         raise OSError(errno.EPERM, "Operation not permitted")
@@ -353,7 +353,7 @@ def test_no_link_is_made_where_the_disk_has_none(staged, location, monkeypatch):
 
 def test_restoring_the_mode_makes_the_staged_file_private_again(link, staged, media):
     saved = FileSystemStorage(media, file_permissions_mode=0o664).save("dune.jpg", link)
-    assert mode(staged) == mode(media / saved) == 0o664  # They are one file under two names.
+    assert mode(staged) == mode(media / saved) == 0o664  # Both names lead to one file.
 
     link.restore_mode()
 
@@ -366,7 +366,7 @@ def test_restoring_the_mode_of_a_removed_staged_file_does_nothing(link, staged):
     link.restore_mode()
 
 
-#: A worker that is killed: while it reads the link, and when a final storage has moved it away.
+#: A worker that is killed while it reads the link, or after a final storage has moved it.
 KILLED = """
 import os, signal, sys
 from django.conf import settings
@@ -384,7 +384,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.fixture(params=["reading", "stored"])
 def killed(request, staged, location, media):
-    """A worker was killed in between; the value says when."""
+    """Kills a worker in between; returns the moment."""
     arguments = [str(location), name_of(staged, location), str(media), request.param]
     run = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
     assert run.returncode == -signal.SIGKILL
@@ -396,7 +396,7 @@ def test_recovery_removes_the_link_of_a_killed_worker_once_it_is_old(killed, sta
     assert len(link) == (1 if killed == "reading" else 0)
     recovery.recover("default")
     assert sorted(staged_files(location)) == sorted([staged, *link])
-    os.utime(staged, (0, 0))  # The link has the same time, as it is the same file.
+    os.utime(staged, (0, 0))  # The link is the same file, so it has the same time.
 
     recovery.recover("default")
 

@@ -1,4 +1,4 @@
-"""An image is owed if and only if the transaction that saved its instance has committed."""
+"""An image is pending if and only if the transaction that saved its instance has committed."""
 
 import os
 from contextlib import suppress
@@ -35,12 +35,12 @@ pytestmark = [
 
 
 class RollBackError(Exception):
-    """Raised to have a transaction rolled back."""
+    """Raised to roll a transaction back."""
 
 
 @pytest.fixture(autouse=True)
 def messages(asking_anew):
-    """Returns the messages that were sent in the test, on a broker of its own."""
+    """Returns the messages that were sent in the test, on the test's own broker."""
     broker = services.Broker("filesystem", "filesystem://")
     with sending_to_broker(broker):
         yield lambda: list(broker.folder.glob("*.msg"))
@@ -49,7 +49,7 @@ def messages(asking_anew):
 
 @pytest.fixture(params=["in_memory", "on_disk"])
 def make_upload(request):
-    """Makes what Django makes of a small upload, and once more of a large one."""
+    """Makes the file that Django makes of a small upload, and of a large one."""
     return request.getfixturevalue(request.param)
 
 
@@ -200,7 +200,7 @@ def test_a_rollback_of_another_database_changes_nothing(in_memory, messages):
     assert len(messages()) == 1
 
 
-# Without a transaction around it, the form has its own
+# A form without an outer transaction opens its own
 
 
 def test_an_instance_whose_image_cannot_be_staged_is_not_saved(
@@ -254,7 +254,7 @@ def test_an_instance_that_the_database_refuses_leaves_no_upload(in_memory, messa
 
 
 class FailingView(AsyncImageCreateView):
-    """Fails after its form was saved."""
+    """Fails after the form was saved."""
 
     model = Photo
     fields = ["title", "image"]
@@ -406,11 +406,11 @@ def test_clearing_sends_nothing(in_memory, messages):
     assert messages() == []
 
 
-# Trying again, as projects do when a database reports a deadlock
+# Saving again, as projects do after a deadlock
 
 
 def save_at_the_second_attempt(form, using="default"):
-    """Save a form in a transaction that is rolled back once, as for a deadlock."""
+    """Save a form in a transaction that is rolled back once, as after a deadlock."""
     for attempt in range(2):
         with suppress(RollBackError), transaction.atomic(using=using):
             form.save()

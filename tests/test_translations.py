@@ -1,4 +1,4 @@
-"""The languages of the package: every text is in each of them, and pages speak it."""
+"""Each text of the package is translated into each of its languages."""
 
 import ast
 import re
@@ -26,13 +26,13 @@ PACKAGE = Path(django_async_forms.__file__).parent
 LANGUAGES = ["de", "es", "fr", "nl"]
 each_language = pytest.mark.parametrize("language", LANGUAGES)
 
-#: What a text may have in it that is filled in: %(size)s, %d.
+#: The placeholders of a text: %(size)s, %d.
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[^\s%]*?[a-z]")
 GETTEXT = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
 
 
 def texts_in_python():
-    """Yield the texts of the package's modules; of those with a plural, the singular."""
+    """Yield the texts of the package's modules. Of a text with a plural, yield the singular."""
     for module in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) in GETTEXT:
@@ -50,7 +50,7 @@ def catalogue(language, ending="po"):
 
 
 def translations(entry):
-    """Return all that an entry may become: one text, or one for each plural form."""
+    """Return the translations of an entry: one text, or one for each plural form."""
     return list(entry.msgstr_plural.values()) or [entry.msgstr]
 
 
@@ -102,7 +102,7 @@ def test_a_translation_ends_and_begins_as_its_text_does(language):
 
 @each_language
 def test_a_translation_can_be_put_into_an_attribute(language):
-    # Django trusts translators: it escapes nothing that is translated in a template.
+    # Django trusts translators: it does not escape translated texts in a template.
     for entry in catalogue(language):
         assert not any(set(text) & set('"<>&') for text in translations(entry)), entry.msgid
 
@@ -120,7 +120,7 @@ def test_a_text_has_each_plural_form_of_the_language(language):
 
 @each_language
 def test_a_text_that_django_has_too_is_translated_as_there(language):
-    # All catalogues become one, so ours would change what the admin says.
+    # Django merges all catalogues, so ours would change the texts of the admin.
     ours = {entry.msgid: entry.msgstr for entry in catalogue(language)}
     for path in Path(django.__file__).parent.rglob(f"{language}/LC_MESSAGES/django.mo"):
         for entry in polib.mofile(path):

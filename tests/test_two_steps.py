@@ -1,7 +1,7 @@
 """
-Between form.save(commit=False) and save(): whatever a view does there ends as in plain Django.
+Everything that a view does between form.save(commit=False) and save() ends as in plain Django.
 
-Each test runs once with Django's own form, which says what is right, and once with ours.
+Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
 import copy
@@ -36,13 +36,13 @@ def names():
 
 @pytest.fixture
 def old(in_memory):
-    """A photo that has an image."""
+    """A photo with an image."""
     return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
 @pytest.fixture(params=["new", "old"])
 def photo(request):
-    """The instance of the form: none yet, or one with an image."""
+    """The instance of the form: None, or one with an image."""
     return None if request.param == "new" else request.getfixturevalue("old")
 
 
@@ -242,7 +242,7 @@ def test_an_instance_that_could_not_be_saved_can_be_saved_after_all(base, in_mem
     assert names()[0].startswith("photos/dune")
 
 
-# And what is to be seen of it with ours only.
+# Our form only
 
 
 def test_saving_the_instance_stages_the_images_of_both_forms(in_memory):

@@ -1,4 +1,4 @@
-"""Changing what is there while images are owed: superseding, clearing, deleting, stale writes."""
+"""Changes while images are pending: superseding, clearing, deleting, stale writes."""
 
 import pytest
 from django.core.files.base import ContentFile
@@ -9,7 +9,6 @@ from django.forms import modelform_factory
 from django_async_forms import recovery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
-from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures, services
@@ -28,14 +27,14 @@ from tests.project.models import (
     Slugged,
     Statue,
 )
-from tests.worker import sending_to, staged_files
+from tests.worker import sending_to, staged_files, work_on
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def queue(asking_anew):
-    """A queue without a worker, which this process sends to."""
+    """A queue without a worker, to which this process sends."""
     broker = services.Broker("filesystem", "filesystem://")
     options = {"broker_transport_options": broker.options, "task_default_queue": broker.queue}
     with sending_to(broker.url, **options):
@@ -59,11 +58,6 @@ ShelvedForm = form_class(Shelved, ["shelf", "position", "image"])
 PageForm = form_class(Page, ["image"])
 
 
-def deliver(upload):
-    """Do what a worker does with the message for an upload."""
-    save_image_task.apply(args=[str(upload.pk), upload.using])
-
-
 def uploads_of(instance, field_name=None):
     return Upload.objects.for_instance(instance, field_name)
 
@@ -83,7 +77,7 @@ def old():
 
 @pytest.fixture
 def photo(old):
-    """A photo that has an image."""
+    """A photo with an image."""
     return Photo.objects.create(title="Dune", image=ContentFile(old, name="old.jpg"))
 
 
@@ -144,7 +138,7 @@ def test_the_saved_instance_has_the_new_image_once_it_is_refreshed(photo, in_mem
 
 @pytest.fixture
 def two_uploads(photo, in_memory):
-    """Two forms saved one after the other: what was owed after each, and the last bytes."""
+    """Saves two forms in turn; returns the upload of each, and the last bytes."""
     PhotoForm({"title": "First"}, {"image": in_memory()}, instance=photo).save()
     first = uploads_of(photo).get()
     last = pictures.jpeg()
@@ -170,7 +164,7 @@ def test_the_last_upload_wins_in_any_order_of_messages(
 
     with django_capture_on_commit_callbacks(execute=True):
         for upload in in_order:
-            deliver(upload)
+            work_on(upload)
 
     assert bytes_of(photo) == last
     assert not Upload.objects.exists()
@@ -185,7 +179,7 @@ def test_the_last_image_of_a_new_instance_wins(in_memory, first_comes):
     second = uploads_of(photo).get()
 
     for upload in [first, second] if first_comes == "first" else [second, first]:
-        deliver(upload)
+        work_on(upload)
 
     assert bytes_of(photo) == last
 
@@ -309,7 +303,7 @@ def test_clearing_discards_a_pending_upload(
 
         data = {"title": "Dune", "image-clear": "on"}
         MeasuredForm(data, instance=Measured.objects.get()).save()
-        deliver(upload)
+        work_on(upload)
 
     assert Measured.objects.get().image.name == ""
     assert nothing_is_left()
@@ -405,7 +399,7 @@ def test_a_message_for_a_deleted_instance_does_nothing(in_memory, media):
     upload = uploads_of(photo).get()
     photo.delete()
 
-    deliver(upload)
+    work_on(upload)
 
     assert not list(media.rglob("*.jpg"))
 
@@ -465,13 +459,13 @@ def test_deleting_a_child_without_its_parent_leaves_the_parents_upload(in_memory
 
 
 def delete_with_sql(model):
-    """Delete all rows as a process does that knows nothing of this package."""
+    """Delete all rows as a process without this package does."""
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
 
 
 def by_message(upload):
-    deliver(upload)
+    work_on(upload)
 
 
 def by_recovery(upload):
@@ -519,7 +513,7 @@ def test_a_new_instance_under_the_same_key_does_not_get_the_old_image(in_memory)
     slugged.delete()
 
     Slugged.objects.create(slug="dune")
-    deliver(upload)
+    work_on(upload)
     save_pending_uploads()
 
     assert not Slugged.objects.get().image
@@ -536,7 +530,7 @@ def test_a_new_instance_under_the_key_of_one_deleted_past_django_gets_its_own_im
     slugged = SluggedForm({"slug": "dune"}, {"image": in_memory(data=new)}).save()
     second = uploads_of(slugged).exclude(pk=first.pk).get()
     for upload in [first, second] if first_comes == "first" else [second, first]:
-        deliver(upload)
+        work_on(upload)
 
     assert bytes_of(slugged) == new
     assert nothing_is_left()
@@ -719,13 +713,13 @@ def test_two_pending_images_of_one_instance_are_both_attached(in_memory):
     only = OnlyImagesForm({}, files).save()
 
     for upload in uploads_of(only).order_by("-field_name"):
-        deliver(upload)
+        work_on(upload)
 
     assert (bytes_of(only, "front"), bytes_of(only, "back")) == (front, back)
 
 
 class WhileItStores(FileSystemStorage):
-    """A storage that takes long enough for somebody else to change the instance meanwhile."""
+    """A slow storage, during whose work somebody else changes the instance."""
 
     def _save(self, name, content):
         Photo.objects.update(title="Changed meanwhile")

@@ -1,4 +1,4 @@
-"""``FlushingFileUploadHandler``: Django's handler, with a disk that has begun."""
+"""``FlushingFileUploadHandler`` makes the disk write an upload while it arrives."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.project.models import Photo
 
-#: The number of the system call on every architecture, and the first Linux that has it.
+#: The number of the system call (on every architecture), and the first Linux with it.
 CACHESTAT, SINCE = 451, (6, 5)
 
 
@@ -27,7 +27,7 @@ def handler(settings, tmp_path):
 
 @pytest.fixture
 def received():
-    """Posts bytes as a browser does, and returns what a view finds in request.FILES."""
+    """Posts bytes as a browser does, and returns the file that a view finds in request.FILES."""
     with ExitStack() as requests:
 
         def post(data):
@@ -39,7 +39,7 @@ def received():
 
 
 def waiting_for_the_disk(file):
-    """Return how many pages of a file nobody has told the disk of, as Linux counts them."""
+    """Return the number of pages of a file that Linux has not begun to write."""
 
     class Counts(ctypes.Structure):
         _fields_ = [
@@ -55,7 +55,7 @@ def waiting_for_the_disk(file):
 
 
 def linux():
-    """Return the version of the Linux that runs here, or (0, 0)."""
+    """Return the version of the running Linux, or (0, 0)."""
     version = re.match(r"(\d+)\.(\d+)", platform.release() if sys.platform == "linux" else "")
     return tuple(map(int, version.groups())) if version else (0, 0)
 

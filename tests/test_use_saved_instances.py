@@ -1,7 +1,7 @@
 """
-What a form has saved is an instance like any other: copied, pickled, deleted, read where it is.
+A saved instance is like any other: it can be copied, pickled, deleted, and read anywhere.
 
-Each test runs once with Django's own form, which says what is right, and once with ours.
+Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
 import asyncio
@@ -35,13 +35,13 @@ def names(model=Photo, using="default"):
 
 @pytest.fixture
 def old(in_memory):
-    """A photo that has an image."""
+    """A photo with an image."""
     return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
 @pytest.fixture(params=["with an image", "without"])
 def files(request, in_memory):
-    """What is posted with a form for an instance that has an image."""
+    """The files that are posted with a form for an instance with an image."""
     return {"image": in_memory("new.jpg")} if request.param == "with an image" else {}
 
 
@@ -63,7 +63,7 @@ def received(signal, receiver, sender=Photo):
         signal.disconnect(receiver, sender=sender)
 
 
-# Nothing is missing from it
+# Nothing is missing
 
 
 @both

@@ -1,4 +1,4 @@
-"""From a browser's post to the image on its instance, by real workers on every broker."""
+"""From a browser's post to the attached image, with real workers on every broker."""
 
 import os
 import signal
@@ -37,12 +37,12 @@ urlpatterns = [
 WITNESS_STORAGE = {"BACKEND": "tests.project.witness.WitnessStorage"}
 
 
-#: For what does not depend on the broker; this one is there on every machine.
+#: For tests that do not depend on the broker. Every machine has this one.
 ANY_BROKER = pytest.mark.parametrize("broker_name", ["filesystem"], indirect=True)
 
 
 class Browser:
-    """A client that gets a page with a form and posts it, as a person does."""
+    """A client that gets a page with a form and posts it, like a person."""
 
     def __init__(self, address):
         self.address = address
@@ -79,10 +79,10 @@ def change(photo, title, data, browser):
 
 
 def stored_files(settings):
-    """Return the bytes of each photo that lies in the storage, as they are while workers work."""
+    """Return the bytes of each photo in the storage, also while workers are running."""
     contents = []
     for file in (settings.MEDIA_ROOT / "photos").iterdir():
-        with suppress(FileNotFoundError):  # A worker has just removed it.
+        with suppress(FileNotFoundError):  # A worker has just removed the file.
             contents.append(file.read_bytes())
     return contents
 
@@ -228,7 +228,7 @@ def test_another_worker_attaches_the_image_of_a_killed_worker(
     witness.withdraw("hold-stored")
     assert Upload.objects.pending().count() == 1
     workers.start()
-    if broker.name != "rabbitmq":  # RabbitMQ delivers the message again by itself.
+    if broker.name != "rabbitmq":  # RabbitMQ itself delivers the message again.
         wait_until(lambda: Upload.objects.due().exists(), "the upload is overdue")
         call_command("async_uploads", "recover")
     wait_until_no_upload_is_left()
@@ -303,7 +303,7 @@ def test_two_messages_for_one_upload_attach_it_once(workers, witness, browser, s
     workers.start(RESEND_AFTER=0.1)
     witness.order("hold-stored")
     browser.post("/photos/add/", "Dune", image=("dune.jpg", data))
-    # An attempt that starts makes the upload due later.
+    # Starting an attempt makes the upload due later.
     wait_until(lambda: witness.notes("stored"), "the first process has stored it")
     wait_until(lambda: Upload.objects.due().exists(), "the upload is overdue")
     call_command("async_uploads", "recover")

@@ -1,4 +1,4 @@
-"""Workers that begin at the same moment: threads, each with a connection of its own."""
+"""Workers that begin at the same moment, as threads with their own connections."""
 
 import threading
 
@@ -8,7 +8,7 @@ from tests.worker import DEADLINE
 
 
 def work_in_threads(work_on, uploads):
-    """Call ``work_on`` with each upload in a thread of its own, and wait until all have ended."""
+    """Call ``work_on`` with each upload in its own thread, and wait until all have ended."""
     ready = threading.Barrier(len(uploads))
 
     def work(upload):

@@ -1,4 +1,4 @@
-"""A project with type hints, as a user writes it: .ci/run has mypy check it, strictly."""
+"""A user's project with type hints, which .ci/run checks with mypy's strict mode."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class PictureAdmin(AsyncImageAdminMixin, admin.ModelAdmin[Picture]):
 
 def change(request: HttpRequest, picture: Picture) -> HttpResponse:
     uploaded = request.FILES["image"]
-    assert isinstance(uploaded, UploadedFile)  # For all that the type hints of Django know.
+    assert isinstance(uploaded, UploadedFile)  # Django's type hints allow None.
     upload: Upload = save_image(uploaded, picture, "image")
-    owed: int = Upload.objects.for_instance(picture).pending().count()
+    count: int = Upload.objects.for_instance(picture).pending().count()
     prefetch_uploads([picture], "image")
-    return HttpResponse(f"{upload.pk} {owed}")
+    return HttpResponse(f"{upload.pk} {count}")
 
 
 @receiver(image_saved)

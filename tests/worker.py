@@ -1,4 +1,4 @@
-"""Fixtures that start real Celery workers on the test's databases, and stop them again."""
+"""Fixtures that start and stop real Celery workers on the test's databases."""
 
 import json
 import os
@@ -20,11 +20,12 @@ from kombu import pools
 from django_async_forms import delivery
 from django_async_forms.models import Upload
 from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
+from django_async_forms.tasks import save_image_task
 from tests import services
 from tests.project import witness as witness_module
 
 ROOT = Path(__file__).parent.parent
-#: How long anything may take on a slow and busy machine before a test calls it a failure.
+#: The longest wait for anything on a slow and busy machine, in seconds.
 DEADLINE = 60
 
 
@@ -38,12 +39,12 @@ def wait_until(condition, what):
 
 
 def wait_until_no_upload_is_left(using="default"):
-    """Wait until workers have saved all images of a database."""
+    """Wait until workers have settled all uploads of a database."""
     wait_until(lambda: not Upload.objects.using(using).exists(), "every image is saved by a worker")
 
 
 def staged_files(using="default"):
-    """Return the names of all that is staged."""
+    """Return the names of all staged files."""
     known = "async_forms" in storages.backends
     storage = storages["async_forms"] if known else DatabaseStorage(using)
 
@@ -51,7 +52,7 @@ def staged_files(using="default"):
         try:
             folders, files = storage.listdir(folder)
         except FileNotFoundError:
-            return  # Nothing was ever staged.
+            return  # Nothing has ever been staged.
         yield from (f"{folder}/{name}" for name in files)
         for name in folders:
             yield from walk(f"{folder}/{name}")
@@ -59,9 +60,14 @@ def staged_files(using="default"):
     return list(walk(using))
 
 
+def work_on(upload):
+    """Deliver the message of an upload in this process. Celery retries without a pause."""
+    save_image_task.apply(args=[str(upload.pk), upload.using])
+
+
 @contextmanager
 def sending_to(url, **conf):
-    """Have this process send its messages to another broker, as if it were configured to."""
+    """Make this process send its messages to another broker, as if configured to."""
     previous = current_app._get_current_object()
     app = Celery("tests.project")
     own = {
@@ -74,7 +80,7 @@ def sending_to(url, **conf):
     try:
         yield app
     finally:
-        delivery.finish()  # Else a late message goes to the next test's broker.
+        delivery.finish()  # Otherwise a late message goes to the next test's broker.
         app.close()
         previous.set_current()
         previous.set_default()
@@ -82,14 +88,14 @@ def sending_to(url, **conf):
 
 
 def sending_to_broker(broker):
-    """Have this process send its messages to a broker that tests use."""
+    """Make this process send its messages to one of the tests' brokers."""
     return sending_to(
         broker.url, broker_transport_options=broker.options, task_default_queue=broker.queue
     )
 
 
 class Worker:
-    """``celery -A tests.project worker`` with two processes, as a process group of its own."""
+    """``celery -A tests.project worker`` with two processes, in its own process group."""
 
     def __init__(self, broker, log, staging="database", **async_forms):
         self.log = log
@@ -109,19 +115,19 @@ class Worker:
             environment["TEST_ASYNC_FORMS"] = json.dumps(async_forms)
         command = [sys.executable, "-m", "celery", "-A", "tests.project", "worker"]
         command += ["--pool", "prefork", "-c", "2", "-l", "INFO", "-n", f"{broker.queue}@%h"]
-        # Other workers on the server are none of our business, and asking for them takes a second.
+        # Do not ask for other workers on the server, which takes a second.
         command += ["--without-mingle", "--without-gossip", "-I", "tests.project.witness"]
         with log.open("ab") as file:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
                 env=environment,
-                stdin=subprocess.PIPE,  # It ends with this process, see witness.py.
+                stdin=subprocess.PIPE,  # The worker ends with this process, see witness.py.
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        #: The id of the process group, which is that of the worker's main process.
+        #: The id of the process group and of the worker's main process.
         self.group = self._process.pid
 
     def wait_until_ready(self):
@@ -133,25 +139,25 @@ class Worker:
         return self
 
     def text(self):
-        """Return what this worker has logged."""
+        """Return the log of this worker."""
         with self.log.open(errors="replace") as file:
             file.seek(self._starts_at)
             return file.read()
 
     def ask_to_stop(self):
-        """Tell it to stop once it has finished what it is at, as an operator would."""
+        """Tell the worker to finish its task and stop, as an operator would."""
         self._process.terminate()
         wait_until(lambda: "Warm shutdown" in self.text(), "the worker shuts down")
 
     def wait_until_stopped(self):
-        """Wait until it has stopped by itself."""
+        """Wait until the worker has stopped."""
         try:
             assert self._process.wait(DEADLINE) == 0
         finally:
             self.kill()
 
     def kill(self):
-        """Kill it and its children at once, as the machine might."""
+        """Kill the process and its children immediately, as a power cut does."""
         with suppress(ProcessLookupError):  # It has ended already.
             os.killpg(self.group, signal.SIGKILL)
         self._process.wait(DEADLINE)
@@ -179,20 +185,20 @@ class Workers:
 
 @pytest.fixture(params=list(services.BROKERS))
 def broker_name(request):
-    """The name of each broker that is there."""
+    """Runs the test with each available broker; returns its name."""
     services.need_broker(request.param)
     return request.param
 
 
 @pytest.fixture
 def asking_anew(monkeypatch):
-    """A process that no broker has kept waiting yet: it would leave that alone for seconds."""
+    """Resets the circuit breaker, which would not ask a broker for some seconds."""
     monkeypatch.setattr(delivery, "_silent_until", 0.0)
 
 
 @pytest.fixture
 def broker(broker_name, asking_anew):
-    """A queue of the test's own on each broker, which this process sends to."""
+    """The test's own queue on each broker, to which this process sends."""
     broker = services.Broker(broker_name, services.BROKERS[broker_name])
     with sending_to_broker(broker):
         yield broker
@@ -201,14 +207,14 @@ def broker(broker_name, asking_anew):
 
 @pytest.fixture
 def shared_media(settings):
-    """The MEDIA_ROOT that workers have, empty."""
+    """The MEDIA_ROOT of workers, emptied."""
     settings.MEDIA_ROOT = settings.DATA / "media"
     shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)
 
 
 @pytest.fixture
 def witness(shared_media):
-    """What workers note, from now on."""
+    """The notes of workers from now on."""
     witness = witness_module.witness()
     (witness.folder / "notes").unlink(missing_ok=True)
     yield witness
@@ -218,7 +224,7 @@ def witness(shared_media):
 
 @pytest.fixture
 def workers(broker, witness, transactional_db, tmp_path):
-    """Starts workers of the test's own, for the test's own queue: ``workers.start()``."""
+    """Starts the test's own workers for its own queue: ``workers.start()``."""
     workers = Workers(broker, tmp_path)
     yield workers
     workers.kill()
@@ -227,7 +233,7 @@ def workers(broker, witness, transactional_db, tmp_path):
 
 @pytest.fixture(scope="session")
 def _long_running(django_db_setup, tmp_path_factory):
-    """Workers that many tests share, by broker and staging storage, because starting is slow."""
+    """The shared workers by broker and staging storage, because starting one is slow."""
     running = {}
     yield running
     for workers in running.values():
@@ -248,7 +254,7 @@ def worker(
     use_staging_storage,
     tmp_path_factory,
 ):
-    """A running worker for each broker and staging storage, which this process sends to."""
+    """A running worker for each broker and staging storage, to which this process sends."""
     if staging == "files":
         use_staging_storage(StagingFileSystemStorage, location=settings.DATA / "staging")
     key = broker_name, staging
@@ -265,17 +271,17 @@ def worker(
             log.seek(before)
             return log.read()
 
-    # A loaded machine takes its time, and no recovery runs beside this worker.
+    # A busy machine is slow, and no recovery runs with this worker.
     settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "PUBLISH_TIMEOUT": 10}
     with sending_to_broker(workers.broker):
         yield workers.worker
     print(logged())  # Shown when the test has failed.
-    # What a task does after its commit would be in a deadlock with the emptying of the tables.
+    # The end of a task after its commit could deadlock with emptying the tables.
     wait_until(lambda: _has_ended_what_it_began(logged()), "the worker has ended its tasks")
 
 
 def _has_ended_what_it_began(text):
-    """Tell from the log of a worker, which has a retry in it when that begins."""
+    """Tell from the log of a worker whether its tasks have ended. A retry appears as it begins."""
     began = re.findall(r"Task \S+\[\S+\] received$", text, re.MULTILINE)
     ended = re.findall(r"Task \S+\[\S+\] (?:succeeded|retry|raised|ignored|rejected)", text)
     return len(began) <= len(ended) + len(re.findall("Task handler raised error", text))

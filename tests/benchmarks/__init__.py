@@ -1,1 +1,1 @@
-"""How fast the package is, beside its alternatives: ``tests/benchmarks/run``."""
+"""Measures the package against its alternatives: ``tests/benchmarks/run``."""

@@ -1,4 +1,4 @@
-"""The chart of the documentation: what a hand-off costs, by the size of the image."""
+"""Draws the chart of the documentation: the time of a hand-off by the size of the image."""
 
 import matplotlib
 
@@ -9,7 +9,7 @@ from .hand_off import SIZES
 from .images import MB, label
 from .theme import follow_theme
 
-#: Case, and how it is drawn: what this package does in strong lines, all else in thin ones.
+#: Each case and its line: strong lines for this package, thin lines for the others.
 LINES = [
     ("files, no fsync", "files, without fsync", "#1b7f3b", "-", 2.2),
     ("files, on disk", "files", "#55b36b", "-", 2.2),
@@ -25,7 +25,7 @@ LINES = [
 
 
 def draw(results, path):
-    """Draw the hand-off on the last database that was measured, which has all cases."""
+    """Draw the hand-off on the last measured database, which has all cases."""
     databases = [what[3] for what in results if what[:2] == ("difference", "hand-off")]
     database = databases[-1]
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "performance", "font.size": 10})

@@ -119,7 +119,7 @@ def _status(alias, data):
 
 
 def _recovery(alias, sent):
-    """A run that finds everything due, sends a batch of it again, and notes that."""
+    """A run that finds every upload due, sends a batch again, and notes that."""
     with stopwatch() as watch:
         recovered = recover(alias)
     sent.append(recovered.sent)

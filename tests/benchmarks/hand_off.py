@@ -1,8 +1,8 @@
 """
-The hand-off: ``form.save()`` with an image, to commit and send, above the same form without one.
+The hand-off: the time of ``form.save()`` with an image, above the time of the form without one.
 
-Beside it what Django does by itself, what the seed of the project did, and the least that each
-medium takes for the same bytes.
+For comparison: Django alone, the seed of this project, and the least time that each medium needs
+for the same bytes.
 """
 
 import os
@@ -24,14 +24,14 @@ from .project.urls import form_class
 from .rounds import interleave, stopwatch, subtract
 
 SIZES = [100_000, images.MB, 5 * images.MB, 20 * images.MB, 200 * images.MB]
-#: The others are JPEGs, and the largest a TIFF.
+#: The sizes of PNGs. The other images are JPEGs, and the largest is a TIFF.
 PNGS = [images.MB, 20 * images.MB]
-#: Above it there are no values in one piece: nobody sends them so.
+#: The largest size for the cases that send an image as one value.
 LARGEST_IN_ONE = 20 * images.MB
 
 
 def measure(results, places, sizes, rounds, progress):
-    """Measure all of it for each size, on each database."""
+    """Measure every case for each size, on each database."""
     for size in sizes:
         few = max(3, rounds // 3) if size > LARGEST_IN_ONE else rounds
         for database in places.databases:
@@ -48,7 +48,7 @@ def measure(results, places, sizes, rounds, progress):
 
 
 class _Bench:
-    """The cases for one image on one database. Each returns its seconds and leaves nothing."""
+    """Return the cases for one image on one database. Each returns its seconds and cleans up."""
 
     def __init__(self, places, database, data):
         self.places = places
@@ -127,7 +127,7 @@ class _Bench:
         return watch.seconds
 
     def _rename(self, uploaded):
-        """The least: the file in its place, on the disk, and a row that says so."""
+        """The least work: move the file to its place on the disk, and insert a row for it."""
         with self.places.use(self.database):
             form = self._form(None)
             folder = settings.DATA / "raw"
@@ -144,7 +144,7 @@ class _Bench:
         return watch.seconds
 
     def _insert(self):
-        """What a database takes at least: the bytes as one binary parameter of one INSERT."""
+        """The least work of a database: one INSERT with the bytes as a binary parameter."""
         with self.places.use(self.database):
             form = self._form(None)
             connection = connections[self.database]
@@ -156,7 +156,7 @@ class _Bench:
         return watch.seconds
 
     def _in_message(self, serializer):
-        """The seed's way: the bytes and what is known of them, as arguments of the task."""
+        """The way of the seed: the bytes and their description are arguments of the task."""
         with self.places.use(self.database):
             current_app.conf.accept_content = ["json", "pickle"]
             uploaded = self._posted()
@@ -181,7 +181,7 @@ class _Bench:
 
     def _clean_up(self, uploaded):
         if uploaded is not None:
-            with suppress(FileNotFoundError):  # The raw rename has moved it away.
+            with suppress(FileNotFoundError):  # The raw rename has moved the file.
                 uploaded.close()
         self.places.empty(self.database)
 
@@ -193,7 +193,7 @@ def _fsync(path):
 
 
 def _insert_row(database, photo):
-    """Insert what a hand-off inserts, in one statement."""
+    """Insert the rows of a hand-off in one statement."""
     columns = [field.column for field in Upload._meta.concrete_fields]
     upload = Upload(model="project.photo", object_pk=photo.pk, field_name="image", name="photo.jpg")
     upload.file = {"class": "TemporaryUploadedFile", "name": "photo.jpg", "size": 1}

@@ -1,4 +1,4 @@
-"""Noise-like photographs of a given weight, and what Django makes of them when they are posted."""
+"""Makes photographs of a given size in bytes, and the uploaded files that Django makes of them."""
 
 import io
 import random
@@ -22,7 +22,7 @@ def image(size, kind="JPEG"):
     """Return an image of about ``size`` bytes; above 50 MB a TIFF, which is not compressed."""
     if size > 50 * MB:
         kind = "TIFF"
-    # How many bytes a pixel of noise takes is seen from a small one.
+    # A small image shows how many bytes a pixel of noise takes.
     side = 256
     if size > side * side:
         weight = 3 if kind == "TIFF" else len(_noise(side, kind)) / side**2
@@ -51,7 +51,7 @@ def posted(data):
 
 
 def on_disk(data, name="photo.jpeg", content_type="image/jpeg"):
-    """Return an upload in a temporary file, as it is after a request has just been read."""
+    """Return an upload in a temporary file, as Django has it after reading a request."""
     uploaded = TemporaryUploadedFile(name, content_type, len(data), None, {})
     for start in range(0, len(data), 64 * 1024):  # As Django's upload handler writes it.
         uploaded.write(data[start : start + 64 * 1024])
@@ -61,7 +61,7 @@ def on_disk(data, name="photo.jpeg", content_type="image/jpeg"):
 
 
 def arriving(data, name="photo.jpeg", content_type="image/jpeg"):
-    """Return what ``FlushingFileUploadHandler`` makes of an upload that comes at 1 Gbit/s."""
+    """Return the file that ``FlushingFileUploadHandler`` makes of an upload at 1 Gbit/s."""
     handler = FlushingFileUploadHandler()
     handler.new_file("image", name, content_type, len(data), None, {})
     begun = time.perf_counter()
@@ -73,5 +73,5 @@ def arriving(data, name="photo.jpeg", content_type="image/jpeg"):
 
 
 def label(size):
-    """Return a size as tables have it."""
+    """Return a size as text for the tables."""
     return f"{size // 1000} KB" if size < MB else f"{size // MB} MB"

@@ -24,7 +24,7 @@ def measure(results, places, sizes, rounds, progress):
             ):
                 [web_process], [worker_process] = web.children(), worker.children()
                 idle = None
-                # The first is a rehearsal: what is loaded once is not the image's.
+                # The first image is a rehearsal, so that modules loaded once do not count.
                 for size in [sizes[0], *sorted(sizes * rounds)]:
                     progress(f"memory {database} {staging} {images.label(size)}")
                     if idle:
@@ -49,7 +49,7 @@ def _no_upload_is_left():
 
 
 def _wait_until_it_rests(pid):
-    """Wait until a process has used no time for a moment: the task ends after its commit."""
+    """Wait until a process is idle: a task ends some time after its commit."""
 
     def used():
         with open(f"/proc/{pid}/stat") as stat:

@@ -1,4 +1,4 @@
-"""How many bytes a broker keeps for one upload."""
+"""Messages: the bytes that a broker keeps for one upload."""
 
 import json
 
@@ -26,7 +26,7 @@ def _in_redis(broker):
 
 
 def _in_rabbitmq(broker):
-    """Count the body, and the properties as text: more than the broker's binary."""
+    """Count the body, and the properties as text, which is longer than the broker's binary form."""
     with broker.connection() as connection:
         message = connection.default_channel.basic_get(broker.queue, no_ack=True)
     return len(message.body) + len(json.dumps(message.properties))

@@ -1,4 +1,4 @@
-"""Where a run works: its folder, databases and queues, from their making to their removal."""
+"""Makes and removes the folder, the databases and the queues of a run."""
 
 import json
 import os
@@ -38,11 +38,11 @@ class Places:
         self._apps = {}
 
     def enter(self):
-        """Have this process, and all that it starts, work here."""
+        """Make this process, and the processes that it starts, work here."""
         os.environ.update(self.environment())
 
     def environment(self, broker=None, **chosen):
-        """Return what the settings read; ``chosen`` are database, staging, handler and s3."""
+        """Return the environment for the settings: ``chosen`` is database, staging, handler, s3."""
         broker = self.brokers[broker] if broker else self.broker
         return {
             "DJANGO_SETTINGS_MODULE": "tests.benchmarks.project.settings",
@@ -87,7 +87,7 @@ class Places:
 
     @contextmanager
     def use(self, database=None, staging=None, broker=None):
-        """Have this process work with another database, staging storage or broker."""
+        """Make this process use another database, staging storage or broker."""
         from django.core.files.storage import default_storage
         from django.test import override_settings
 
@@ -133,7 +133,7 @@ class Places:
             previous.set_default()
 
     def empty(self, database):
-        """Remove all rows, messages and files, and leave what holds them, as in a place in use."""
+        """Remove all rows, messages and files, but not the tables, queues and folders."""
         from django.conf import settings
         from django.db import connections
 
@@ -153,7 +153,7 @@ class Places:
         names = [f'"{model._meta.db_table}"' for model in tables]
         with connections[database].cursor() as cursor:
             if connections[database].vendor == "postgresql":
-                # Rows that are only deleted would be in the way of those that come after them.
+                # Deleted rows that are still on the disk would slow later rows down.
                 cursor.execute(f"TRUNCATE {', '.join(names)}")
             else:
                 for name in names:
@@ -164,24 +164,24 @@ class Places:
                     path.unlink()
 
     def is_drained(self, name):
-        """Tell whether a broker has no message left, be it waiting or at work."""
+        """Tell whether a broker has no message left, neither waiting nor in work."""
         broker = self.brokers[name]
         if name == "redis":
             with Redis.from_url(broker.url) as redis:
                 prefix = f"{broker.queue}:"
                 return not redis.llen(prefix + broker.queue) and not redis.hlen(f"{prefix}unacked")
         with broker.connection() as connection:
-            # It tells of those that wait. Of those at work, a worker with one process has four.
+            # It counts waiting messages. A worker with one process holds four more.
             return not connection.default_channel.queue_declare(broker.queue, passive=True)[1]
 
     def empty_queues(self):
-        """Drop the messages that nobody is to work on."""
+        """Drop the messages that no worker will take."""
         for broker in self.brokers.values():
             with broker.connection() as connection:
                 try:
                     connection.default_channel.queue_purge(broker.queue)
                 except connection.channel_errors:
-                    continue  # Nothing was sent there yet.
+                    continue  # Nothing has been sent there yet.
 
 
 def _has_postgresql():

@@ -1,4 +1,4 @@
-"""The processes of a deployment: a web server, a worker, an object store; and their memory."""
+"""Starts a web server, a worker and an object store, and reads their memory."""
 
 import http.client
 import os
@@ -18,7 +18,7 @@ PROJECT = "tests.benchmarks.project"
 
 
 class Process:
-    """A process and its children, that end with the block: ``with Process(...) as process``."""
+    """A process that ends with its children after the block: ``with Process(...) as process``."""
 
     def __init__(self, places, name, arguments, **chosen):
         self.log = places.data / f"{name}-{uuid.uuid4().hex[:6]}.log"
@@ -54,7 +54,7 @@ class Process:
         self._kill()
 
     def _kill(self):
-        with suppress(ProcessLookupError):  # It has ended as it was told.
+        with suppress(ProcessLookupError):  # It has ended as asked.
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(20)
 
@@ -74,7 +74,7 @@ class Process:
 
     @contextmanager
     def paused(self):
-        """Have it stand still, as if it had not been started yet."""
+        """Stop the process for the block, as if it had not been started yet."""
         os.killpg(self._process.pid, signal.SIGSTOP)
         try:
             yield
@@ -83,7 +83,7 @@ class Process:
 
 
 class Web(Process):
-    """gunicorn, with processes and threads."""
+    """gunicorn with a number of processes and threads."""
 
     def __init__(self, places, processes=2, threads=8, **chosen):
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -110,7 +110,7 @@ class Web(Process):
 
 
 class Worker(Process):
-    """``celery worker`` with one process, or more."""
+    """``celery worker`` with one or more processes."""
 
     def __init__(self, places, processes=1, **chosen):
         arguments = ["celery", "-A", PROJECT, "worker", "--pool", "prefork", "-l", "INFO"]
@@ -149,7 +149,7 @@ class ObjectStore(Process):
 
 
 def multipart(data, name="photo.jpeg"):
-    """Return content type and body of a form with a title and, if there is one, an image."""
+    """Return the content type and the body of a form with a title and perhaps an image."""
     boundary = uuid.uuid4().hex
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="title"\r\n\r\nDune\r\n'.encode()
@@ -162,11 +162,11 @@ def multipart(data, name="photo.jpeg"):
 
 
 def resident(pid, what="VmRSS"):
-    """Return the bytes that a process holds in memory now, or at most so far (VmHWM)."""
+    """Return the memory of a process in bytes: now, or its peak (VmHWM)."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(rf"^{what}:\s+(\d+) kB", status, re.MULTILINE)[1]) * 1024
 
 
 def forget_peak(pid):
-    """Have the peak counted anew from now on."""
+    """Start counting the peak again."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

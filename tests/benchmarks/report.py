@@ -1,4 +1,4 @@
-"""What the measurements say: each target with what was measured, and one table of all values."""
+"""The report: each target with its measured value, and one table of all values."""
 
 import csv
 import platform
@@ -14,7 +14,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Target:
-    """One line of what is aimed at. ``measured`` is None where it was not."""
+    """A target. ``measured`` is None if it was not measured."""
 
     what: str
     target: str
@@ -172,7 +172,7 @@ def _unit(what):
 
 
 def table(results, targets):
-    """Return all of it as text."""
+    """Return the whole report as text."""
     lines = [f"{'measured':<78} {'median':>9} {'quartiles':>21}"]
     for what, median, first, third, unit in rows(results):
         lines.append(f"{what:<78} {median:9.2f} {f'{first:.2f} to {third:.2f}':>21} {unit}")
@@ -188,7 +188,7 @@ def table(results, targets):
 
 
 def as_json(results, targets):
-    """Return all of it as JSON can carry it, with every single value."""
+    """Return the whole report as data for JSON, with every single value."""
     return {
         "machine": machine(),
         "results": {" · ".join(what): values for what, values in results.items()},
@@ -205,7 +205,7 @@ def as_json(results, targets):
 
 
 def machine():
-    """Return what the measurements depend on."""
+    """Return the versions and the machine that the measurements depend on."""
     packages = ("Django", "celery", "psycopg", "redis", "gunicorn")
     return {
         "system": platform.platform(),

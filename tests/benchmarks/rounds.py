@@ -1,4 +1,4 @@
-"""Measuring side by side: all cases in each round, in another order each time."""
+"""Runs all cases in each round, in a new order each time, so that they can be compared."""
 
 import random
 import statistics
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Results(dict):
-    """What was measured, by what: a list of values, one for each round. Times are in seconds."""
+    """The measured values by case: a list with one value a round. Times are in seconds."""
 
     def median(self, *what):
         """Return the median, or None if it was not measured."""
@@ -33,13 +33,13 @@ class Results(dict):
 
 def interleave(results, prefix, cases, rounds, progress, warm_up=1):
     """
-    Run all ``cases`` (name: function that returns what it measured) in each of ``rounds``.
+    Run all ``cases`` (name: a function that returns its measured value) in each of ``rounds``.
 
-    Whatever else happens on the machine meanwhile happens to all of them.
+    So anything else that happens on the machine meanwhile affects all cases.
     """
     dice = random.Random(0)
     names = list(cases)
-    for name in names:  # In the order in which they are shown.
+    for name in names:  # The order of the report.
         results.setdefault((*prefix, name), [])
     for number in range(-warm_up, rounds):
         dice.shuffle(names)
@@ -51,13 +51,13 @@ def interleave(results, prefix, cases, rounds, progress, warm_up=1):
 
 
 def subtract(results, prefix, case, base, name=None):
-    """Note by how much ``case`` was above ``base``, round by round."""
+    """Note how much longer ``case`` took than ``base``, round by round."""
     pairs = zip(results[(*prefix, case)], results[(*prefix, base)], strict=True)
     results[("difference", *prefix, name or case)] = [value - less for value, less in pairs]
 
 
 class Stopwatch:
-    """How long the block took: ``with stopwatch() as watch``, then ``watch.seconds``."""
+    """Measures the time of a block: ``with stopwatch() as watch``, then ``watch.seconds``."""
 
     seconds = 0.0
 

@@ -1,7 +1,7 @@
 """
-Start-up: how much longer a process takes to begin with the package than without it.
+Start-up: how much longer a process takes to start with the package than without it.
 
-It is the time of the processor that counts, so a busy machine does not.
+It measures the time of the processor, so a busy machine does not matter.
 """
 
 import compileall
@@ -36,7 +36,7 @@ print(time.process_time() - start)
 
 def measure(results, rounds, progress):
     """Start a process with the package and one without it, in turn; both with Django and Celery."""
-    # As pip leaves it, whatever the environment says of a process that imports it.
+    # Compile first, as pip does: the environment may forbid a process to write byte code.
     compileall.compile_dir(ROOT / "django_async_forms", quiet=1)
     cases = {
         "with the package": lambda: _start("django_async_forms"),

@@ -13,7 +13,7 @@ from .processes import Web, multipart
 from .rounds import stopwatch
 
 CLIENTS = [1, 16]
-#: So that each request finds the broker silent, and not only one in some seconds.
+#: Without a pause, each request asks the silent broker.
 ALWAYS = json.dumps({"PUBLISH_PAUSE": 0.001})
 SERVERS = {
     "files": {"staging": "files"},
@@ -24,7 +24,7 @@ SERVERS = {
     "files, broker silent": {"staging": "files", "broker": "silent", "async_forms": ALWAYS},
     "database": {"staging": "database"},
 }
-#: What is asked in which order does not matter: (name, server, path, with the image).
+#: The cases: (name, server, path, with the image).
 CASES = [
     ("files", "files", "/async/", True),
     ("files as they arrive", "files, arriving", "/async/", True),
@@ -70,9 +70,9 @@ def measure(results, places, size, rounds, progress):
 @contextmanager
 def _broken_brokers(places, stack):
     """
-    Let servers have a broker that refuses connections, and one that takes them and never answers.
+    Give servers a broker that refuses connections, and one that accepts them and never answers.
 
-    Only what is started within the block knows of them; they are so until the stack ends.
+    Only servers that are started within the block use them, until the stack ends.
     """
     down = socket.create_server(("127.0.0.1", 0))
     silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1000))
@@ -88,7 +88,7 @@ def _broken_brokers(places, stack):
 
 
 def percentiles(values):
-    """Return p50, p95 and p99; of few values, the last are the largest."""
+    """Return p50, p95 and p99. With few values, the last two are the largest value."""
     cuts = statistics.quantiles(values, n=100, method="inclusive")
     return cuts[49], cuts[94], cuts[98]
 

@@ -1,4 +1,4 @@
-"""The worker: how many uploads it saves in a second, and how soon it has saved the only one."""
+"""The worker: the uploads that it saves in a second, and the time for a single upload."""
 
 import os
 import tempfile
@@ -24,10 +24,9 @@ STAGING = ["files", "database"]
 
 def measure(results, places, sizes, uploads, rounds, progress, quick):
     """
-    Measure side by side: a worker, and beside it a loop in one process.
+    Measure a worker against a loop in one process.
 
-    The worker has one process, on each broker; and as many as there are cores, as it has if nobody
-    says otherwise.
+    On each broker, the worker has one process, and then Celery's default: one for each core.
     """
     ways = [(broker, 1) for broker in places.brokers] + [(places.broker.name, os.cpu_count())]
     if quick:
@@ -63,7 +62,7 @@ def _cases(places, worker, database, broker, data, uploads):
 
 
 def valid_form(uploaded):
-    """Return a form with an image, as it is before its view saves it."""
+    """Return a valid form with an image, ready to be saved."""
     form = form_class(Photo, AsyncImageModelForm)({"title": "Dune"}, {"image": uploaded})
     assert form.is_valid(), form.errors
     return form
@@ -87,7 +86,7 @@ def _drain(worker, data, uploads):
 
 
 def _bare_loop(data, uploads):
-    """The final storage's ``save()`` with the same files, read from chosen they lie."""
+    """The final storage's ``save()`` with the same files."""
     with tempfile.TemporaryDirectory(dir=default_storage.location) as folder:
         paths = [Path(folder) / f"{number}.jpeg" for number in range(uploads)]
         for path in paths:
@@ -100,7 +99,7 @@ def _bare_loop(data, uploads):
 
 
 def _empty_tasks(places, broker, worker, tasks):
-    """What Celery takes for a message and a task that does nothing."""
+    """Celery's own time for a message and a task that does nothing."""
     with worker.paused():
         for _ in range(tasks):
             nothing.apply_async(("00000000-0000-0000-0000-000000000000", "default"))

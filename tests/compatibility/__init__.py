@@ -1,1 +1,1 @@
-"""What projects have besides Django: each library, form and view, compared with the plain form."""
+"""Other libraries, forms and views in projects: each is compared with a plain form."""

@@ -1,4 +1,4 @@
-"""An app of its own for the models, so that the test project has what it has without them."""
+"""A separate app for these models, so that they do not change the test project."""
 
 from django.apps import AppConfig
 

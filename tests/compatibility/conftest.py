@@ -1,4 +1,4 @@
-"""Does each thing twice, with Django's own form and with ours, and compares what is stored."""
+"""Runs each case with Django's own form and with ours, and compares the stored rows and files."""
 
 from dataclasses import dataclass, field
 
@@ -30,14 +30,14 @@ def model():
 
 @dataclass
 class Stored:
-    """All that is stored: every file, and every column of every instance."""
+    """The result of a case: every stored file, and every column of every instance."""
 
     files: dict = field(default_factory=dict)
     columns: list = field(default_factory=list)
 
 
 class Way:
-    """One way of saving a form: Django's own, or ours."""
+    """A way to save a form: Django's own, or ours."""
 
     def __init__(self, name, form_class, upload):
         self.name = name
@@ -93,7 +93,7 @@ def both_ways(settings, tmp_path, in_memory):
         results = []
         for name, form_class in [("plain", forms.ModelForm), ("async", AsyncImageModelForm)]:
             settings.MEDIA_ROOT = tmp_path / name
-            cache.clear()  # Some libraries note there what they have stored.
+            cache.clear()  # Some libraries note their stored files there.
 
             def upload(name="dune.jpg", width=64, height=48, seed=0):
                 return in_memory(name, pictures.jpeg(width, height, seed))
@@ -111,7 +111,7 @@ def both_ways(settings, tmp_path, in_memory):
 
 @pytest.fixture(scope="session")
 def server():
-    """The server for S3 that the storage connects to, which keeps all in memory: its address."""
+    """A server for S3 that keeps everything in memory; returns its address."""
     moto_server = pytest.importorskip("moto.server")
     server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

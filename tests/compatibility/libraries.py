@@ -1,4 +1,4 @@
-"""The libraries of other people that the tests here use, and which of them are installed."""
+"""The third-party libraries of these tests, and which of them are installed."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class Library:
-    """A distribution, the module that it is imported by, and the apps that it needs."""
+    """A distribution, its module, and the apps that it needs."""
 
     name: str
     module: str
@@ -20,7 +20,7 @@ class Library:
 LIBRARIES = {
     library.name: library
     for library in (
-        # Only models that ask for it: the other tests have nothing cleaned up behind them.
+        # Only for models that ask for it, so that the files of other tests stay.
         Library("django-cleanup", "django_cleanup", ("django_cleanup.apps.CleanupSelectedConfig",)),
         Library("django-dirtyfields", "dirtyfields"),
         Library("django-extra-views", "extra_views"),
@@ -28,7 +28,7 @@ LIBRARIES = {
         Library("django-imagekit", "imagekit", ("imagekit",)),
         Library("django-lifecycle", "django_lifecycle"),
         Library("django-model-utils", "model_utils"),
-        # Their settings are for a whole project, so each has one of its own: see separate.py.
+        # Their settings are for a whole project, so each has its own project: see separate.py.
         Library("django-modeltranslation", "modeltranslation"),
         Library("django-pictures", "pictures"),
         Library("django-polymorphic", "polymorphic", ("polymorphic",)),
@@ -52,14 +52,14 @@ def is_there(name):
 
 
 def apps():
-    """Return what the libraries that are installed add to INSTALLED_APPS, the models' app last."""
+    """Return the apps of the installed libraries for INSTALLED_APPS, the models' app last."""
     found = [app for library in LIBRARIES.values() if library.is_there for app in library.apps]
     return [*found, "tests.compatibility.apps.CompatibilityConfig"]
 
 
 def need(*names):
     """Skip a test, or a whole module, whose libraries are not installed."""
-    import pytest  # The settings import this module, and pytest is not wherever they are.
+    import pytest  # The settings import this module, also where pytest is not installed.
 
     missing = [name for name in names if not is_there(name)]
     if missing:

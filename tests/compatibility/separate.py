@@ -1,4 +1,4 @@
-"""Runs the cases of a library whose settings are for a whole project: in a project of its own."""
+"""Runs the cases of a library in a separate project, because its settings need a whole project."""
 
 import os
 import subprocess
@@ -12,13 +12,13 @@ ROOT = Path(__file__).parent.parent.parent
 
 def run(project):
     """
-    Run ``cases.py`` of a project below this folder, in a process and databases of its own.
+    Run ``cases.py`` of a project in this folder, in a new process with its own databases.
 
-    Some of them can be run by hand: ``pytest tests/compatibility/PROJECT/cases.py --ds
+    Some cases can be run by hand: ``pytest tests/compatibility/PROJECT/cases.py --ds
     tests.compatibility.PROJECT.settings``.
     """
     environment = {**os.environ, "TEST_PREFIX": f"{PREFIX}{project}_"}
-    environment.pop("TEST_DATA")  # So that it makes a folder of its own, and removes it.
+    environment.pop("TEST_DATA")  # So it makes and removes its own folder.
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     command = [sys.executable, "-m", "pytest", f"tests/compatibility/{project}/cases.py"]
     command += ["--ds", f"tests.compatibility.{project}.settings", "-q", "-p", "no:cacheprovider"]

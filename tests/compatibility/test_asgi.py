@@ -1,4 +1,4 @@
-"""Forms in async views, and a server that speaks ASGI."""
+"""Forms in async views, and behind an ASGI server."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ from tests.worker import DEADLINE, sending_to_broker, wait_until
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.urls(__name__),
-    # What is sent on commit goes to a queue without a worker.
+    # Messages go to a queue without a worker.
     pytest.mark.usefixtures("queue"),
 ]
 
@@ -36,7 +36,7 @@ PhotoForm = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "imag
 @csrf_exempt
 async def function_view(request):
     form = PhotoForm(request.POST, request.FILES)
-    # Validation and saving may ask the database, so both go to a thread, as any of Django's do.
+    # Validation and saving may query the database, so both run in a thread, as usual in Django.
     if not await sync_to_async(form.is_valid)():
         return HttpResponse(form.errors.as_json(), status=400)
     photo = await sync_to_async(form.save)()
@@ -58,7 +58,7 @@ async def save_image_view(request):
 
 
 class Crossing:
-    """Two requests that meet: each saves, and each waits until its test lets it go on."""
+    """Two requests at the same time: each saves, and then waits until the test lets it continue."""
 
     def __init__(self):
         self.published = []
@@ -69,7 +69,7 @@ class Crossing:
         self.published.append(upload.name.removesuffix(".jpg"))
 
     def seen(self):
-        """Return what is published once the sender has had the time for it."""
+        """Return the published messages, after the time that the sender needs."""
         delivery.finish()
         return list(self.published)
 
@@ -145,7 +145,7 @@ def queue(asking_anew):
 
 @pytest.fixture(params=["in memory", "on disk"])
 def image(request, settings):
-    """An image for a post, which Django keeps in memory, or on disk."""
+    """An image to post, which Django keeps in memory, or on the disk."""
     if request.param == "on disk":
         settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
     file = pictures.as_file(pictures.jpeg())
@@ -158,7 +158,7 @@ def test_an_image_posted_to_an_asynchronous_server_is_pending_and_then_saved(pag
     async def post():
         return await AsyncClient().post(page, {"title": "Dune", "image": image})
 
-    # In this thread, so that its connection is the test's.
+    # This thread has the test's connection.
     response = async_to_sync(post)()
     assert response.status_code < 400, response.content
 
@@ -187,9 +187,9 @@ def multipart(title, data):
 
 async def speak(application, body, size, page="/function/", leave=None):
     """
-    Post a body as a server does that gets it piece by piece; return the status, if there is one.
+    Post a body piece by piece, as a server receives it; return the status, or None.
 
-    ``leave`` is awaited before the client goes away; if left out, it stays until it has its answer.
+    The client leaves after it has awaited ``leave``; it defaults to staying for the response.
     """
     messages = [
         {
@@ -242,7 +242,7 @@ def test_request_bodies_in_pieces_are_received_side_by_side():
 
 @pytest.fixture
 def crossed(monkeypatch, asking_anew):
-    """Two requests of the test's own, and what is published for them."""
+    """Two requests of this test, and the messages that are published for them."""
     crossed = Crossing()
     monkeypatch.setitem(globals(), "crossing", crossed)
     monkeypatch.setattr(delivery, "_senders", {})
@@ -294,7 +294,7 @@ def test_the_message_leaves_although_the_client_has_left(crossed, page):
         body = multipart("first", pictures.jpeg())
         request = asyncio.create_task(speak(get_asgi_application(), body, 1000, page, left))
         await asyncio.to_thread(crossed.saved["first"].wait, DEADLINE)
-        crossed.go_on["first"].set()  # The thread that waits for it has to end.
+        crossed.go_on["first"].set()  # Let the waiting thread end.
         await request
 
     asyncio.run(post_and_leave())

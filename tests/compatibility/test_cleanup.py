@@ -34,7 +34,7 @@ def removed(connect):
 
 @pytest.fixture
 def cleaned(in_memory, removed):
-    """An instance that has an image."""
+    """An instance with an image."""
     return Cleaned.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
@@ -44,7 +44,7 @@ def form_for(instance, data, files=None, base=AsyncImageModelForm):
 
 
 def deliver():
-    """Do what a worker does with the message."""
+    """Do the work of a worker with the message."""
     for upload in Upload.objects.all():
         save_image_task.apply(args=[str(upload.pk), "default"])
 
@@ -70,7 +70,7 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_attached(
     cleaned, removed, in_memory, media, settings
 ):
     form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
-    settings.MEDIA_ROOT = media / "cleaned/old.jpg"  # No folder, so nothing can be stored there.
+    settings.MEDIA_ROOT = media / "cleaned/old.jpg"  # A file, so nothing can be stored.
     deliver()
 
     assert Upload.objects.get().error

@@ -20,14 +20,14 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def seen():
-    """What a receiver of pre_save finds dirty."""
+    """The dirty fields that a receiver of pre_save finds."""
     Watched.seen.clear()
     return Watched.seen
 
 
 @pytest.fixture
 def watched(in_memory):
-    """An instance that has an image, as a view loads it."""
+    """An instance with an image, as a view loads it."""
     made = Watched.objects.create(title="Old", image=in_memory("old.jpg"))
     Watched.seen.clear()
     return Watched.objects.get(pk=made.pk)

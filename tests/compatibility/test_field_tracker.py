@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def seen():
-    """What a receiver of post_save finds changed."""
+    """The changes that a receiver of post_save finds."""
     Tracked.seen.clear()
     return Tracked.seen
 

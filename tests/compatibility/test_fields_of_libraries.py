@@ -1,4 +1,4 @@
-"""The image fields of other packages store what they would have stored for a plain form."""
+"""The image fields of other packages store the same as for a plain form."""
 
 import os
 
@@ -26,7 +26,7 @@ FIELDS = {
 
 pytestmark = [
     pytest.mark.django_db,
-    # django-versatileimagefield leaves the files open that it makes renditions of.
+    # django-versatileimagefield does not close the files of which it makes renditions.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -38,7 +38,7 @@ def field_model(request, model):
 
 
 def image_for(model, uploaded):
-    """Return what a browser sends: one field has a widget of two inputs."""
+    """Return the files that a browser sends: one field has a widget with two inputs."""
     is_double = model.__name__ == "Versatile"
     return {"image_0" if is_double else "image": uploaded}
 

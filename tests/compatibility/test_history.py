@@ -1,4 +1,4 @@
-"""django-simple-history keeps a record of each version, and of the new image once it is there."""
+"""django-simple-history records each version, and the new image once it is attached."""
 
 import pytest
 from django.forms import modelform_factory

@@ -1,4 +1,4 @@
-"""Forms as projects write them: mixins in any order, save() of their own, pickled, by hand."""
+"""Forms as projects write them: mixins in any order, overridden save(), pickled, by hand."""
 
 import copy
 import pickle
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
 class UpperMixin:
-    """Changes the instance before it is saved, as by commit=False."""
+    """Changes the instance before it is saved, with commit=False."""
 
     def save(self, commit=True):
         photo = super().save(commit=False)
@@ -38,7 +38,7 @@ class UpperMixin:
 
 
 class StarMixin:
-    """Changes the instance that was saved, and saves it once more."""
+    """Changes the saved instance, and saves it again."""
 
     def save(self, commit=True):
         photo = super().save(commit)
@@ -118,7 +118,7 @@ def test_a_subclass_of_a_form_with_the_mixin_has_it_too(in_memory):
     assert Upload.objects.for_instance(photo).count() == 1
 
 
-# By hand, in views that know nothing of model forms
+# By hand, in views for any form
 
 
 class ByHand(FormView):
@@ -166,7 +166,7 @@ def test_a_form_view_can_save_the_form(client):
 
 
 def test_a_form_can_be_pickled_with_its_upload(in_memory):
-    # Django's renderer cannot, once it has rendered a form: forms that are made now have a new one.
+    # Django's renderer cannot be pickled once it has rendered a form. So these forms get a new one.
     get_default_renderer.cache_clear()
     data = pictures.jpeg()
     form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)})
@@ -235,7 +235,7 @@ def test_a_deep_copy_of_a_saved_instance_can_be_saved(in_memory):
 
 @pytest.fixture
 def queue(asking_anew):
-    """A queue without a worker, which this process sends to."""
+    """A queue without a worker, to which this process sends."""
     broker = services.Broker("filesystem", "filesystem://")
     with sending_to_broker(broker):
         yield broker
@@ -288,7 +288,7 @@ def test_eager_tasks_attach_the_image_as_the_form_is_saved(in_memory):
 @pytest.mark.django_db(transaction=True)
 def test_eager_tasks_that_fail_do_not_harm_the_request(client, settings, media):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    media.touch()  # No folder, so nothing can be stored there.
+    media.touch()  # A file, so nothing can be stored.
 
     with sending_to("memory://", task_always_eager=True):
         response = client.post("/atomic/", a_post())
@@ -311,7 +311,7 @@ class TestOfAProject(TestCase):
         with self.captureOnCommitCallbacks(execute=True) as callbacks:
             self.client.post("/atomic/", a_post())
 
-        self.assertEqual(len(callbacks), 2)  # One tells the form, one sends the message.
+        self.assertEqual(len(callbacks), 2)  # The form's, and the one that sends.
         self.assertEqual(Upload.objects.count(), 1)
 
     def test_eager_tasks_attach_the_image_as_callbacks_are_executed(self):
@@ -326,4 +326,4 @@ class TestOfAProject(TestCase):
 
 @pytest.fixture
 def queue_of_class(queue):
-    """The queue, for a class of Django's."""
+    """The queue, for Django's TestCase."""

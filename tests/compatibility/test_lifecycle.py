@@ -1,4 +1,4 @@
-"""django-lifecycle: what hangs on the image is called in the worker, once the image is there."""
+"""django-lifecycle calls the hooks of an image in the worker, once the image is attached."""
 
 import pytest
 from django.forms import modelform_factory
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def seen(monkeypatch):
-    """What the methods have seen."""
+    """The calls of the hooks, with the images that they have seen."""
     monkeypatch.setattr(Hooked, "error", None)
     Hooked.seen.clear()
     Titled.seen.clear()
@@ -29,7 +29,7 @@ def seen(monkeypatch):
 
 @pytest.fixture
 def hooked(in_memory):
-    """An instance that has an image, as a view loads it."""
+    """An instance with an image, as a view loads it."""
     made = Hooked.objects.create(title="Old", slug="old.jpg", image=in_memory("old.jpg"))
     Hooked.seen.clear()
     return Hooked.objects.get(pk=made.pk)
@@ -41,7 +41,7 @@ def save(data, files, instance=None, model=Hooked):
 
 
 def deliver():
-    """Do what a worker does with the message."""
+    """Do the work of a worker with the message."""
     for upload in Upload.objects.pending():
         save_image_task.apply(args=[str(upload.pk), "default"])
 

@@ -1,4 +1,4 @@
-"""django-modeltranslation: the cases of ``translated/cases.py``, in a project of its own."""
+"""django-modeltranslation: runs ``translated/cases.py`` in a separate project."""
 
 from . import libraries, separate
 

@@ -1,4 +1,4 @@
-"""django-model-utils: a MonitorField tells when the image was changed, as with a plain form."""
+"""django-model-utils: a MonitorField has the time of the image's change, as with a plain form."""
 
 import pytest
 from django.forms import modelform_factory
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def old(in_memory):
-    """A row whose image was never changed."""
+    """A row whose image has never changed."""
     Monitored.objects.create(title="Old", image=in_memory("old.jpg"))
     Monitored.objects.update(image_changed=None)
     return Monitored.objects.get()

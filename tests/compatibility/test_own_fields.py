@@ -1,4 +1,4 @@
-"""Fields, names, storages and save() of a project's own store what a plain form would have."""
+"""A project's own fields, names, storages and save() store the same as with a plain form."""
 
 import os
 import re
@@ -147,7 +147,7 @@ def test_a_storage_that_a_callable_chooses_gets_the_image(in_memory, media):
     assert pictures.stored(Named.objects.get().chance) == data
 
 
-# What happens to the files when something goes wrong on the way
+# Files after an error
 
 
 def files(media):
@@ -155,7 +155,7 @@ def files(media):
 
 
 class SupersedingStorage(FileSystemStorage):
-    """Stores an image, and meanwhile it is not owed any more."""
+    """A final storage that stores an image while its upload is discarded."""
 
     def _save(self, name, content):
         name = super()._save(name, content)

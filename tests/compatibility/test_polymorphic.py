@@ -1,4 +1,4 @@
-"""django-polymorphic: images of a parent and of its child, with the child's class everywhere."""
+"""django-polymorphic: a parent's and its child's images, always with the child's class."""
 
 import pytest
 from django.contrib.admin import AdminSite
@@ -54,7 +54,7 @@ def admin(client):
 
 @pytest.fixture
 def painting(in_memory):
-    """A painting that has both images, as its parent's manager loads it."""
+    """A painting with both images, as its parent's manager loads it."""
     made = Painting.objects.create(
         title="Old", image=in_memory("old.jpg"), frame=in_memory("frame.jpg")
     )

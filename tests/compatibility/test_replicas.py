@@ -1,4 +1,4 @@
-"""A router that reads from a replica: what is owed is kept where the instance is written."""
+"""A router that reads from a replica: uploads are in the database that is written to."""
 
 import pytest
 from django.forms import modelform_factory
@@ -15,7 +15,7 @@ PhotoForm = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "imag
 
 
 class Replicated:
-    """All is written to one database and read from the other."""
+    """Writes everything to one database and reads from the other."""
 
     def db_for_read(self, model, **hints):
         return "other"
@@ -34,14 +34,14 @@ def replicated(settings):
 
 @pytest.fixture
 def photo(in_memory):
-    """A photo in both databases, as after replication; read from the replica."""
+    """A photo in both databases, as after replication, loaded from the replica."""
     photo = Photo.objects.using("default").create(title="Old", image=in_memory("old.jpg"))
     Photo(pk=photo.pk, title="Old", image=photo.image.name).save(using="other", force_insert=True)
     return Photo.objects.get()
 
 
 def written(pk):
-    """Return what the database has that is written to."""
+    """Return the photos of the database that is written to."""
     return Photo.objects.using("default").get(pk=pk)
 
 

@@ -1,4 +1,4 @@
-"""django-reversion: a revision has what the row has, so it has the image once a project says so."""
+"""django-reversion: a revision copies the row, so a project makes another for the image."""
 
 import pytest
 import reversion
@@ -61,14 +61,14 @@ urlpatterns = [
 
 @pytest.fixture
 def revised(in_memory):
-    """An instance that has an image, and a revision that has both."""
+    """An instance with an image, and a revision of both."""
     with reversion.create_revision():
         return Revised.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
 @pytest.fixture
 def making_revisions():
-    """A project that keeps a version of each instance that a worker has attached an image to."""
+    """A project that makes a revision when a worker has attached an image."""
 
     page = block("docs/howto/fields.rst", "create_revision").execute()
     yield
@@ -278,7 +278,7 @@ def test_its_admin_goes_back_to_a_revision_as_without_the_mixin(name, revised, a
     version = Version.objects.earliest("pk")
     page = f"/{name}/compatibility/revised/{revised.pk}/history/{version.pk}/"
     assert "revised/old.jpg" in admin.get(page).content.decode()
-    assert row() == ("New", "revised/new.jpg")  # A look changes nothing.
+    assert row() == ("New", "revised/new.jpg")  # The page itself changes nothing.
 
     response = admin.post(page, {"title": "Old"})
 

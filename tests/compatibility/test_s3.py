@@ -1,4 +1,4 @@
-"""django-storages: the image goes to S3, on a server here, and the request says nothing to it."""
+"""django-storages: a worker sends the image to S3 (a local server), and the request does not."""
 
 import os
 

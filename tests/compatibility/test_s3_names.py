@@ -1,18 +1,17 @@
 """
-django-storages: images of one name become as many objects, on a server for S3 here.
+django-storages: images of one name become as many objects, on a local server for S3.
 
-The storage asks the server for a free name, and then puts; the server overwrites what is there.
+The storage asks the server for a free name, and then puts the object. The server overwrites.
 """
 
 import pytest
 
 from django_async_forms.models import Upload
-from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form
 from tests.threads import work_in_threads
-from tests.worker import wait_until
+from tests.worker import wait_until, work_on
 
 from . import libraries
 
@@ -24,14 +23,9 @@ from .models.s3 import LoopbackStorage, Remote  # noqa: E402
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def work_on(upload):
-    """Deliver the message of an upload. Without a broker, Celery retries at once."""
-    save_image_task.apply(args=[str(upload.pk), upload.using])
-
-
 @pytest.fixture
 def posted(bucket, in_memory):
-    """Posts images of one name; returns the data and the uploads, in order."""
+    """Posts images with one name; returns their bytes and uploads, in order."""
 
     def post(count):
         data = [pictures.jpeg(16, 12) for _ in range(count)]
@@ -53,7 +47,7 @@ def test_a_worker_that_looks_while_another_puts_finds_another_name(posted, monke
     put = LoopbackStorage._save
 
     def put_later(self, name, content):
-        if others:  # The name was free a moment ago; now another worker looks for one.
+        if others:  # The name is free, and another worker looks for a name now.
             work_on(others.pop(0))
         return put(self, name, content)
 

@@ -1,4 +1,4 @@
-"""django-tenants: the cases of ``tenants/cases.py``, in a project of its own on PostgreSQL."""
+"""django-tenants: runs ``tenants/cases.py`` in a separate project on PostgreSQL."""
 
 import pytest
 from django.db import connection

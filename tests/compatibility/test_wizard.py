@@ -1,4 +1,4 @@
-"""django-formtools: a wizard keeps images from step to step, and the last one saves the forms."""
+"""django-formtools: a wizard keeps images from step to step, and saves the forms at the end."""
 
 import pytest
 from django import forms
@@ -34,7 +34,7 @@ class TitleForm(forms.ModelForm):
 
 
 class LazyFolder(FileSystemStorage):
-    """Where images wait for the last step, below the MEDIA_ROOT of each test."""
+    """The storage of images until the last step, in the MEDIA_ROOT of each test."""
 
     @property
     def base_location(self):

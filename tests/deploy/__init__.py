@@ -1,1 +1,1 @@
-"""The deployment in docs/deploy: its files agree, and what they start works on separate hosts."""
+"""The deployment in docs/deploy: its files agree, and its processes work on separate hosts."""

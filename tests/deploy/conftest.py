@@ -1,4 +1,4 @@
-"""What tests of the deployment share: its project is imported as a host would."""
+"""Fixtures for the tests of the deployment, which import its project as a host does."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 from .files import DEPLOY
 
-# The hosts need PostgreSQL. The rest does not depend on the database, so one of them is enough.
+# The hosts need PostgreSQL. The other tests do not depend on the database: one is enough.
 _DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
 if _DATABASE != "sqlite":
     collect_ignore_glob = ["test_[!h]*.py" if _DATABASE == "postgresql" else "test_*.py"]
@@ -14,5 +14,5 @@ if _DATABASE != "sqlite":
 
 @pytest.fixture
 def production(monkeypatch):
-    """Has ``production`` imported from docs/deploy."""
+    """Makes ``production`` importable from docs/deploy."""
     monkeypatch.syspath_prepend(DEPLOY)

@@ -1,4 +1,4 @@
-"""What the files in docs/deploy say, read as their own tools would."""
+"""Reads the files in docs/deploy as their own tools do."""
 
 import re
 import shlex
@@ -9,12 +9,12 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "docs" / "deploy"
-#: The processes of the deployment that stay; "migrate" ends.
+#: The long-running processes of the deployment. "migrate" ends.
 ROLES = ["web", "images", "tasks", "beat"]
 
 
 def environment(role=None):
-    """Return the variables of photos.env, with the values of the template, and of the role."""
+    """Return the variables of photos.env, with the template's values, and those of the role."""
     lines = (DEPLOY / "photos.env").read_text().splitlines()
     common = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     return {**common, **(compose()[role].get("environment", {}) if role else {})}
@@ -36,7 +36,7 @@ def manifests(kind):
 
 
 def pod(role):
-    """Return what the Kubernetes manifest says of a role's pods."""
+    """Return the specification of a role's pods in the Kubernetes manifest."""
     starter = {**manifests("Deployment"), **manifests("Job")}[role]
     return starter["spec"]["template"]["spec"]
 
@@ -55,11 +55,11 @@ def command(role):
 
 
 def options(role):
-    """Return the options of a role's command, each with the word behind it."""
+    """Return the options of a role's command, each with the word after it."""
     words = command(role)
     return {word: words[index + 1] for index, word in enumerate(words[:-1]) if word[0] == "-"}
 
 
 def megabytes(text):
-    """Return a size as the files write it, as a number of megabytes."""
+    """Return a size from one of the files as a number of megabytes."""
     return int(re.fullmatch(r"(\d+)(?:m|Mi)", text)[1])

@@ -1,9 +1,9 @@
 """
 Hosts for the processes of the deployment, which share no disk.
 
-``Namespaces`` are hosts as far as a process can tell: each has a network and a file system of its
-own, on which all but a few places in its own memory is read-only. They need root. ``Folders`` are
-what any user can have: each process has folders of its own for all that it might write.
+For a process, ``Namespaces`` look like hosts: each has its own network and its own file system,
+which is read-only except for a few places in memory. They need root. ``Folders`` work for any user:
+each process has its own folders for all files that it writes.
 """
 
 import os
@@ -20,13 +20,13 @@ from tests.faults.processes import Process
 from .files import ROOT, environment
 
 PROJECT = ROOT / "docs" / "example"
-#: What a host may write to, in the deployment; the second is on web hosts only.
+#: The places that a host of the deployment may write to. The second is on web hosts only.
 PLACES = ("/tmp", "/var/cache/photos")
-#: File systems that are none: what is there is not kept.
+#: File systems in memory, which keep no files.
 PSEUDO = {"proc", "sysfs", "devpts", "devtmpfs", "mqueue", "nsfs", "securityfs", "debugfs", "bpf"}
 PSEUDO |= {"tracefs", "cgroup", "cgroup2", "pstore", "fusectl", "binfmt_misc", "configfs"}
 
-#: Makes all disks read-only for the process that it becomes, and gives it some memory to write to.
+#: Makes all disks read-only for the process that it starts, with some memory to write to.
 PRIVATE = f"""
 set -e
 while read -r _ place type _; do
@@ -49,7 +49,7 @@ exec "$@" 9<&-
 
 
 class Hosts:
-    """Starts processes, each on a host of its own."""
+    """Starts processes, each on its own host."""
 
     def __init__(self, logs):
         self._logs = logs
@@ -65,7 +65,7 @@ class Hosts:
             self._logs / f"{role}.log",
             **{
                 **environment(role),
-                # As it would be in an image: the deployment's settings beside the project.
+                # As in a container image: the deployment's settings next to the project.
                 "PYTHONPATH": str(ROOT / "docs" / "deploy"),
                 "PYTHONDONTWRITEBYTECODE": "1",
                 **self._variables(role),
@@ -85,13 +85,13 @@ class Hosts:
 
 
 class Namespaces(Hosts):
-    """Hosts on a network between them and this machine, as which it is their gateway."""
+    """Hosts on a network whose gateway is this machine."""
 
     def __init__(self, logs):
         super().__init__(logs)
         number = os.getpid() % 512
         self._name = f"deploy{number}"
-        self._network = f"198.{18 + number // 256}.{number % 256}"  # Meant for tests, by RFC 2544.
+        self._network = f"198.{18 + number // 256}.{number % 256}"  # See RFC 2544.
         self._addresses = {}
         self.gateway = f"{self._network}.1"
         _ip("link", "add", self._name, "type", "bridge")
@@ -112,17 +112,17 @@ class Namespaces(Hosts):
         return ["ip", "netns", "exec", name, "sh", "-c", PRIVATE, "sh", *words]
 
     def address(self, role):
-        """Return where the site of a host answers."""
+        """Return the address of a host's site."""
         return f"http://{self._addresses[role]}:8000"
 
     def place(self, process, name):
-        """Return where a place of the process's host is seen from here."""
+        """Return the path on this machine of a place on the process's host."""
         return Path(f"/proc/{process.commands()[0]}/root{name}")
 
     def writable_disks(self, process):
-        """Return what a process can write to, by the numbers of the devices."""
+        """Return the places that a process can write to, by device number."""
         lines = Path(f"/proc/{process.commands()[0]}/mountinfo").read_text().splitlines()
-        # Of several at one place, the last covers the others.
+        # The last mount at a place covers the others.
         mounts = {mount[4]: mount for mount in map(str.split, lines)}
         return {
             mount[2]
@@ -131,14 +131,14 @@ class Namespaces(Hosts):
         }
 
     def close(self):
-        """Remove the hosts, on which nothing runs any more."""
+        """Remove the hosts after their processes have ended."""
         for role in self._addresses:
             _ip("netns", "delete", f"{self._name}-{role}")
         _ip("link", "delete", self._name)
 
 
 class Folders(Hosts):
-    """Folders of a process's own, on the network of this machine."""
+    """Each process has its own folders, and the network of this machine."""
 
     gateway = "127.0.0.1"
 

@@ -23,7 +23,7 @@ from .files import (
     unit,
 )
 
-#: Variables that a library reads by itself: Django, and boto3.
+#: Variables that Django and boto3 read themselves.
 READ_BY_LIBRARIES = {
     "DJANGO_SETTINGS_MODULE",
     "AWS_ACCESS_KEY_ID",
@@ -32,13 +32,13 @@ READ_BY_LIBRARIES = {
     "AWS_ENDPOINT_URL_S3",
 }
 WORKERS = ["images", "tasks"]
-#: What somebody would put in the place of the template's.
+#: Values that an operator would write in place of the template's.
 KEY = secrets.token_urlsafe(50)
 
 
 @pytest.fixture(scope="module")
 def settings_of_the_site():
-    """What Django's settings are on a host, as far as they are written in Python's literals."""
+    """Django's settings on a host, as far as they are Python literals."""
     code = (
         "from django.conf import settings;"
         "print({name: getattr(settings, name) for name in dir(settings) if name.startswith("
@@ -48,7 +48,7 @@ def settings_of_the_site():
 
 
 def run(*arguments):
-    """Run Python as a host would, and return what it prints."""
+    """Run Python as on a host, and return its output."""
     variables = {"SECRET_KEY": KEY, "PYTHONPATH": str(DEPLOY), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -73,15 +73,15 @@ def test_the_environment_has_what_the_settings_read_and_nothing_else():
 @pytest.mark.parametrize("role", [*ROLES, "migrate"])
 def test_a_process_has_the_same_environment_everywhere(role):
     [container] = pod(role)["containers"]
-    besides = compose()[role].get("environment", {})
+    additional = compose()[role].get("environment", {})
 
     assert compose()[role]["env_file"] == "photos.env"
     assert container["envFrom"] == [{"secretRef": {"name": "photos"}}]
-    assert {item["name"]: item["value"] for item in container.get("env", [])} == besides
+    assert {item["name"]: item["value"] for item in container.get("env", [])} == additional
     if role != "migrate":
         assert unit(role)["EnvironmentFile"] == "/etc/photos.env"
         variables = unit(role).get("Environment", "").split()
-        assert dict(variable.split("=") for variable in variables) == besides
+        assert dict(variable.split("=") for variable in variables) == additional
 
 
 @pytest.mark.parametrize("role", [*ROLES, "migrate"])
@@ -110,7 +110,7 @@ def test_one_beat_runs_during_an_upgrade():
 def test_each_queue_has_a_worker(settings_of_the_site):
     routes = settings_of_the_site["CELERY_TASK_ROUTES"]
     assert routes["django_async_forms.save_image"]["queue"] == options("images")["-Q"]
-    # By no route: the queue that Celery calls celery.
+    # Without a route, tasks go to Celery's default queue.
     assert "django_async_forms.recover_uploads" not in routes
     assert options("tasks")["-Q"] == "celery"
 

@@ -1,4 +1,4 @@
-"""The deployment on hosts that share no disk: one gets a photograph, and another saves it."""
+"""The deployment on hosts that share no disk: one receives a photograph, another saves it."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.faults.proxy import Proxy
 from .files import ROLES, ROOT, command
 from .hosts import PLACES, Folders, Namespaces, need_namespaces
 
-#: What comes from a browser's page through the proxy before the site.
+#: The headers of a browser's request behind the proxy.
 FORWARDED = {
     "Host": "photos.example.com",
     "Referer": "https://photos.example.com/",
@@ -35,7 +35,7 @@ def hosts(request, tmp_path, monkeypatch):
     services.need_broker("rabbitmq")
     if request.param is Namespaces:
         need_namespaces()
-    monkeypatch.setenv("NO_PROXY", "*")  # Nobody else's proxy knows these hosts.
+    monkeypatch.setenv("NO_PROXY", "*")  # Proxies in the environment do not reach these hosts.
     hosts = request.param(tmp_path)
     yield hosts
     hosts.close()
@@ -43,7 +43,7 @@ def hosts(request, tmp_path, monkeypatch):
 
 @pytest.fixture
 def reached(hosts):
-    """Makes a port of this machine one that hosts reach; returns its name and number for them."""
+    """Makes a port of this machine reachable from the hosts; returns its name and number there."""
     proxies = []
 
     def reach(port):
@@ -66,7 +66,7 @@ def database(reached):
 
 @pytest.fixture
 def broker(reached):
-    """A virtual host on RabbitMQ, so that the queues can have the names that they have; its URL."""
+    """A virtual host on RabbitMQ, in which queues have their usual names; returns its URL."""
     url = urlsplit(services.BROKERS["rabbitmq"])
     name = f"deploy_{uuid.uuid4().hex[:12]}"
     try:
@@ -84,7 +84,7 @@ def _rabbitmqctl(*arguments):
 
 @pytest.fixture
 def store(tmp_path, reached):
-    """An object store; returns the variables by which it is found, and its bucket."""
+    """An object store; returns its environment variables and its bucket."""
     port = free_port()
     process = object_store(tmp_path, port)
     keys = {"AWS_ACCESS_KEY_ID": "for tests only", "AWS_SECRET_ACCESS_KEY": "for tests only"}
@@ -110,7 +110,7 @@ def store(tmp_path, reached):
 
 @pytest.fixture
 def start(hosts, database, broker, store, tmp_path):
-    """Starts a process of the deployment on a host of its own: ``start("web")``."""
+    """Starts a process of the deployment on its own host: ``start("web")``."""
     variables = {**store[0], "DATABASE_URL": database, "BROKER_URL": broker}
     yield lambda role: hosts.start(role, command(role), **variables)
     hosts.kill()
@@ -119,7 +119,7 @@ def start(hosts, database, broker, store, tmp_path):
 
 
 class Browser:
-    """Somebody's browser, behind the proxy that a site on the internet has."""
+    """A browser that talks to the site through a proxy, as on the internet."""
 
     def __init__(self, address):
         self._address = address
@@ -129,12 +129,12 @@ class Browser:
         return self._ask("GET", path)
 
     def post(self, path, data, files):
-        """Send a form of the site with its token; return the answer."""
+        """Send a form of the site with its token; return the response."""
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(path).text)[1]
         return self._ask("POST", path, data={"csrfmiddlewaretoken": token, **data}, files=files)
 
     def _ask(self, method, path, **options):
-        # By hand: the cookies are secure, and the way from the proxy to the site is without TLS.
+        # By hand: the cookies are secure, but the proxy talks to the site without TLS.
         cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         answer = requests.request(
             method,
@@ -149,13 +149,13 @@ class Browser:
 
 
 def files(hosts, process):
-    """Return the names of the files that a process has left on its host."""
+    """Return the names of the files that a process has written on its host."""
     places = [hosts.place(process, name) for name in PLACES]
     return {
         path.name
         for place in places
         for path in place.rglob("*")
-        # The repository is another disk, if it is in one of these places.
+        # The repository may be in one of these places, on another disk.
         if path.is_file() and path.stat().st_dev == place.stat().st_dev
     }
 
@@ -185,7 +185,7 @@ def test_a_photograph_is_saved_by_a_host_that_shares_no_disk_with_the_site(hosts
         processes[role].wait_for(mark.exists, f"the worker {role} is ready")
     processes["beat"].wait_for(lambda: "beat: Starting" in processes["beat"].text(), "beat runs")
 
-    # Large enough that Django writes it to a file while it arrives, in FILE_UPLOAD_TEMP_DIR.
+    # Large enough for Django to write it to FILE_UPLOAD_TEMP_DIR while it arrives.
     data = pictures.jpeg(2000, 1500, seed=1)
     assert len(data) > 2.5 * 1024**2
     browser = Browser(address)
@@ -195,21 +195,21 @@ def test_a_photograph_is_saved_by_a_host_that_shares_no_disk_with_the_site(hosts
     assert answer.status_code == 302, answer.text
 
     processes["images"].wait_for(
-        lambda: "async_forms_pending 0\n" in asked("/metrics"), "nothing is owed"
+        lambda: "async_forms_pending 0\n" in asked("/metrics"), "no upload is left"
     )
     assert {item.key: item.get()["Body"].read() for item in store[1].objects.all()} == {
         "photos/dune.jpg": data
     }
     page = browser.get(answer.headers["Location"]).text
-    assert "photos/dune.jpg?" in page  # With a signature: the bucket is nobody else's to read.
+    assert "photos/dune.jpg?" in page  # The address is signed, because the bucket is private.
     assert browser.get("/static/photos/site.css").status_code == 200
-    assert browser.get("/metrics").status_code == 404  # The proxy passes on what anybody asks.
+    assert browser.get("/metrics").status_code == 404  # The proxy passes on every request.
 
     disks = [hosts.writable_disks(process) for process in processes.values()]
     assert all(disks)
     assert len(set.union(*disks)) == sum(len(of_one) for of_one in disks)
     left = {role: files(hosts, process) for role, process in processes.items()}
-    assert all(name.startswith("beat") for name in left.pop("beat"))  # Its schedule.
+    assert all(name.startswith("beat") for name in left.pop("beat"))  # The schedule of beat.
     assert left == {"web": set(), "images": {"worker-ready"}, "tasks": {"worker-ready"}}
     assert files_of_the_project() == before
 

@@ -11,7 +11,7 @@ from tests.worker import sending_to
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SAVE_IMAGE = "django_async_forms.save_image"
-#: Of each broker: what the page says to set.
+#: The documented settings for each broker.
 SETTINGS = {
     "rabbitmq": {
         "task_queue_max_priority": 5,
@@ -25,7 +25,7 @@ SETTINGS = {
 
 
 def newsletter():
-    """A task for which nobody waits."""
+    """Another task, for which nobody waits."""
 
 
 @pytest.mark.parametrize("name", SETTINGS)

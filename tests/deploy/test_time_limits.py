@@ -1,4 +1,4 @@
-"""What becomes of an attempt that runs into one of Celery's time limits."""
+"""Attempts that reach one of Celery's time limits."""
 
 import pytest
 from celery import current_app
@@ -23,7 +23,7 @@ pytestmark = [
 
 @pytest.fixture
 def hold(witness, monkeypatch, in_memory):
-    """Post an image that the storage does not come to an end with, with a limit for its task."""
+    """Post an image whose storing does not end, with a time limit for its task."""
 
     def post(data, **limit):
         def publish(upload):

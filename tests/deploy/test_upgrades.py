@@ -1,4 +1,4 @@
-"""Old and new versions of the site and its workers side by side: nothing is lost between them."""
+"""Old and new versions of the site and its workers run side by side, and no image is lost."""
 
 import pytest
 from celery import current_app
@@ -23,7 +23,7 @@ pytestmark = [
 
 @pytest.fixture
 def sent_as(monkeypatch):
-    """Have this process send other messages than its version does."""
+    """Make this process send the messages of another version."""
 
     def send_as(message):
         monkeypatch.setattr(delivery, "publish", message)
@@ -105,7 +105,7 @@ def test_an_upload_that_a_worker_does_not_know_waits_for_one_that_does(
 def test_the_arguments_of_this_version_are_understood_however_they_are_sent(
     worker, sent_as, in_memory, named
 ):
-    """What versions from now on can rely on, whatever they add."""
+    """The arguments that all later versions understand."""
 
     def message(upload):
         arguments = {"upload_id": str(upload.pk), "using": upload.using}

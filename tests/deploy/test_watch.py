@@ -1,4 +1,4 @@
-"""What the deployment's site tells those who watch it, and the alerts on that."""
+"""The metrics of the deployment's site, and the alerts on them."""
 
 import re
 from datetime import timedelta
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ask(production, rf):
-    """Ask the site for a path; returns its answer."""
+    """Requests a path of the site; returns the body of the response."""
     from production.watch import watch
 
     site = watch(lambda request: HttpResponse("the site itself"))
@@ -27,7 +27,7 @@ def ask(production, rf):
 
 @pytest.fixture
 def metrics(ask):
-    """Ask for the metrics, as Prometheus does; returns each value by its name."""
+    """Reads the metrics as Prometheus does; returns each value by its name."""
 
     def read():
         lines = [line.split() for line in ask("/metrics").splitlines()]
@@ -37,8 +37,8 @@ def metrics(ask):
 
 
 @pytest.fixture
-def owe(in_memory):
-    """Have an image owed for so many minutes; what else is said is set on its row."""
+def add_upload(in_memory):
+    """Adds an upload that has been pending for ``minutes``, with other columns as given."""
 
     def make(minutes=0, **columns):
         upload = save_image(in_memory(), Photo.objects.create(title="Dune"))
@@ -52,10 +52,10 @@ def test_the_metrics_of_an_empty_outbox_are_zero(metrics):
     assert set(metrics().values()) == {0}
 
 
-def test_the_metrics_count_pending_uploads_and_their_age(metrics, owe):
-    owe(minutes=20)
-    owe(minutes=5)
-    owe(minutes=60, state=Upload.State.FAILED)
+def test_the_metrics_count_pending_uploads_and_their_age(metrics, add_upload):
+    add_upload(minutes=20)
+    add_upload(minutes=5)
+    add_upload(minutes=60, state=Upload.State.FAILED)
 
     told = metrics()
 
@@ -64,16 +64,16 @@ def test_the_metrics_count_pending_uploads_and_their_age(metrics, owe):
     assert told["async_forms_oldest_pending_seconds"] == pytest.approx(1200, abs=30)
 
 
-def test_the_metrics_count_retried_uploads(metrics, owe):
-    owe(attempts=1)
-    owe(attempts=2)
+def test_the_metrics_count_retried_uploads(metrics, add_upload):
+    add_upload(attempts=1)
+    add_upload(attempts=2)
 
     assert metrics()["async_forms_retried"] == 1
 
 
-def test_the_metrics_tell_how_late_recovery_is(metrics, owe):
-    owe(due_at=timezone.now() - timedelta(minutes=1))
-    owe(due_at=timezone.now() - timedelta(minutes=4))
+def test_the_metrics_tell_how_late_recovery_is(metrics, add_upload):
+    add_upload(due_at=timezone.now() - timedelta(minutes=1))
+    add_upload(due_at=timezone.now() - timedelta(minutes=4))
 
     assert metrics()["async_forms_overdue"] == 1
 

@@ -1,10 +1,10 @@
 """
-Run Django's suites without the package and with it, and compare.
+Run Django's suites without the package and with it, and compare the results.
 
 Usage: python -m tests.django_suites FOLDER [--quick] [LABEL ...]
 
-FOLDER is the folder ``tests`` of the installed Django's source. What came of the run without the
-package is kept in the folder ``results`` beside that source, so it is made once.
+FOLDER is the folder ``tests`` of the installed Django's source. The results without the package are
+kept in the folder ``results`` next to that source, so that run is made only once.
 """
 
 import argparse
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 
 def run(folder, labels, results, *, plain):
-    """Run suites in a process of their own; return what is recorded of them."""
+    """Run suites in a new process; return their recorded results."""
     command = [sys.executable, "-m", f"{__package__}.suite", str(folder), "--results", str(results)]
     process = subprocess.run(
         [*command, *(["--plain"] if plain else []), *labels],
@@ -39,7 +39,7 @@ def run(folder, labels, results, *, plain):
 
 
 def run_plain(folder, labels, database):
-    """Return the results without the package, from the last time if nothing has changed."""
+    """Return the results without the package. They are kept until the source changes."""
     own_files = [HERE / name for name in ("suite.py", "settings.py", "storages.py")]
     key = [django.__version__, sys.version, database, os.getuid(), labels]
     key += [path.read_text() for path in own_files]
@@ -58,7 +58,7 @@ def names(outcomes, *wanted):
 
 
 def compare(plain, mixed, differences: dict[str, Difference]):
-    """Yield what is wrong, each as a text."""
+    """Yield a text for each problem."""
     before, after = plain["outcomes"], mixed["outcomes"]
     failed = names(after, FAILED) - names(before, FAILED)
     for name in sorted(failed - set(differences)):

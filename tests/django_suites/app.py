@@ -1,8 +1,7 @@
 """
 The app that Django's suites run with: it puts the mixins under Django's classes.
 
-It is installed among the apps that each of Django's tests has, so that it acts before the first
-form of a test is defined.
+It is one of the apps of every Django test, so it acts before a test defines its first form.
 """
 
 from django.apps import AppConfig

@@ -1,4 +1,4 @@
-"""The list of tests that differ, and whether the documentation says what the list says it does."""
+"""The list of tests that differ, each with a sentence that must be in the documentation."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _LINE = re.compile(r"(?P<test>\S+)(?: \[(?P<only>[^]]+)\])? (?P<page>\S+): (?P<s
 
 @dataclass(frozen=True)
 class Difference:
-    """A test that differs, because of a sentence on a page of the documentation."""
+    """A test that differs, for the reason in a sentence of the documentation."""
 
     test: str
     page: str
@@ -20,7 +20,7 @@ class Difference:
 
 
 def read_differences(database, series):
-    """Return the differences in one environment by test, and what is wrong with the list."""
+    """Return the differences in one environment by test, and the errors in the list."""
     found, wrong, missing = {}, [], {}
     for number, line in enumerate(FILE.read_text().splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
@@ -41,5 +41,5 @@ def read_differences(database, series):
 
 
 def _plain(text):
-    """Return a text with each run of white space as one space."""
+    """Return a text with single spaces."""
     return " ".join(text.split())

@@ -1,8 +1,8 @@
 """
-What is done to Django for its suites: the mixins under its forms and views, and uploads at once.
+Changes Django for its suites: the mixins are under its forms and views, without a worker.
 
-A plain ``save()`` of a model with file fields takes the path of a form. After it, the worker's
-part runs in this process, and the instance is left as a plain ``save()`` would have left it.
+A plain ``save()`` of a model with file fields takes the path of a form. Then the worker's part runs
+in this process, and leaves the instance as a plain ``save()`` would have left it.
 """
 
 import threading
@@ -26,13 +26,13 @@ from django_async_forms.models import Upload
 
 from .adapter import detach_on_next_save, hide, prepare, send_nothing
 
-#: The apps whose tables each test has, whatever apps it says it needs.
+#: The apps whose tables every test has, in addition to the apps that it names.
 ALWAYS_AVAILABLE = ("crispy_forms", "django_async_forms", "tests.django_suites")
 
-#: How many uploads the worker's part has attached: a run without any has shown nothing.
+#: The number of uploads that the worker's part has attached. A run without any shows nothing.
 counts = Counter()
 
-#: Which instances are being saved in each thread, by id(), and whether that is a worker's doing.
+#: The instances that each thread is saving, by id(), and whether a worker's part saves them.
 _saving = threading.local()
 _WORKER = "worker"
 
@@ -43,7 +43,7 @@ def apply():
     send_nothing()
     _drop_checks()
     _keep_tables_available()
-    # First the package's own classes, which name both: a base must not come before itself.
+    # First the package's own classes, which name both bases: a base must not precede itself.
     async_forms.AsyncImageModelForm.__bases__ = (forms.ModelForm,)
     forms.ModelForm.__bases__ = (async_forms.AsyncImageFormMixin, *forms.ModelForm.__bases__)
     for view, async_view in (
@@ -58,14 +58,14 @@ def apply():
 
 
 def _drop_checks():
-    """Leave out the package's system checks: the models of these tests are no project's."""
+    """Remove the package's system checks: the models of these tests do not belong to a project."""
     for check in list(registry.registered_checks):
         if check.__module__.startswith("django_async_forms."):
             registry.registered_checks.remove(check)
 
 
 def _keep_tables_available():
-    """Have the package's tables emptied after each TransactionTestCase, as those of its apps."""
+    """Empty the package's tables after each TransactionTestCase, like those of its apps."""
     set_available_apps = Apps.set_available_apps
 
     @wraps(set_available_apps)
@@ -78,7 +78,7 @@ def _keep_tables_available():
 
 
 def _wrap_save(sender, **kwargs):
-    # A worker knows the models of the project's own registry, not those of another.
+    # A worker only knows the models of the project's registry.
     if sender._meta.apps is not apps or not file_fields(sender):
         return
     prepare(sender)
@@ -94,7 +94,7 @@ def _wrap_save(sender, **kwargs):
             if (file := uncommitted_file(self, field)) is not None
             and (only is None or field.name in only)
         }
-        # A worker saves as the field does.
+        # A worker saves like the field.
         if not files or id(self) in active or _WORKER in active:
             return save(self, *args, **kwargs)
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
@@ -118,7 +118,7 @@ def _attach(instance, files, using):
     in_transaction = connections[using].in_atomic_block
     for upload in Upload.objects.using(using).for_instance(instance).order_by("created_at"):
         try:
-            # What an attempt raises leaves the test's own transaction usable, as a worker's does.
+            # A savepoint keeps the test's transaction usable after an error of an attempt.
             with transaction.atomic(using) if in_transaction else nullcontext():
                 attach(upload)
         except BaseException:
@@ -140,14 +140,14 @@ def _attach(instance, files, using):
 
 
 def _columns(field):
-    """Return the names of an image's columns. The package's own answer is what is tested."""
+    """Return the names of an image's columns, without the package's function, which is tested."""
     names = (field.name, getattr(field, "width_field", None), getattr(field, "height_field", None))
     return [c.attname for c in field.model._meta.concrete_fields if c.name in names]
 
 
 @contextmanager
 def _uncounted(using):
-    """Leave out of a count of queries what a worker would do after the request."""
+    """Do not count the queries that a worker would make after the request."""
     log = connections[using].queries_log
     before = len(log)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.test.runner import DiscoverRunner
 
-#: The outcomes. A test that has several, as one with subtests may, keeps the last in this order.
+#: The outcomes. A test with several, such as one with subtests, keeps the last in this order.
 PASSED, SKIPPED, FAILED = "passed", "skipped", "failed"
 _ORDER = (PASSED, SKIPPED, FAILED)
 
@@ -64,7 +64,7 @@ class RecordingResult(unittest.TextTestResult):
 
 
 class RecordingRunner(DiscoverRunner):
-    """Django's runner, which writes the outcomes to a file at the end."""
+    """Django's runner, which also writes the outcomes to a file."""
 
     def get_resultclass(self):
         return RecordingResult

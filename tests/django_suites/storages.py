@@ -1,9 +1,9 @@
 """
 Django's tests of storages, on the two staging storages.
 
-Without the package, they are run on the storages of Django that come nearest. A test that looks
-into a folder has its like here, which asks the storage. ``ContentAndNames`` is about what the
-storages of Django take and its tests have only in part.
+Without the package, they run on the most similar storages of Django. A test that looks into a
+folder is replaced by one that asks the storage. ``ContentAndNames`` has contents and names that
+Django's storages take, and that Django's tests cover only in part.
 """
 
 import os
@@ -129,7 +129,7 @@ class FolderRaceTests(file_storage.FileSaveRaceConditionTest):
 
 @skipUnlessDBFeature("test_db_allows_multiple_connections")
 class DatabaseRaceTests(TransactionTestCase):
-    """Django's test of two saves of one name at once, which lists a folder."""
+    """Django's test of two simultaneous saves under one name, which lists a folder."""
 
     available_apps = []
 
@@ -155,7 +155,7 @@ class DatabaseRaceTests(TransactionTestCase):
 
 
 class NoSize(ContentFile):
-    """Content whose ``chunks()`` takes no size, as a project's own class may have it."""
+    """Content whose ``chunks()`` takes no size, like a project's own class."""
 
     def chunks(self):
         yield b"con"
@@ -247,7 +247,7 @@ class DatabasePathParsingTests(InDatabase):
 
 @override_settings(FILE_UPLOAD_PERMISSIONS=0o654, FILE_UPLOAD_DIRECTORY_PERMISSIONS=0o765)
 class FolderPermissionsTests(InFolder):
-    """Django's tests of permissions, with what a private folder has instead."""
+    """Django's tests of permissions, with the modes of a private folder."""
 
     def test_file(self):
         path = Path(self.storage.path(self.storage.save("name", ContentFile("data"))))

@@ -1,5 +1,5 @@
 """
-Run some of Django's suites in this process: as they are, or with the package under them.
+Run some of Django's suites in this process, unchanged or with the package under them.
 
 Usage: python -m tests.django_suites.suite FOLDER --results FILE [--plain] [LABEL ...]
 
@@ -27,7 +27,7 @@ def main():
     folder = options.folder.resolve()
     os.environ["SUITES_RESULTS"] = str(options.results.resolve())
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.django_suites.settings"
-    # As runtests.py does when it is the program. Processes that it starts inherit both.
+    # As runtests.py does when it runs as the program. Its child processes inherit both.
     temporary = tempfile.mkdtemp(prefix="django_")
     tempfile.tempdir = os.environ["TMPDIR"] = temporary
     atexit.register(shutil.rmtree, temporary)

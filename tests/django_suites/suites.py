@@ -1,4 +1,4 @@
-"""Which of Django's suites are run: all of these, or the few that take CI's two minutes."""
+"""The selected suites of Django: all of them, and the few that take CI's two minutes."""
 
 #: The tests of storages, on the two staging storages. Without the package, on Django's.
 STORAGES = "tests.django_suites.storages"

@@ -1,4 +1,4 @@
-"""One run of the faults on one pair of engines; ``tests/faults/run`` runs it on several."""
+"""Runs the faults on one pair of engines; ``tests/faults/run`` runs it on several."""
 
 import argparse
 import signal
@@ -40,7 +40,7 @@ def main(arguments=None):
         if keep:
             print(f"The logs are in {harness.folder}.")
             harness.keep_folder()
-        # Whoever is in a hurry asks twice, and cleaning up takes a moment.
+        # A second interrupt must not stop the clean-up.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         harness.close()

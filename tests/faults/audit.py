@@ -1,4 +1,4 @@
-"""What came of it: the database and the storages, held against the ledger and the notes."""
+"""The audit: compares the database and the storages with the ledger and the notes."""
 
 import hashlib
 from collections import Counter
@@ -9,31 +9,31 @@ from .columns import MODELS, Ledger
 
 @dataclass
 class Findings:
-    """The numbers of the table, and what there is to say about each that is wrong."""
+    """The numbers of the table, and a text for each wrong one."""
 
     uploads: int = 0
     requests: int = 0
     lost: list = field(default_factory=list)
     doubled: list = field(default_factory=list)
     stale: list = field(default_factory=list)
-    #: What was attached, and then written over by code that had loaded the row before.
+    #: Attached images that code with an older instance has overwritten.
     overwritten: int = 0
-    #: How often other code wrote another name while an upload was pending.
+    #: The number of times that other code wrote a name while an upload was pending.
     met: Counter = field(default_factory=Counter)
     orphans: list = field(default_factory=list)
-    #: Of those, what no SIGKILL and no half written file accounts for.
+    #: The orphans that neither a SIGKILL nor a half-written file explains.
     unexplained: list = field(default_factory=list)
     rows_left: list = field(default_factory=list)
     staged_left: list = field(default_factory=list)
     abandoned: int = 0
     errors: Counter = field(default_factory=Counter)
-    #: Seconds from a kill until what was hit is attached, among other faults and with none.
+    #: Seconds from a kill until the image is attached, among other faults and without any.
     recoveries: list = field(default_factory=list)
     recoveries_in_quiet: list = field(default_factory=list)
 
 
 def audit(harness):
-    """Return the ``Findings`` of a run that is healed."""
+    """Return the ``Findings`` of a healed run."""
     from .site.models import Fact
 
     facts = list(Fact.objects.order_by("pk"))
@@ -49,7 +49,7 @@ def audit(harness):
 
 
 def _check_columns(findings, facts, notes, harness):
-    """Each column holds the newest state, byte for byte; no upload is attached twice."""
+    """Check that each column holds the newest state, byte for byte, and was attached once."""
     from .site import models
 
     ledger = Ledger({note["name"]: note["at"] for note in notes if note["what"] == "stored"})
@@ -87,14 +87,14 @@ def _check_columns(findings, facts, notes, harness):
 
 
 def _is_held(fact, file, digest, removed):
-    """Tell whether a column holds what a fact says."""
+    """Tell whether a column holds the state of a fact."""
     if fact.what == "posted":
         return digest == fact.digest
     if fact.what == "cleared" or not fact.name:
         return not file
     if file.name != fact.name:
         return False
-    # A row that was written from an older instance may name a file that is gone.
+    # A row written from an older instance may name a removed file.
     return fact.what != "replaced" or digest == fact.digest or file.name in removed
 
 
@@ -118,7 +118,7 @@ def _digest(file):
 
 
 def _check_left(findings):
-    """No row is left, and staging is empty once recovery has removed what is abandoned."""
+    """Check that no upload is left, and no staged file after recovery removed abandoned ones."""
     from django.conf import settings
 
     from django_async_forms.models import Upload
@@ -126,7 +126,7 @@ def _check_left(findings):
     from django_async_forms.storage import staging_storage
 
     findings.rows_left += [f"{upload.pk} {upload.error}" for upload in Upload.objects.all()]
-    # It is a day before recovery takes a file for an abandoned one: this is the day after.
+    # Recovery takes a file for abandoned after a day, so set its clock to the next day.
     settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "KEEP_ABANDONED": 0.001}
     findings.abandoned = remove_abandoned("default", 10**9)
     findings.staged_left += _files(staging_storage("default"))
@@ -144,7 +144,7 @@ def _files(storage, folder=""):
 
 
 def _check_orphans(findings, facts, notes):
-    """Count the files in the final storages that no row refers to, and never one did."""
+    """Count the files in the final storages to which no row has ever referred."""
     from .site.models import Picture
 
     used = {fact.name for fact in facts if fact.what in ("attached", "replaced")}
@@ -156,7 +156,7 @@ def _check_orphans(findings, facts, notes):
     for note in notes:
         pid = note["pid"]
         if note["what"] == "began":
-            explained.update(at_work.get(pid, ()))  # The id is another process's by now.
+            explained.update(at_work.get(pid, ()))  # The id belongs to another process by now.
             at_work[pid] = []
         elif note["what"] in ("storing", "stored"):
             at_work.setdefault(pid, []).append(note["name"])
@@ -164,7 +164,7 @@ def _check_orphans(findings, facts, notes):
             explained.add(note["name"])
         elif note["what"] == "ended":
             at_work.pop(pid, None)
-    # What a process was at that never came to its end: it was killed.
+    # The process did not finish this attempt: it was killed.
     explained.update(name for names in at_work.values() for name in names)
     findings.unexplained += sorted(set(findings.orphans) - explained)
 
@@ -178,7 +178,7 @@ def _count_errors(findings, harness, facts, notes):
         for note in notes
         if note["what"] == "fault" and (note["action"], note["step"]) == ("kill", "sending")
     ]
-    # Who waits for the row as well may be the one that the database ends.
+    # In a deadlock, the database may end the other process that waits for the row.
     rivals = [note["at"] for note in notes if note["what"] == "fault" and note["action"] == "rival"]
     for token, page, began, failed, what in harness.stream.answers.errors:
         cause = causes.get(token)
@@ -194,12 +194,12 @@ def _count_errors(findings, harness, facts, notes):
         findings.errors[cause or "unexplained"] += 1
 
 
-#: A required image that is gone: a form without another one is refused.
+#: A form without an image is refused if the required image is gone.
 EMPTIED = ("emptied", "image")
 
 
 def _measure_recoveries(findings, facts, notes, quiet_since):
-    """Measure from each kill of a worker until what it was at, or had reserved, is attached."""
+    """Measure the time from each kill of a worker until its uploads are attached."""
     attached = {str(fact.upload): fact.at for fact in facts if fact.what == "attached"}
     reserved, at_work = {}, {}
     for note in notes:
@@ -219,7 +219,7 @@ def _measure_recoveries(findings, facts, notes, quiet_since):
             for upload in uploads:
                 until = attached.get(upload, 0)
                 if until <= note["at"]:
-                    continue  # It was attached already, or is not pending any more.
+                    continue  # It was attached already, or is not pending any longer.
                 is_quiet = note["at"] > quiet_since
                 times = findings.recoveries_in_quiet if is_quiet else findings.recoveries
                 times.append(until - note["at"])

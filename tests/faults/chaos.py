@@ -1,4 +1,4 @@
-"""The faults, by name, and the order in which a seed has them happen."""
+"""The faults by name, and their order, which depends on the seed."""
 
 import os
 import random
@@ -8,12 +8,12 @@ from functools import partial
 
 from .orders import CONTESTED
 
-#: The steps of a worker, in their order; see site/steps.py.
+#: The steps of a worker in order; see site/steps.py.
 STEPS = ("started", "storing", "stored", "attaching", "saved", "attached", "removing")
 
 
 class Chaos:
-    """Injects faults into what a ``Harness`` runs."""
+    """Injects faults into the processes of a ``Harness``."""
 
     def __init__(self, harness, rng, only):
         self.harness = harness
@@ -52,14 +52,14 @@ class Chaos:
         self._chosen = sorted(name for name in self.faults if name.startswith(only))
 
     def schedule(self, count):
-        """Return the names of ``count`` faults, of each kind as many as of any other, or so."""
+        """Return the names of ``count`` faults, about as many of each kind."""
         names = []
         while len(names) < count:
             names += self._rng.sample(self._chosen, len(self._chosen))
         return names[:count]
 
     def kill_one_at_work(self):
-        """Kill a worker or a child of one while it is at an upload, and do nothing else."""
+        """Kill a worker or its child while it works on an upload, and do nothing else."""
         self._order(self._rng.choice(["kill", "kill-all"]), self._rng.choice(STEPS[:3]))
 
     def _note(self, step, **victim):
@@ -135,7 +135,7 @@ class Chaos:
         self.harness.go_on_until(worker.is_replaced, "the worker is ready")
 
     def answer(self, told):
-        """Do what a process at a step has told to be done, while it waits there."""
+        """Do what a process at a step asks for, while it waits."""
         table, key = self.harness.row_of(told)
         if key is None:
             return
@@ -153,12 +153,12 @@ class Chaos:
             deed = partial(stream.delete if action == "delete" else stream.change, key)
         thread = threading.Thread(target=deed, daemon=True)
         thread.start()
-        # At a step in its transaction, the process holds the lock that the request waits for.
+        # At a step inside its transaction, the process holds the lock that the request waits for.
         thread.join(0.5)
 
 
 def _rival(table, key, has_begun):
-    """Lock what the worker asks for next, and ask for what it has locked."""
+    """Lock the row that the worker locks next, and wait for the row that it has locked."""
     from django.db import OperationalError, connection, transaction
 
     try:
@@ -173,5 +173,5 @@ def _rival(table, key, has_begun):
 
 
 def rng_of(seed, what):
-    """Return the random numbers for one purpose, so that another's do not change them."""
+    """Return random numbers for one purpose, independent of other purposes."""
     return random.Random(f"{seed} {what}")

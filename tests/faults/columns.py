@@ -1,45 +1,45 @@
-"""What the columns should hold in the end, by the ledger: the newest state, whoever set it."""
+"""Computes from the ledger what each column should hold in the end: the newest state."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-#: The fields, and the name of the model that each is of.
+#: The fields with the names of their models.
 MODELS = {"image": "Picture", "cover": "Picture", "photo": "Slide", "back": "Slide"}
-#: What other code writes from an instance that it has loaded earlier.
+#: The facts of writes by other code from an instance that it loaded earlier.
 STALE = ("stale", "resaved")
-#: By how much the clocks of storage and site may be apart where files are dated to the second.
+#: The largest difference of the clocks of storage and site, where files are dated in seconds.
 PRECISION = 1.2
 
 
 @dataclass
 class Column:
-    """One column of one row, as the ledger tells it."""
+    """One column of one row, according to the ledger."""
 
-    #: The facts any of which may be what the column holds in the end; it held nothing at first.
+    #: The facts that the column may hold in the end. At first it holds nothing.
     wanted: list = field(default_factory=list)
     #: The newest upload, while nobody has attached or cleared it.
     live: object = None
-    #: The fact of the newest that was attached, and that of its upload.
+    #: The fact of the newest attached image, and the fact of its upload.
     attached: object = None
     posted: object = None
 
 
 class Ledger:
-    """Reads the facts in their order; ``columns`` is what came of it."""
+    """Reads the facts in order. The result is in ``columns``."""
 
     def __init__(self, stored_at):
         self.columns = {}
         self.titles = {}
         self.deleted = set()
         self.lost, self.doubled, self.stale = [], [], []
-        #: How often other code, which had loaded the row earlier, wrote over what was attached.
+        #: The number of times that code with an older instance overwrote an attached image.
         self.overwritten = 0
-        #: How often other code wrote while an upload was pending, by what it did.
+        #: The number of writes by other code while an upload was pending, by kind.
         self.met = Counter()
         self._stored_at = stored_at
 
     def read(self, facts, ended):
-        """Read all facts. ``ended`` are the times at which an attempt ended well, by upload."""
+        """Read all facts. ``ended`` has the times of successful attempts, by upload."""
         for fact in facts:
             if fact.what == "titled":
                 self.titles[fact.picture] = fact.name
@@ -64,7 +64,7 @@ class Ledger:
         if column.posted is None or column.posted.upload != fact.upload:
             self.stale.append(f"{fact}, upload {fact.upload}: is not the newest")
             return
-        # One that is attached and not settled is attached again if its worker dies.
+        # An image that is attached but not settled is attached again if its worker dies.
         is_again = column.attached is not None and column.attached.upload == fact.upload
         is_undone = is_again and all(self._may_lose(other, column) for other in column.wanted)
         if column.posted not in column.wanted and not is_undone:
@@ -74,10 +74,10 @@ class Ledger:
         column.wanted = [column.posted]
 
     def _may_lose(self, fact, column):
-        """Tell whether an upload that is attached again may do so over what other code wrote."""
+        """Tell whether an upload that is attached again may overwrite a write by other code."""
         if fact.what not in (*STALE, "emptied"):
             return False
-        # What the column held when the upload was made is no change once the attempt is undone.
+        # After the attempt is undone, the name that the column held at first is not a change.
         return fact.name == column.posted.name or (fact.name and fact.what != "emptied")
 
     def _read_detached(self, column, fact):
@@ -89,7 +89,7 @@ class Ledger:
         column.wanted = [fact]
 
     def _read_other(self, column, fact):
-        """Read what other code wrote: nothing, or the name that its instance had."""
+        """Read a write by other code: nothing, or the name that its instance had."""
         live = column.live
         self._count(column, fact)
         if live is None:
@@ -102,8 +102,8 @@ class Ledger:
                     self.lost.append(f"{fact}: over what its own request has posted")
             column.wanted = [fact]
         elif fact.name == live.name:
-            # As the column was when the upload was made. Had a worker looked at it before this, it
-            # would have found something newer.
+            # The column is as it was when the upload was made. A worker that looked at it earlier
+            # would have found a newer state.
             column.wanted = [live] if column.wanted == [live] else [live, fact]
         elif not fact.name:
             column.wanted = [fact]
@@ -114,7 +114,7 @@ class Ledger:
 
     def _count(self, column, fact):
         if column.live is not None:
-            # The name that the upload is to replace is no change.
+            # The name that the upload replaces is not a change.
             self.met[fact.what] += fact.name != column.live.name
 
     def _check_attached_once(self, facts, ended):
@@ -124,7 +124,7 @@ class Ledger:
                 earlier.pop(fact.upload, None)
             elif fact.what == "attached":
                 before = earlier.get(fact.upload)
-                # A picture's upload is settled with the write, a slide's by the end of its attempt.
+                # A picture's upload is settled with the write, a slide's at the end of its attempt.
                 times = ended.get(str(fact.upload), ())
                 if before is not None and (
                     MODELS[fact.field] == "Picture" or any(before.at < at < fact.at for at in times)

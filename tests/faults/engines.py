@@ -1,4 +1,4 @@
-"""The databases and brokers of a run: its own where they are stopped, its own names elsewhere."""
+"""The databases and brokers of a run: its own servers to stop, or its own names on others."""
 
 import os
 import socket
@@ -14,14 +14,14 @@ from .proxy import Proxy
 
 
 def free_port():
-    """Return a port at which nothing listens."""
+    """Return a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 class PostgreSQL:
-    """A database of the run's own on the server."""
+    """The run's own database on the server."""
 
     def __init__(self):
         self.name = f"faults_{uuid.uuid4().hex[:12]}"
@@ -31,11 +31,11 @@ class PostgreSQL:
         }
         self._do(f"CREATE DATABASE {self.name}")
 
-    #: As psycopg numbers them.
+    #: By the numbers of psycopg.
     LEVELS = {"read committed": 2, "repeatable read": 3, "serializable": 4}
 
     def settings(self, isolation):
-        """Return the entry in Django's setting."""
+        """Return the entry for DATABASES."""
         return {
             "OPTIONS": {"isolation_level": self.LEVELS[isolation]},
             "ENGINE": "django.db.backends.postgresql",
@@ -44,7 +44,7 @@ class PostgreSQL:
             "NAME": self.name,
         }
 
-    #: Ends all connections to the database but the one that says so.
+    #: Ends all other connections to the database.
     CUT = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -66,7 +66,7 @@ class PostgreSQL:
 
 
 class MariaDB:
-    """A database of the run's own on the server."""
+    """The run's own database on the server."""
 
     def __init__(self):
         self.name = f"faults_{uuid.uuid4().hex[:12]}"
@@ -79,7 +79,7 @@ class MariaDB:
         self._do(f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4")
 
     def settings(self, isolation):
-        """Return the entry in Django's setting."""
+        """Return the entry for DATABASES."""
         return {
             "OPTIONS": {"isolation_level": isolation},
             "ENGINE": "django.db.backends.mysql",
@@ -118,7 +118,7 @@ class MariaDB:
 
 
 class Redis:
-    """A server of the run's own, which keeps its data in a folder, behind a proxy."""
+    """The run's own server behind a proxy, with its data in a folder."""
 
     def __init__(self, folder):
         self._folder = folder / "redis"
@@ -140,7 +140,7 @@ class Redis:
         self._process.kill()
 
     def start(self):
-        """Start it again, with what it has on disk."""
+        """Start the server again, with its data on the disk."""
         self._start()
 
     def empty(self):
@@ -156,7 +156,7 @@ class Redis:
 
 
 class RabbitMQ:
-    """A queue of the run's own on the shared server, behind a proxy that is stopped instead."""
+    """The run's own queue on a shared server, behind a proxy that is stopped instead."""
 
     def __init__(self, folder):
         self._url = BROKERS["rabbitmq"]
@@ -165,15 +165,15 @@ class RabbitMQ:
         self.url = f"amqp://guest:guest@127.0.0.1:{self.proxy.port}//"
 
     def stop(self):
-        """Be stopped, as everybody sees it who is connected."""
+        """Stop the proxy. For its clients, the server stops."""
         self.proxy.refuse()
 
     def start(self):
-        """Be started again; the queue is durable."""
+        """Start the proxy again. The queue is durable."""
         self.proxy.accept()
 
     def empty(self):
-        """Purge the queue. What workers have reserved already stays theirs."""
+        """Purge the queue. Workers keep the messages that they have reserved."""
         with Connection(self._url) as connection:
             connection.default_channel.queue_purge(self.queue)
 

@@ -1,4 +1,4 @@
-"""One run on one pair of engines: starts all there is, breaks it as scheduled, and heals it."""
+"""A run on one pair of engines: starts everything, injects the faults, and heals."""
 
 import json
 import os
@@ -16,9 +16,8 @@ from .others import Others
 from .processes import Processes, is_ready, object_store
 from .stream import Stream
 
-#: What a request may fail for: the database itself, a full disk, the end of its own process, that
-#: somebody else has deleted or emptied what it changes, and that it waits for a row that two
-#: others were told to deadlock over.
+#: The allowed causes of a failed request: the database, a full disk, the end of its process, an
+#: instance that somebody else has deleted or emptied, and a row over which two others deadlock.
 EXPECTED = {
     "deadlock, as ordered",
     "database",
@@ -27,38 +26,38 @@ EXPECTED = {
     "deleted meanwhile",
     "emptied by other code",
 }
-#: Where a database refuses what others have changed meanwhile, as in plain Django.
+#: Where the database refuses a write after a concurrent change, as in plain Django.
 STRICT = {"repeatable read", "serializable"}
-#: How long anything may take that is waited for, on a slow and busy machine.
+#: The longest wait for anything on a slow and busy machine.
 DEADLINE = 120
-#: How long a worker that is asked to stop may be at it before it is killed.
+#: The time that a worker has to stop before it is killed.
 GRACE = 10
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long things take in a run. All times are seconds."""
+    """The durations and numbers of a run. All times are seconds."""
 
     #: The project's ASYNC_FORMS.
     async_forms: dict
-    #: How often Celery beat has recover_uploads run.
+    #: The seconds between two runs of recover_uploads by Celery beat.
     recover_every: float
-    #: After how long Celery kills a process that is still at a task.
+    #: The time after which Celery kills a process with an unfinished task.
     time_limit: float
-    #: How long the final storage takes on average.
+    #: The average time of the final storage.
     slowness: float
-    #: By how much a fast clock is fast.
+    #: The error of a fast clock.
     fast: float
-    #: How many uploads there are for each fault.
+    #: The number of uploads for each fault.
     uploads_per_fault: int
-    #: How long the recovery may take when all is healed.
+    #: The time limit of the recovery after the healing.
     healing: float
-    #: How many kills there are in the quiet after it.
+    #: The number of kills in the quiet after it.
     kills: int
 
 
 PACES = {
-    # All defaults, and beat as the documentation has it.
+    # The defaults, and the documented schedule of beat.
     "defaults": Pace({}, 60, 10, 0.05, 180, 25, 900, 12),
     # The same in a hurry, for a run among the tests.
     "hurried": Pace(
@@ -75,7 +74,7 @@ PACES = {
 
 
 class Supervised:
-    """A worker that is started again when it has died, as by any supervisor."""
+    """A worker that is started again after it died, as by a supervisor."""
 
     def __init__(self, processes, name):
         self._processes = processes
@@ -96,29 +95,29 @@ class Supervised:
             self.process = self._processes.worker(self._name, **self._environment)
 
     def replace(self, **environment):
-        """Have it stop, and be started again in another environment."""
+        """Stop the worker, and start it again in another environment."""
         self._environment = environment
         self._replaced = self.process
-        # As a supervisor does, and has to: a worker that was hurt before may not stop when asked.
+        # Like a supervisor: a worker that a fault has hit may not stop when asked.
         self._stop_by = time.monotonic() + GRACE
         self.process.ask_to_stop()
 
     def is_replaced(self):
-        """Tell whether the other one takes tasks."""
+        """Tell whether the other worker takes tasks."""
         return self.process is not self._replaced and self.is_ready()
 
 
 class Harness:
-    """What runs, what has happened to it, and what is in the database in the end."""
+    """The processes of a run, and its results."""
 
     def __init__(self, database, broker, *, uploads, seed, pace, staging, isolation, s3, only):
         self.pace = PACES[pace]
         self.uploads = uploads
         self.counts = {}
         self.missed = []
-        #: What a request may fail for, among the causes that are found.
+        #: The allowed causes of failed requests on this database.
         self.expected = EXPECTED | ({"serialization"} if isolation in STRICT else set())
-        #: Failed uploads that were kept because their instance is gone.
+        #: Failed uploads whose instance is gone.
         self.kept = 0
         self._rng = rng_of(seed, "faults")
         self._seed = seed
@@ -148,7 +147,7 @@ class Harness:
         self._progress = _Progress(f"{database} + {broker}", self)
 
     def start(self):
-        """Start the site, two workers and beat, and the people who use it."""
+        """Start the site, two workers, beat, and the users."""
         os.environ["FAULTS_RUN"] = json.dumps(self.run)
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.faults.site.settings"
         import django
@@ -167,7 +166,7 @@ class Harness:
         self.chaos = Chaos(self, self._rng, self._only)
 
     def execute(self):
-        """Have the uploads posted, and a fault each so many of them."""
+        """Post the uploads, with a fault after each few of them."""
         for worker in self.workers:
             self.go_on_until(worker.is_ready, "the workers are ready")
         names = self.chaos.schedule(max(1, self.uploads // self.pace.uploads_per_fault))
@@ -184,7 +183,7 @@ class Harness:
         self.others.end()
 
     def kill_in_quiet(self):
-        """Kill workers while all else is well, to see how long it takes until nobody notices."""
+        """Kill workers without other faults, and see how long the recovery takes."""
         self._progress.doing = "killing workers"
         self.quiet_since = time.time()
         for worker in self.workers:
@@ -195,16 +194,16 @@ class Harness:
 
     @property
     def recovers_within(self):
-        """How long it may take after a kill until the image is attached: what is promised."""
+        """Return the promised time from a kill until the image is attached."""
         if isinstance(self.broker, RabbitMQ):
             return 30
         from django_async_forms.conf import conf
 
-        # Until it counts as silent, until the recovery runs next, and until it is done.
+        # The wait until it is overdue, the wait for the next recovery, and the work.
         return conf().RESEND_AFTER + self.pace.recover_every + 15
 
     def heal(self):
-        """Wait until nothing is pending, with all the help that an operator has."""
+        """Wait until no upload is pending, and do all that an operator can do."""
         from django.core.management import call_command
 
         from django_async_forms.models import Upload
@@ -229,11 +228,11 @@ class Harness:
         self.healed_within = time.monotonic() - began
 
     def keep_folder(self):
-        """Leave the logs and the notes where they are."""
+        """Keep the logs and the notes."""
         self._closing.pop(0)
 
     def close(self):
-        """Kill and remove all that there was."""
+        """Kill all processes and remove all data."""
         self._progress.end()
         for close in reversed(self._closing):
             try:
@@ -244,14 +243,14 @@ class Harness:
     # For the faults:
 
     def go_on(self, uploads):
-        """Let life go on for so many more uploads."""
+        """Continue for a number of uploads."""
         before = self.stream.answers.uploads
         self.go_on_until(
             lambda: self.stream.answers.uploads >= before + uploads, f"{uploads} more uploads"
         )
 
     def go_on_until(self, condition, what):
-        """Let life go on until a condition is true, with more uploads if that is what it needs."""
+        """Continue until a condition is true, with more uploads if necessary."""
 
         def is_so():
             if not condition():
@@ -272,7 +271,7 @@ class Harness:
             return self.database.cut(cursor)
 
     def row_of(self, told):
-        """Return the table and the key of the row that a process is at: the key may be None."""
+        """Return the table and the key (perhaps None) of the row that a process works on."""
         from django_async_forms.models import Upload
 
         for table in ("picture", "slide"):
@@ -313,7 +312,7 @@ class _Nowhere:
 
 
 class _Progress:
-    """A line that says how far it is."""
+    """A line with the progress of the run."""
 
     def __init__(self, engines, harness):
         self.doing = "starting"

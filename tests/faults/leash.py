@@ -1,8 +1,8 @@
 """
-Runs a command that ends with whoever started it, however that ends.
+Runs a command that ends with the process that started it, however that process ends.
 
-``python -m tests.faults.leash COMMAND ...``, with a pipe for its standard input, in a session of
-its own: when the pipe is closed, all of the session's processes are killed.
+Start ``python -m tests.faults.leash COMMAND ...`` in a new session with a pipe as its standard
+input. When the pipe is closed, all processes of the session are killed.
 """
 
 import os

@@ -1,8 +1,8 @@
 """
-How the harness and the processes under test talk: through one folder.
+The harness and the processes under test communicate through one folder.
 
-The harness gives orders, for a step of the work; the process that comes to the step first takes
-the order. Processes note what they do, a line of JSON each, also the last thing that they do.
+The harness gives an order for a step of the work. The first process that comes to the step takes
+it. Processes note each action as a line of JSON, including their last one.
 """
 
 import itertools
@@ -12,9 +12,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-#: The longest that a process waits for the harness, so that none outlives it.
+#: The longest wait of a process for the harness, so that no process outlives it.
 DEADLINE = 20
-#: A row that a worker and somebody else both want, when a deadlock is ordered.
+#: The row for which a worker and another process wait in an ordered deadlock.
 CONTESTED = "SELECT id FROM site_fact ORDER BY id LIMIT 1 FOR UPDATE"
 
 
@@ -33,13 +33,13 @@ class Orders:
     # In the harness:
 
     def give(self, action, step):
-        """Order ``action`` for whoever comes to ``step`` next; return the order."""
+        """Order ``action`` for the next process at ``step``; return the order."""
         order = self.folder / "once" / f"{step}~{action}~{next(self._numbers)}"
         order.touch()
         return order
 
     def withdraw(self, order):
-        """Take an order back; return whether it was still there."""
+        """Withdraw an order; return whether it was still open."""
         with suppress(FileNotFoundError):
             order.unlink()
             return True
@@ -50,11 +50,11 @@ class Orders:
         (self.folder / "while" / action).touch()
 
     def end(self, action):
-        """End what was begun."""
+        """End an action that was begun."""
         (self.folder / "while" / action).unlink(missing_ok=True)
 
     def told(self):
-        """Yield what processes have told and wait for, as (file, what); remove the file to go."""
+        """Yield the requests of waiting processes as (file, what). Remove the file to answer."""
         for file in (self.folder / "told").glob("*.json"):
             yield file, json.loads(file.read_text())
 
@@ -64,7 +64,7 @@ class Orders:
         return [json.loads(line) for line in lines]
 
     def working(self):
-        """Return the ids of the processes that are at an upload, or were when they were killed."""
+        """Return the ids of processes that work on an upload, or did when they were killed."""
         at_work = set()
         for note in self.notes():
             if note["what"] == "began":
@@ -76,7 +76,7 @@ class Orders:
     # In the processes:
 
     def take(self, step):
-        """Return the action that is ordered for ``step`` and is this process's to do, or None."""
+        """Return the action that this process has to do at ``step``, or None."""
         for name in sorted(os.listdir(self.folder / "once")):
             if name.startswith(f"{step}~"):
                 with suppress(FileNotFoundError):  # Another process was faster.
@@ -89,12 +89,12 @@ class Orders:
         return (self.folder / "while" / action).exists()
 
     def note(self, what, **more):
-        """Write down that ``what`` has happened in this process."""
+        """Note that ``what`` has happened in this process."""
         line = json.dumps({"what": what, "pid": os.getpid(), "at": time.time(), **more})
         os.write(self._notes, f"{line}\n".encode())
 
     def tell(self, **what):
-        """Tell the harness, and wait until it has done something about it."""
+        """Tell the harness, and wait until it has acted."""
         file = self.folder / "told" / f"{os.getpid()}-{next(self._numbers)}"
         file.write_text(json.dumps(what))
         told = file.rename(file.with_suffix(".json"))

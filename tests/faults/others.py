@@ -1,4 +1,4 @@
-"""Other code of the project's, which changes images by Django's ORM, without a form."""
+"""The project's other code, which changes images with Django's ORM and without a form."""
 
 import random
 import threading
@@ -8,16 +8,16 @@ from collections import Counter
 
 from .columns import MODELS
 
-#: What it does, and how often.
+#: Its actions, and how often it takes each.
 DEEDS = {"replace": 30, "empty": 15, "remove": 15, "stale": 30, "delete": 5, "delete raw": 5}
-#: One deed for so many uploads.
+#: The number of uploads for each action.
 UPLOADS_PER_DEED = 4
-#: How long ago what a stale instance holds was stored: object stores date files to the second.
+#: The least age of a stale instance's file: object stores date files in seconds.
 AGE = 1.5
 
 
 class Others:
-    """A thread that changes rows, those with a pending upload first."""
+    """A thread that changes rows, and prefers rows with a pending upload."""
 
     def __init__(self, stream, seed, has_object_store):
         self._stream = stream
@@ -25,7 +25,7 @@ class Others:
         self._has_object_store = has_object_store
         self._has_ended = threading.Event()
         self._loaded = []
-        #: How often it did what, and what was refused.
+        #: The number of times that it took each action, and that an action was refused.
         self.deeds = Counter()
         self.refused = Counter()
         #: The names of files that it has removed.
@@ -34,12 +34,12 @@ class Others:
         self._thread.start()
 
     def end(self):
-        """Have it end what it is at."""
+        """Let the thread finish its action, and end it."""
         self._has_ended.set()
         self._thread.join()
 
     def do(self, deed, *row):
-        """Do a deed, to one row if that is given. Safe in any thread."""
+        """Take an action, on one row if it is given. Safe in any thread."""
         from django.db import DatabaseError, connection
 
         from .site.steps import cause_of
@@ -47,7 +47,7 @@ class Others:
         try:
             if getattr(self, "_" + deed.replace(" ", "_"))(*row or self._pick()):
                 self.deeds[deed] += 1
-        except DatabaseError as error:  # Of a connection that was cut, say.
+        except DatabaseError as error:  # For example, from a connection that was cut.
             self.refused[cause_of(error)] += 1
             connection.close()
         except OSError:  # The storage is told to refuse.
@@ -65,7 +65,7 @@ class Others:
         connection.close()
 
     def _pick(self):
-        """Return the table and the key of a row, mostly of one with an upload that is pending."""
+        """Return the table and the key of a row, mostly of one with a pending upload."""
         from django_async_forms.models import Upload
 
         if self._rng.random() < 0.7:
@@ -77,7 +77,7 @@ class Others:
         return "picture", self._stream.pick(self._rng)
 
     def _replace(self, table, key):
-        """Give a row another file. It is locked meanwhile: the ledger is in this order."""
+        """Give a row another file. The row is locked, so the ledger has the same order."""
         from django.core.files.base import ContentFile
         from django.db import transaction
 
@@ -87,7 +87,7 @@ class Others:
 
         name = self._rng.choice(_fields(table))
         content = ContentFile(pictures.jpeg())
-        # Nobody but a worker keeps the names apart of two that store at once in an object store.
+        # In an object store, only workers keep the names of simultaneous files apart.
         is_shared = name == "cover" or not self._has_object_store
         filename = "dune0.jpg" if is_shared else f"{uuid.uuid4().hex}.jpg"
         with transaction.atomic():
@@ -100,7 +100,7 @@ class Others:
         return True
 
     def _empty(self, table, key):
-        """Take an image off its row."""
+        """Remove an image from its row."""
         from django.db import transaction
 
         name = self._rng.choice(_fields(table))
@@ -114,7 +114,7 @@ class Others:
         return True
 
     def _remove(self, table, key):
-        """Take the cover off its picture, and remove its file."""
+        """Remove the cover from its picture, and its file."""
         from django.db import transaction
 
         with transaction.atomic():
@@ -130,7 +130,7 @@ class Others:
         """Save a row as it was loaded earlier."""
         from django.db import transaction
 
-        # Not the cover, whose file may be gone by now: a file that is gone has no date.
+        # Not the cover: its file may be gone by now, and a removed file has no date.
         name = {"picture": "image", "slide": "photo"}[table]
         row = _model(table).objects.filter(pk=key).first()
         if row is not None and getattr(row, name):
@@ -138,7 +138,7 @@ class Others:
         old = [entry for entry in self._loaded if entry[0] < time.monotonic() - AGE]
         if not old:
             return False
-        # One whose upload is pending by now, else the oldest.
+        # Prefer a row whose upload is pending by now, or else the oldest.
         wanted = self._pick()[1]
         entry = min(old, key=lambda entry: (entry[2].pk != wanted, entry[0]))
         self._loaded.remove(entry)
@@ -153,7 +153,7 @@ class Others:
         return table == "picture" and _delete_by(key, lambda query: query.delete())
 
     def _delete_raw(self, table, key):
-        """Delete a picture without them: its upload is kept as failed."""
+        """Delete a picture without signals: its upload is kept as failed."""
         return table == "picture" and _delete_by(key, lambda query: query._raw_delete(query.db))
 
 

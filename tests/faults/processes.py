@@ -1,4 +1,4 @@
-"""The processes of a run: each a group of its own, on a leash, with a log."""
+"""The processes of a run. Each has its own group and log, and ends with the run."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-#: How long a process may take to start on a slow and busy machine.
+#: The time that a process has to start on a slow and busy machine.
 DEADLINE = 90
 
 
@@ -27,7 +27,7 @@ def wait_until(condition, what, deadline=DEADLINE):
 
 
 class Process:
-    """A command that runs."""
+    """A running command."""
 
     def __init__(self, name, command, log, pass_fds=(), **environment):
         self.name = name
@@ -51,13 +51,13 @@ class Process:
         return self._process.poll() is None
 
     def text(self):
-        """Return what it has logged."""
+        """Return the log of this process."""
         with self.log.open(errors="replace") as file:
             file.seek(self._starts_at)
             return file.read()
 
     def wait_for(self, condition, what):
-        """Wait until it is as it should be, or has ended."""
+        """Wait until the process is ready; fail if it has ended."""
 
         def is_so():
             if not self.is_running():
@@ -67,7 +67,7 @@ class Process:
         return wait_until(is_so, what)
 
     def commands(self):
-        """Return the id of the command's own process, in a list, which is empty if it has ended."""
+        """Return a list with the id of the command's process, or an empty one if it has ended."""
         return _children(self.group)
 
     def children(self):
@@ -75,13 +75,13 @@ class Process:
         return [child for parent in self.commands() for child in _children(parent)]
 
     def ask_to_stop(self):
-        """Have it end what it is at and stop, as an operator would."""
+        """Ask the process to finish its work and stop, as an operator would."""
         for command in self.commands():
             with suppress(ProcessLookupError):
                 os.kill(command, signal.SIGTERM)
 
     def kill(self):
-        """Kill it and its children at once, as the machine might."""
+        """Kill the process and its children immediately, as a power cut does."""
         with suppress(ProcessLookupError):  # It has ended already.
             os.killpg(self.group, signal.SIGKILL)
         self._process.wait(DEADLINE)
@@ -97,7 +97,7 @@ def _children(parent):
 
 
 class Processes:
-    """Starts what a run needs, and kills all of it."""
+    """Starts the processes of a run, and kills them."""
 
     def __init__(self, run, folder):
         self._run = run
@@ -129,14 +129,14 @@ class Processes:
         return self._start("site", command, "site", pass_fds=(number,))
 
     def worker(self, name, **environment):
-        """Start a Celery worker with several processes; wait for ``is_ready`` of it."""
+        """Start a Celery worker with several processes; ``is_ready`` tells when it takes tasks."""
         command = ["celery", "-A", "tests.faults.site", "worker", "--pool", "prefork"]
         command += ["-c", "3", "-l", "INFO", "-n", f"{name}-{self._run['queue']}@%h"]
         command += ["--without-mingle", "--without-gossip"]
         return self._start(name, command, "worker", **environment)
 
     def beat(self):
-        """Start Celery's clock, which sends for the recovery."""
+        """Start Celery beat, which sends the recovery's messages."""
         command = ["celery", "-A", "tests.faults.site", "beat", "-l", "INFO"]
         command += ["-s", str(self._folder / "beat")]
         return self._start("beat", command, "beat")
@@ -153,7 +153,7 @@ def is_ready(worker):
 
 
 def _knows(option):
-    """Tell whether gunicorn has an option, which older ones do not."""
+    """Tell whether gunicorn has an option, which older versions lack."""
     from gunicorn.config import KNOWN_SETTINGS
 
     return any(option in (setting.cli or ()) for setting in KNOWN_SETTINGS)

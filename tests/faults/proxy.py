@@ -1,4 +1,4 @@
-"""A network that fails when told: between the processes under test and their broker."""
+"""A network between the processes under test and their broker, which fails on command."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 class Proxy:
-    """Passes bytes on to a port of this machine, or refuses connections, cuts them, or hangs."""
+    """Forwards bytes to a port of this machine, or refuses connections, cuts them, or hangs."""
 
     def __init__(self, target, host="127.0.0.1"):
         self.target = target
@@ -23,7 +23,7 @@ class Proxy:
         self.accept()
 
     def accept(self):
-        """Accept connections again, at the port where it always was."""
+        """Accept connections again, on the same port."""
         self._do(self._accept())
 
     def refuse(self):
@@ -31,15 +31,15 @@ class Proxy:
         self._do(self._refuse())
 
     def cut(self):
-        """Cut all connections; new ones are welcome."""
+        """Cut all connections, but accept new ones."""
         self._do(self._cut())
 
     def hang(self):
-        """Accept connections, and pass nothing on."""
+        """Accept connections, and forward nothing."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def flow(self):
-        """Pass on all that was held back, and what comes."""
+        """Forward the bytes that were held back, and all new ones."""
         self._loop.call_soon_threadsafe(self._flows.set)
 
     def close(self):

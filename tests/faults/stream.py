@@ -1,4 +1,4 @@
-"""The people who use the site: they post images, as they like and as fast as it answers."""
+"""The users of the site, who post images as fast as it answers."""
 
 import hashlib
 import random
@@ -13,10 +13,10 @@ import requests
 
 from tests import pictures
 
-#: Width and height of the images, and how often each is taken. The largest is too large for
-#: Django to keep it in memory.
+#: Width and height of the images, and how often each is used. Django does not keep the largest
+#: in memory.
 SIZES = {(64, 48): 70, (320, 240): 25, (800, 600): 5}
-#: What people do, and how often.
+#: The actions of users, and how often they take each.
 DEEDS = {
     "create": 35,
     "change": 30,
@@ -31,32 +31,32 @@ FIELDS = ("image", "cover")
 
 @dataclass
 class Answers:
-    """What the site has answered."""
+    """The responses of the site."""
 
     requests: int = 0
-    #: Images in requests that were answered well.
+    #: The images in successful requests.
     uploads: int = 0
     aborted: int = 0
-    #: (token, page, when it was sent, when it failed, status or the error) of each that was not.
+    #: The failed requests: (token, page, time of sending, time of failure, status or error).
     errors: list = field(default_factory=list)
 
 
 class Stream:
-    """Some people, whose deeds follow from the seed."""
+    """Some users, whose actions depend on the seed."""
 
     def __init__(self, address, seed, people=4):
         self._address = address
         self._originals = {size: pictures.jpeg(*size, seed=seed) for size in SIZES}
         self._lock = threading.Condition()
         self._pictures = []
-        #: The slides by their album, and the other way.
+        #: The slides by their album, and the album by its slides.
         self._slides, self._albums = {}, {}
         self._images = 0
         self._allowed = 0
         self._has_ended = False
         self._waiting = 0
         self.answers = Answers()
-        #: The digests of what was sent, by the request's token and the field.
+        #: The digests of the sent files, by the request's token and the field.
         self.sent = {}
         self._threads = [
             threading.Thread(target=self._live, args=(random.Random(f"{seed} {number}"),))
@@ -67,20 +67,20 @@ class Stream:
             thread.start()
 
     def allow(self, uploads):
-        """Let people post until so many images were taken."""
+        """Let users post until the site has accepted a number of images."""
         with self._lock:
             self._allowed = max(self._allowed, uploads)
             self._lock.notify_all()
 
     def is_at_rest(self):
-        """Tell whether all wait to be allowed more."""
+        """Tell whether all users wait until they may post more."""
         if not all(thread.is_alive() for thread in self._threads):
             raise RuntimeError("Somebody in the stream has stopped, see above.")
         with self._lock:
             return self._waiting == len(self._threads)
 
     def end(self):
-        """Let people end what they are at, and go."""
+        """Let users finish their requests, and leave."""
         with self._lock:
             self._has_ended = True
             self._lock.notify_all()
@@ -117,7 +117,7 @@ class Stream:
     def pick(self, rng):
         """Return the key of a picture, or None."""
         with self._lock:
-            # Mostly what was made of late, and may have an image pending.
+            # Mostly a recent picture, whose image may be pending.
             recent = self._pictures[-8:] if rng.random() < 0.7 else self._pictures
             return rng.choice(recent) if recent else None
 
@@ -125,7 +125,7 @@ class Stream:
         return rng.choice([["image"], ["image"], ["image", "cover"]])
 
     def change(self, picture):
-        """Post other images for a picture, now, whatever is allowed."""
+        """Post other images for a picture now, without asking how many are allowed."""
         self._post(random.Random(picture), f"/{picture}/change/", "change", fields=FIELDS)
 
     def change_slide(self, slide):
@@ -187,7 +187,7 @@ class Stream:
             return None
         began = time.time()
         try:
-            # On a connection of its own: one that was kept may be to a process that was killed.
+            # On a new connection: a kept one may lead to a killed process.
             with requests.Session() as session:
                 response = session.send(request.prepare(), timeout=60)
         except requests.RequestException as error:
@@ -212,17 +212,17 @@ class Stream:
 
     def _filename(self, rng, token):
         """
-        Return what a camera calls the image: mostly a name that no file has yet, and others get.
+        Return a camera's name for the image: mostly a new name that several images share.
 
-        An object store looks for a free name and then stores, so the first few of one name may all
-        find it free.
+        An object store looks for a free name and then stores, so the first few images with one name
+        may all find it free.
         """
         with self._lock:
             self._images += 1
             return rng.choice([f"{token}.jpg", *[f"dune{self._images // 8}.jpg"] * 3])
 
     def _abort(self, rng, request, page):
-        """Go away in the middle of a request, or before it is answered."""
+        """Leave in the middle of a request, or before the response."""
         prepared = request.prepare()
         head = f"POST {urlsplit(prepared.url).path} HTTP/1.1\r\nHost: localhost\r\n"
         head += "".join(f"{key}: {value}\r\n" for key, value in prepared.headers.items())
@@ -242,7 +242,7 @@ class Stream:
             self.answers.aborted += 1
 
     def _image(self, rng, token):
-        """Return an image like no other: it has the token in a comment."""
+        """Return a unique image, with the token in a comment."""
         original = self._originals[rng.choices(list(SIZES), list(SIZES.values()))[0]]
         comment = token.encode()
         segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment

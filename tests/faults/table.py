@@ -1,10 +1,10 @@
-"""The table of a run, and whether its targets were met."""
+"""Prints the table of a run, and tells whether its targets were met."""
 
 import math
 
 
 def rows(harness, findings):
-    """Yield (what, number, whether that is as it should be) for the table."""
+    """Yield (what, number, whether it meets its target) for the table."""
     counts = {}
     for name, count in harness.counts.items():
         kind = name.partition(", ")[0]
@@ -49,12 +49,12 @@ def rows(harness, findings):
 
 
 def quantile(times, part):
-    """Return what so many of the times are below."""
+    """Return a percentile of the times."""
     return sorted(times)[math.ceil(part * len(times)) - 1] if times else 0.0
 
 
 def show(title, harness, findings):
-    """Print the table, then what is wrong; return whether all is well."""
+    """Print the table and the problems; return whether all targets were met."""
     print(f"\n{title}")
     is_well = True
     for what, number, is_right in rows(harness, findings):

@@ -1,4 +1,4 @@
-"""A short run of the faults: with real processes, in a hurry, on one pair of engines a database."""
+"""A short run of the faults, with real processes, on one pair of engines for each database."""
 
 import os
 import shutil
@@ -10,12 +10,12 @@ import pytest
 from tests import services
 from tests.worker import ROOT
 
-#: What each database is tried with.
+#: The broker and the storages for each database.
 PAIRS = {
     "postgresql": ("--broker", "rabbitmq", "--staging", "database", "--s3"),
     "mariadb": ("--broker", "redis", "--staging", "files"),
 }
-#: How long it may take on a slow and busy machine, in seconds; it takes a minute.
+#: The time limit on a slow and busy machine, in seconds. The run takes a minute.
 DEADLINE = 600
 
 
@@ -27,7 +27,7 @@ def engines():
         pytest.skip(f"The faults need a database server, and this is {database}.")
     broker = PAIRS[database][1]
     if broker == "redis" and not shutil.which("redis-server"):
-        services.miss("redis: redis-server is not on PATH, and the faults stop one of their own")
+        services.miss("redis: redis-server is not on PATH, and the faults stop their own server")
     if broker != "redis":
         services.need_broker(broker)
     return "--database", database, *PAIRS[database]
@@ -36,6 +36,6 @@ def engines():
 def test_no_committed_upload_is_lost_or_doubled_whatever_fails(engines):
     command = [sys.executable, "-m", "tests.faults", "--pace", "hurried"]
     command += ["--uploads", "270", "--seed", "1", *engines]
-    # In this process group: an interrupt reaches it as well, and it removes what it has made.
+    # In this process group, so that an interrupt reaches it and it cleans up.
     done = subprocess.run(command, cwd=ROOT, timeout=DEADLINE, check=False)
     assert done.returncode == 0

@@ -1,1 +1,1 @@
-"""Models with the habits that projects have: what their own save() and columns do with an image."""
+"""Models with the habits of projects: their own save(), columns and receivers for an image."""

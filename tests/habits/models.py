@@ -1,4 +1,4 @@
-"""One model for each habit. Those with an image call it ``image``, and its title ``title``."""
+"""A model for each habit. The image is always called ``image``, and the title ``title``."""
 
 import copy
 import io
@@ -19,7 +19,7 @@ class Titled(models.Model):
 
 
 class Remembering(Titled):
-    """Remembers two fields as it is made, to see later what has changed."""
+    """Remembers two fields in __init__(), to see later what has changed."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -28,7 +28,7 @@ class Remembering(Titled):
 
 
 class Noting(Titled):
-    """Changes its JSON in its place."""
+    """Changes its JSON in place."""
 
     notes = models.JSONField(default=dict, editable=False)
 
@@ -39,7 +39,7 @@ class Noting(Titled):
 
 
 class Thumbnailed(Titled):
-    """Makes a thumbnail, by the thumbnail's own save(), which measures it."""
+    """Makes a thumbnail with the thumbnail's own save(), which sets its dimensions."""
 
     thumbnail = models.ImageField(
         upload_to="thumbnails",
@@ -62,7 +62,7 @@ class Thumbnailed(Titled):
 
 
 class Framed(models.Model):
-    """Dimensions that must not be empty, and nothing that fills them."""
+    """Dimensions that must not be empty, without code that fills them."""
 
     title = models.CharField(max_length=100)
     image = models.ImageField(upload_to="habits", width_field="width", height_field="height")
@@ -71,7 +71,7 @@ class Framed(models.Model):
 
 
 class Vector:
-    """Compares element by element, and has no truth of its own, as an array of numpy's."""
+    """Compares element by element and has no truth value, like an array of numpy."""
 
     __hash__ = None
 
@@ -92,7 +92,7 @@ class Vector:
 
 
 class VectorField(models.TextField):
-    """Gives arrays, as pgvector's field does."""
+    """Returns arrays, like pgvector's field."""
 
     def from_db_value(self, value, expression, connection):
         return None if value is None else Vector(value.split(","))
@@ -105,7 +105,7 @@ class VectorField(models.TextField):
 
 
 class Embedded(Titled):
-    """A column of an array, which save() computes for a new image."""
+    """An array column that save() computes for a new image."""
 
     embedding = VectorField(null=True, editable=False)
 
@@ -137,7 +137,7 @@ class Counted(Titled):
 
 
 class SavedTwice(Titled):
-    """Saves itself once more, with its key in a column."""
+    """Saves itself again, with its key in a column."""
 
     number = models.CharField(max_length=20, default="", editable=False)
 
@@ -148,7 +148,7 @@ class SavedTwice(Titled):
 
 
 class SavedTwiceWhole(Titled):
-    """Saves itself once more, with all its columns."""
+    """Saves itself again, with all its columns."""
 
     number = models.CharField(max_length=20, default="", editable=False)
 
@@ -159,7 +159,7 @@ class SavedTwiceWhole(Titled):
 
 
 class Versioned(Titled):
-    """Keeps what it was as a row of its own."""
+    """Keeps its old version in another row."""
 
     is_version = models.BooleanField(default=False, editable=False)
 
@@ -172,7 +172,7 @@ class Versioned(Titled):
 
 
 class Refreshed(Titled):
-    """Reads itself again after it was saved, for what the database has computed."""
+    """Refreshes itself after it was saved, for values that the database computes."""
 
     def save(self, *args, **kwargs):
         super().save(*args, **kwargs)
@@ -180,12 +180,12 @@ class Refreshed(Titled):
 
 
 class Trying(models.Model):
-    """Tries another slug where one is taken."""
+    """Tries another slug if its own is taken."""
 
     slug = models.SlugField(unique=True, editable=False)
     title = models.CharField(max_length=100)
     image = models.ImageField(upload_to="habits", blank=True)
-    #: Whether a savepoint is around each try, which an open transaction needs.
+    #: Whether each try has a savepoint, which an open transaction needs.
     has_savepoint = False
 
     def save(self, *args, **kwargs):
@@ -209,7 +209,7 @@ class TryingInTransaction(Trying):
 
 
 class Durable(Titled):
-    """Is saved in a block that must be the outermost."""
+    """Is saved in a durable block, which must be the outermost."""
 
     def save(self, *args, **kwargs):
         with transaction.atomic(durable=True):
@@ -217,7 +217,7 @@ class Durable(Titled):
 
 
 class Strict(Titled):
-    """Refuses a title as late as in save(); after the write, if it is told so."""
+    """Refuses a title in save(), before the write or, if told so, after it."""
 
     def save(self, *args, **kwargs):
         if self.title == "bad":
@@ -233,7 +233,7 @@ class Selected(Titled):
 
 
 class SelectedChild(Selected):
-    """A child of multi-table inheritance, with an image of its own."""
+    """A child of multi-table inheritance with another image."""
 
     menu = models.ImageField(upload_to="habits", blank=True)
 
@@ -252,14 +252,14 @@ class DefaultKeyed(Titled):
 
 
 class Narrow(Titled):
-    """A save() that takes less than Django's."""
+    """A save() with fewer parameters than Django's."""
 
     def save(self, *, update_fields=None):
         super().save(update_fields=update_fields)
 
 
 class Working(Titled):
-    """Works on its image when that is stored, as one does that shrinks it; ``work`` is a test's."""
+    """Works on its stored image, for example to shrink it. A test sets ``work``."""
 
     work = staticmethod(lambda instance: None)
 
@@ -281,13 +281,13 @@ class Preparing(Titled):
 
 
 class Stamped(Titled):
-    """A time of each save, and one that follows the image (as model_utils' MonitorField)."""
+    """The times of each save and of the image's change (like model_utils' MonitorField)."""
 
     saved_at = models.DateTimeField(auto_now=True)
 
 
 class FollowingField(models.CharField):
-    """Holds the name that the image had when it last changed: its pre_save() looks."""
+    """Holds the name of the image at its last change, which its pre_save() notes."""
 
     def pre_save(self, instance, add):
         name = instance.image.name or ""
@@ -301,7 +301,7 @@ class Followed(Titled):
 
 
 class Liked(Titled):
-    """What other rows refer to."""
+    """A model to which other rows refer."""
 
 
 class Like(models.Model):
@@ -309,7 +309,7 @@ class Like(models.Model):
 
 
 class Tidy(Titled):
-    """Removes the file that it had, when it gets another."""
+    """Removes its old file when it gets a new one."""
 
     def save(self, *args, **kwargs):
         if self.pk:
@@ -320,7 +320,7 @@ class Tidy(Titled):
 
 
 class NamedByTitle(Titled):
-    """Names its image for its title."""
+    """Names its image after its title."""
 
     def save(self, *args, **kwargs):
         if self.image and not self.image._committed:
@@ -329,7 +329,7 @@ class NamedByTitle(Titled):
 
 
 class Converted(Titled):
-    """Puts another image in the place of the one that came."""
+    """Replaces the uploaded image."""
 
     def save(self, *args, **kwargs):
         if self.image and not self.image._committed:
@@ -341,7 +341,7 @@ class Converted(Titled):
 
 
 class ConvertedAtOnce(Titled):
-    """Stores another image in the place of the one that came, by the field's own save()."""
+    """Replaces the uploaded image with the field's own save()."""
 
     def save(self, *args, **kwargs):
         if self.image and not self.image._committed:
@@ -350,7 +350,7 @@ class ConvertedAtOnce(Titled):
 
 
 class StoredInTwoSaves(Titled):
-    """Is inserted without its image, to name that by the key."""
+    """Is inserted without its image, which is then named after the key."""
 
     def save(self, *args, **kwargs):
         if self.pk is None:
@@ -362,7 +362,7 @@ class StoredInTwoSaves(Titled):
 
 
 class Guarded(Titled):
-    """Writes only what has changed."""
+    """Writes only changed columns."""
 
     def save(self, *args, **kwargs):
         if self.pk and not kwargs.get("update_fields"):
@@ -376,7 +376,7 @@ class Guarded(Titled):
 
 
 class Unwilling(Titled):
-    """Does not save everything that it is told to."""
+    """Leaves out some of the fields that it should save."""
 
     def save(self, *args, **kwargs):
         if self.title != "draft":
@@ -384,7 +384,7 @@ class Unwilling(Titled):
 
 
 class Upserted(Titled):
-    """Returns what its save() has made, and takes more than Django's."""
+    """Has a save() that returns a value and takes more arguments than Django's."""
 
     def save(self, *args, note="", **kwargs):
         super().save(*args, **kwargs)

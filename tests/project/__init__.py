@@ -1,4 +1,4 @@
-"""A Django project to test with: models for each odd case, and a Celery app."""
+"""The test project: models for each unusual case, and a Celery app."""
 
 from .celery import app
 

@@ -1,4 +1,4 @@
-"""Kombu's broker in a folder, without its one flaw: a worker may read a message half written."""
+"""Kombu's broker in a folder, whose workers never read a half-written message."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from kombu.transport import TRANSPORT_ALIASES, filesystem
 
 
 class Channel(filesystem.Channel):
-    """Writes a message where nobody looks, and moves it when it is whole."""
+    """Writes a message elsewhere, and moves it into the folder when it is complete."""
 
     _writing_to = None
 
@@ -26,7 +26,7 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """What ``filesystem://`` stands for in the tests."""
+    """The transport of ``filesystem://`` in the tests."""
 
     Channel = Channel
 

@@ -1,4 +1,4 @@
-"""The Celery app of the test project, as Celery's documentation says to write it."""
+"""The Celery app of the test project, as in Celery's documentation."""
 
 import os
 

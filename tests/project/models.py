@@ -14,7 +14,7 @@ def by_key(instance, filename):
 
 
 def recorded():
-    """The storage whose calls a test may want to see, chosen when it is used."""
+    """Return the default storage when it is used, so that a test can replace it."""
     return storages["default"]
 
 
@@ -32,7 +32,7 @@ class Photo(models.Model):
 
 
 class Measured(models.Model):
-    """Two images, one measured into columns that may be empty, one into columns that may not."""
+    """Two images: the dimensions of one may be empty, those of the other may not."""
 
     title = models.CharField(max_length=100)
     image = models.ImageField(
@@ -53,14 +53,14 @@ class Measured(models.Model):
 
 
 class OnlyImages(models.Model):
-    """Nothing in the row but images."""
+    """A row with nothing but images."""
 
     front = models.ImageField(upload_to="only", blank=True)
     back = models.ImageField(upload_to="only", blank=True)
 
 
 class Document(models.Model):
-    """A plain file, which is saved by a worker if the form says so."""
+    """A plain file, which a worker saves if the form names it."""
 
     title = models.CharField(max_length=100)
     file = models.FileField(upload_to="documents")
@@ -68,7 +68,7 @@ class Document(models.Model):
 
 
 class Keyed(models.Model):
-    """A UUID for a primary key."""
+    """A UUID as the primary key."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     image = models.ImageField(upload_to="keyed")
@@ -87,7 +87,7 @@ class Country(models.Model):
 
 
 class Flag(models.Model):
-    """The primary key is a relation, to a column that is no primary key."""
+    """The primary key is a relation to a column that is not a primary key."""
 
     country = models.OneToOneField(Country, models.CASCADE, primary_key=True, to_field="code")
     image = models.ImageField(upload_to="flags")
@@ -110,7 +110,7 @@ class PlaceProxy(Place):
 
 
 class Album(models.Model):
-    """What inline formsets hang on."""
+    """The parent of inline formsets."""
 
     name = models.CharField(max_length=100)
     cover = models.ImageField(upload_to="albums", blank=True)
@@ -133,7 +133,7 @@ class Elsewhere(models.Model):
 
 
 class Shrunk(models.Model):
-    """The model's own save() changes the image where it lies, as many do."""
+    """An overridden save() changes the image in place, as in many projects."""
 
     image = models.ImageField(upload_to="shrunk", blank=True)
 
@@ -172,7 +172,7 @@ class Shelved(models.Model):
 
 
 class Retouched(Photo):
-    """Validation puts another image in the place of the one that was posted."""
+    """Validation replaces the posted image."""
 
     class Meta:
         proxy = True
@@ -182,7 +182,7 @@ class Retouched(Photo):
 
 
 class Coded(models.Model):
-    """A primary key in which "a" and "A" are two, as in short links."""
+    """A primary key in which "a" and "A" differ, as in short links."""
 
     code = models.CharField(
         primary_key=True,
@@ -193,7 +193,7 @@ class Coded(models.Model):
 
 
 class Statue(models.Model):
-    """Has no form of its own in the tests, only its proxy has."""
+    """Has no form in the tests; only its proxy has one."""
 
     slug = models.SlugField(primary_key=True)
     image = models.ImageField(upload_to="statues")

@@ -1,4 +1,4 @@
-"""A router for two databases: what is labelled "elsewhere" is kept in the second."""
+"""A router for two databases: models with ``lives_elsewhere`` are in the second."""
 
 
 class Router:

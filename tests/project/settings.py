@@ -1,4 +1,4 @@
-"""Settings of the test project. What differs from run to run comes from the environment."""
+"""Settings of the test project. The environment has the choices of a run."""
 
 import atexit
 import json
@@ -10,8 +10,8 @@ from pathlib import Path
 from tests.compatibility import libraries
 from tests.recipes.apps import APPS as RECIPES
 
-#: What a run leaves behind: databases in files, media, staged files, a broker's folder. The workers
-#: that a run starts get it from their environment, so the run removes it.
+#: The folder of a run, with database files, media, staged files and the broker's folder. The run
+#: passes it to its workers in the environment, and removes it.
 if "TEST_DATA" not in os.environ:
     os.environ["TEST_DATA"] = tempfile.mkdtemp(prefix="django_async_forms_")
     atexit.register(shutil.rmtree, os.environ["TEST_DATA"], ignore_errors=True)
@@ -92,7 +92,7 @@ def _database(name):
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DATA / f"{name}.sqlite3",
-        # In a file, because workers are other processes.
+        # A file, because workers are other processes.
         "TEST": {"NAME": DATA / f"test_{name}.sqlite3"},
         "OPTIONS": {
             "timeout": 20,
@@ -104,7 +104,7 @@ def _database(name):
 
 DATABASES = {"default": _database("default"), "other": _database("other")}
 if os.environ.get("TEST_WORKER"):
-    # A worker that a test has started works on the test's databases.
+    # A worker that a test starts uses the test's databases.
     for _settings in DATABASES.values():
         _settings["NAME"] = _settings["TEST"]["NAME"]
 DATABASE_ROUTERS = ["tests.project.routers.Router"]
@@ -120,7 +120,7 @@ if os.environ.get("TEST_STAGING") == "files":
         "OPTIONS": {"location": DATA / "staging"},
     }
 
-# What Django 6.1 asks for; before it, tests have this one anyway.
+# Django 6.1 requires the setting. Earlier versions use this backend in tests anyway.
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
@@ -150,7 +150,7 @@ LOGGING = {
     "loggers": {"django_async_forms": {"handlers": ["console"], "level": "DEBUG"}},
 }
 
-# What a test tells the worker that it starts.
+# A test passes these to its worker.
 if "TEST_BROKER_OPTIONS" in os.environ:
     CELERY_BROKER_TRANSPORT_OPTIONS = json.loads(os.environ["TEST_BROKER_OPTIONS"])
 if "TEST_FINAL_STORAGE" in os.environ:

@@ -1,4 +1,4 @@
-"""Views of the test project, as short as a user would write them."""
+"""Views of the test project, as a user would write them."""
 
 from django.views.generic import DetailView
 

@@ -1,4 +1,4 @@
-"""Notes what real workers do and in which process, and holds them up or fails them when told."""
+"""Notes what real workers do and in which process, and makes them wait or fail on command."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from django.dispatch import receiver
 
 from django_async_forms.signals import image_failed, image_saved
 
-#: The longest that a worker is held up, so that none outlives its test for long.
+#: The longest wait of a worker, so that none outlives its test for long.
 DEADLINE = 60
 
 
@@ -24,12 +24,12 @@ class Witness:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def note(self, what):
-        """Write down that ``what`` has happened in this process."""
+        """Note that ``what`` has happened in this process."""
         with (self.folder / "notes").open("a") as file:
             file.write(f"{what} {os.getpid()} {os.getpgid(0)}\n")
 
     def notes(self, what):
-        """Return the (process id, process group id) of each time that ``what`` has happened."""
+        """Return the (process id, process group id) of each time that ``what`` happened."""
         if not (self.folder / "notes").exists():
             return []
         lines = [line.split() for line in (self.folder / "notes").read_text().splitlines()]
@@ -60,7 +60,7 @@ def witness():
 
 
 class WitnessStorage(FileSystemStorage):
-    """A folder, as any other, that notes each file that is saved and obeys orders."""
+    """A folder that notes each saved file and obeys orders."""
 
     def _save(self, name, content):
         witness().note("storing")
@@ -85,10 +85,10 @@ def note_failed(**kwargs):
 
 
 def _end_with_the_tests():
-    os.read(0, 1)  # Past sys.stdin, whose lock the worker's children would inherit.
+    os.read(0, 1)  # Not through sys.stdin, whose lock the worker's children would inherit.
     os.killpg(0, signal.SIGKILL)
 
 
 if "TEST_WORKER" in os.environ:
-    # Its standard input is a pipe from the tests, and ends with them, however they end.
+    # The standard input is a pipe from the tests. It closes when they end, however they end.
     threading.Thread(target=_end_with_the_tests, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Does what the how-to pages say, with the very code that they show."""
+"""Runs the code that the how-to pages show."""
 
 import errno
 
@@ -6,7 +6,7 @@ from django.core.files.storage import FileSystemStorage
 
 
 class Full(FileSystemStorage):
-    """A final storage without room."""
+    """A full final storage."""
 
     def _save(self, name, content):
         raise OSError(errno.ENOSPC, "No space left on device")

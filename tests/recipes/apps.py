@@ -1,4 +1,4 @@
-"""An app for the models that pages speak of, and one for each block that defines models."""
+"""An app for the models that pages mention, and one for each block that defines models."""
 
 import sys
 from pathlib import Path
@@ -15,13 +15,13 @@ class RecipesConfig(AppConfig):
 
 
 class BlockConfig(AppConfig):
-    """An app whose models are those that a block defines: each block has its own ``Photo``."""
+    """An app with the models of one block: each block has its own ``Photo``."""
 
     page = None
 
     def import_models(self):
         super().import_models()
-        if self.page is None:  # Like a module, it is executed once and then kept.
+        if self.page is None:  # Like a module, the block is executed once.
             type(self).page = block(*self.block).execute(package=self.name)
         self.models_module = self.page
 
@@ -44,9 +44,9 @@ def _blocks():
 
 
 def _add(label, *of_page):
-    """Make the app of a block; return what INSTALLED_APPS calls it."""
+    """Make the app of a block; return its name for INSTALLED_APPS."""
     module = ModuleType(f"{__package__}.{label}")
-    module.__path__ = [str(Path(__file__).parent / label)]  # Where nothing more is.
+    module.__path__ = [str(Path(__file__).parent / label)]  # An empty place.
     sys.modules[module.__name__] = module
     globals()[label] = type(label, (BlockConfig,), {"name": module.__name__, "block": of_page})
     return f"{__name__}.{label}"

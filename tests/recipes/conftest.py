@@ -1,4 +1,4 @@
-"""What the recipes need: the packages that pages import from, uploads, and signals."""
+"""Fixtures for the recipes: the packages that pages import from, forms, and signals."""
 
 import sys
 from types import ModuleType
@@ -15,7 +15,7 @@ from tests.recipes import models
 
 @pytest.fixture(autouse=True)
 def packages(monkeypatch):
-    """The packages that the pages name are all this one."""
+    """Makes the packages that the pages name this one."""
     for name in ("photos", "albums"):
         monkeypatch.setitem(sys.modules, name, tests.recipes)
         monkeypatch.setitem(sys.modules, f"{name}.models", models)
@@ -37,7 +37,7 @@ def save_form(in_memory):
     def save(model, instance=None, image=None, **data):
         form_class = modelform_factory(model, AsyncImageModelForm, fields=["image", *data])
         image = image or in_memory()
-        # The widget of one library is of two inputs.
+        # The widget of one library has two inputs.
         form = form_class(data, {"image": image, "image_0": image}, instance=instance)
         assert form.is_valid(), form.errors
         return form.save()
@@ -47,7 +47,7 @@ def save_form(in_memory):
 
 @pytest.fixture
 def connected(monkeypatch):
-    """Lets a page connect receivers to signals, for the length of a test."""
+    """Lets a page connect receivers to signals until the end of the test."""
 
     def keep(*signals):
         for signal in signals:

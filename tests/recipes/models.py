@@ -1,7 +1,7 @@
 """
-The models that pages speak of and do not show.
+The models that pages mention and do not show.
 
-They have no migrations, so their tables are made before that of the users.
+They have no migrations, so their tables are made before the table of the users.
 """
 
 from django.conf import settings

@@ -1,4 +1,4 @@
-"""Forms, formsets, views and the admin, as their pages say to write them."""
+"""Forms, formsets, views and the admin, as the how-to pages write them."""
 
 import pytest
 from django import forms
@@ -20,7 +20,7 @@ FORMSETS = "docs/howto/formsets.rst"
 PLAIN_VIEWS = "docs/howto/plain_views.rst"
 INPUT = "docs/howto/input.rst"
 
-#: What a block takes for imported by the block before it.
+#: The names that a block expects from the block before it.
 NAMES = {
     "forms": forms,
     "AsyncImageFormMixin": AsyncImageFormMixin,
@@ -29,7 +29,7 @@ NAMES = {
 }
 
 
-def owed():
+def pending():
     return sorted((upload.model, upload.field_name) for upload in Upload.objects.all())
 
 
@@ -52,7 +52,7 @@ def test_a_custom_form_stages_its_image(photo_form, in_memory):
     photo = photo_form({"title": "Dune"}, {"image": in_memory()}).save()
 
     assert not photo.image
-    assert owed() == [("recipes.photo", "image")]
+    assert pending() == [("recipes.photo", "image")]
 
 
 def test_an_upload_can_be_renamed_before_the_instance_is_saved(photo_form, in_memory, post):
@@ -73,7 +73,7 @@ def test_a_custom_view_stages_the_image_of_its_form(photo_form, in_memory, post)
     response = page.PhotoCreateView.as_view()(post(title="Dune", image=in_memory()))
 
     assert response.status_code == 302
-    assert owed() == [("recipes.photo", "image")]
+    assert pending() == [("recipes.photo", "image")]
 
 
 def test_async_fields_name_the_fields_that_a_worker_saves(in_memory):
@@ -82,7 +82,7 @@ def test_async_fields_name_the_fields_that_a_worker_saves(in_memory):
 
     document = form_class({"title": "Dune"}, files).save()
 
-    assert owed() == [("recipes.document", "attachment"), ("recipes.document", "scan")]
+    assert pending() == [("recipes.document", "attachment"), ("recipes.document", "scan")]
     assert document.thumbnail
 
 
@@ -103,7 +103,7 @@ def test_a_formset_stages_its_images(in_memory):
     formset = page.PageFormSet(data, files, queryset=Page.objects.none())
     assert formset.is_valid()
     formset.save()
-    assert owed() == [("recipes.page", "image")] * 2
+    assert pending() == [("recipes.page", "image")] * 2
 
     data = {"pages-TOTAL_FORMS": 1, "pages-INITIAL_FORMS": 0}
     formset = page.AlbumPagesFormSet(data, {"pages-0-image": in_memory()}, prefix="pages")
@@ -123,7 +123,7 @@ def test_a_view_without_a_model_form_stages_an_image(in_memory, post, owner):
     response = page.change_avatar(post(avatar=in_memory()), profile.pk)
 
     assert response.url == profile.get_absolute_url()
-    assert owed() == [("recipes.profile", "avatar")]
+    assert pending() == [("recipes.profile", "avatar")]
 
 
 def test_an_instance_and_its_image_are_saved_in_one_transaction(in_memory, post):
@@ -133,7 +133,7 @@ def test_an_instance_and_its_image_are_saved_in_one_transaction(in_memory, post)
     block(PLAIN_VIEWS, "transaction.atomic").execute(**{**names, "request": request})
 
     assert Profile.objects.get().user == request.user
-    assert owed() == [("recipes.profile", "avatar")]
+    assert pending() == [("recipes.profile", "avatar")]
 
 
 def test_a_file_that_no_browser_sent_is_saved():
@@ -178,7 +178,7 @@ def test_the_admin_stages_its_images(admin_client, settings, in_memory):
     finally:
         admin.site.unregister(Album)
 
-    assert owed() == [("recipes.album", "cover"), ("recipes.page", "image")]
+    assert pending() == [("recipes.album", "cover"), ("recipes.page", "image")]
     assert "Cover: pending" in listed.text
     assert 'data-state="pending"' in changed.text
 

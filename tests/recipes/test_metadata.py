@@ -1,4 +1,4 @@
-"""docs/howto/metadata.rst: what a photograph says besides its picture is gone once it is stored."""
+"""docs/howto/metadata.rst: only the picture of a photograph is stored, without its metadata."""
 
 import io
 
@@ -18,9 +18,9 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def photograph(kind, **more):
-    """Return a picture with its upper half red, taken with the camera turned, and where."""
+    """Return a photograph with metadata, taken with a turned camera. Its upper half is red."""
     picture = Image.new("RGB", (64, 48), "blue")
-    picture.paste("red", (0, 0, 32, 48))  # Shown the right way up, it is the upper half.
+    picture.paste("red", (0, 0, 32, 48))  # The upper half, once the picture is turned.
     exif = Image.Exif()
     exif[Base.Orientation] = 6
     exif[Base.Make] = CAMERA

@@ -1,4 +1,4 @@
-"""What people see, what caches keep, and who is told: as the pages say to write it."""
+"""Pages with pending images, caches, and notifications, as the how-to pages write them."""
 
 import logging.config
 
@@ -23,7 +23,7 @@ SIGNALS = "docs/howto/signals.rst"
 
 @pytest.fixture
 def photo(save_form, owner):
-    """A photo whose image is owed."""
+    """A photo whose image is pending."""
     photo = save_form(Photo, title="Dune")
     Photo.objects.update(owner=owner)
     return Photo.objects.get(pk=photo.pk)
@@ -31,7 +31,7 @@ def photo(save_form, owner):
 
 @pytest.fixture
 def fail(settings, use_final_storage):
-    """Has the one attempt at all that is owed fail."""
+    """Makes the only attempt at each pending upload fail."""
 
     def fail():
         settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
@@ -50,7 +50,7 @@ def admins(settings):
 
 @pytest.fixture
 def logger(monkeypatch):
-    """The logger of the package, as it was before once a page has set it up."""
+    """The logger of the package, which is restored after a page has configured it."""
     logger = logging.getLogger("django_async_forms")
     for name in ("handlers", "level", "propagate"):
         monkeypatch.setattr(logger, name, getattr(logger, name))
@@ -77,7 +77,7 @@ def test_a_page_of_many_images_asks_twice(photo, save_form, rf, django_assert_nu
     save_form(Photo, title="Second")
     page = block(PENDING, "PhotoListView").execute()
 
-    # How many there are, the page of them, and their uploads; what is pending needs no more.
+    # The count, the page of the list, and its uploads. Pending images need no other query.
     with django_assert_num_queries(3):
         context = page.PhotoListView.as_view()(rf.get("/")).context_data
         tag = block(PENDING, '{% async_image photo "image" %}')

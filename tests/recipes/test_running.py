@@ -1,4 +1,4 @@
-"""Settings of sites that run, and tests of projects, as the pages say to write them."""
+"""Settings and tests of projects, as the how-to pages write them."""
 
 import ast
 import sys
@@ -17,7 +17,7 @@ from tests.project import models as project
 
 
 def setting(block, name):
-    """Return what a block of settings sets one to, or None. The rest of it may need a project."""
+    """Return the value of a setting in a block, or None. Other settings may need a project."""
     for node in ast.parse(block.code).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return eval(compile(ast.Expression(node.value), str(block), "eval"))
@@ -29,7 +29,7 @@ def setting_in_each_page(name):
     return [pytest.param(value, id=str(one)) for one, value in found if value is not None]
 
 
-@pytest.mark.django_db(databases=["default", "other"])  # Django's own checks ask them.
+@pytest.mark.django_db(databases=["default", "other"])  # Django's own checks query the databases.
 @pytest.mark.parametrize("value", setting_in_each_page("ASYNC_FORMS"))
 def test_each_documented_settings_value_is_valid(value, settings):
     settings.ASYNC_FORMS = value

@@ -1,4 +1,4 @@
-"""Storages, final and staging, as their pages say to set them up and to write them."""
+"""Final storages and staging storages, as the how-to pages configure and write them."""
 
 import os
 import sys
@@ -38,12 +38,12 @@ def test_the_documented_staging_storages_work(containing, storage_class, setting
     assert isinstance(staging_storage("default"), storage_class)
 
 
-# A storage of one's own
+# A custom staging storage
 
 
 @pytest.fixture
 def redis_staging(settings, monkeypatch):
-    """The storage of the page, with names of the test's own in Redis; returns its module."""
+    """The storage of the page, with the test's own names in Redis; returns its module."""
     services.need_broker("redis")
     page = block(CUSTOM, "RedisStagingStorage(Storage)").execute()
     names = {"RedisStagingStorage": page.RedisStagingStorage}
@@ -117,7 +117,7 @@ def test_half_an_upload_in_redis_is_an_error(redis_staging, save_form):
 
 @pytest.fixture(scope="module")
 def s3():
-    """A server for S3 that keeps all in memory; returns its address."""
+    """A server for S3 that keeps everything in memory; returns its address."""
     libraries.need("django-storages", "moto")
     from moto.server import ThreadedMotoServer
 
@@ -130,7 +130,7 @@ def s3():
 
 @pytest.fixture
 def bucket(s3, monkeypatch):
-    """Makes a bucket, and has what is configured for S3 talk to the server here."""
+    """Makes a bucket, and points S3 storages to the local server."""
     import boto3
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3)
@@ -198,7 +198,7 @@ def test_uploads_wait_on_s3(bucket, settings, save_form, on_disk):
     photo = save_form(Photo, image=on_disk(data=data), title="Dune")
     assert len(keys(staging)) == 2
 
-    # S3 tells the time of an object in whole seconds.
+    # S3 dates objects in whole seconds.
     Upload.objects.update(due_at=timezone.now())
     call_command("async_uploads", "recover")
     save_pending_uploads()

@@ -13,14 +13,14 @@ PAGE = "docs/howto/thumbnails.rst"
 
 pytestmark = [
     pytest.mark.django_db,
-    # django-versatileimagefield leaves the files open that it makes renditions of.
+    # django-versatileimagefield does not close the files of which it makes renditions.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
 @pytest.fixture(autouse=True)
 def aliases(settings):
-    """The alias that the page speaks of, of easy-thumbnails."""
+    """The alias of easy-thumbnails that the page names."""
     libraries.need("easy-thumbnails")
     from easy_thumbnails.alias import aliases
 

@@ -1,4 +1,4 @@
-"""What the tests of this folder share: both ways of saving a form, and how inputs are made up."""
+"""Fixtures of this folder: both ways to save a form, and the settings for made-up input."""
 
 import re
 import shutil
@@ -16,8 +16,8 @@ from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.project.models import Measured, Photo
 
-# The same examples in each run, so that a failure is the change's that it came with. A database
-# that an example leaves behind is cleaned by the example, so the fixtures may be the test's.
+# The same examples in each run, so that a new failure comes from the change. Each example cleans
+# the database itself, so fixtures may last for the whole test.
 settings.register_profile(
     "security",
     derandomize=True,
@@ -26,11 +26,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("security")
-set_hypothesis_home_dir(project.DATA / "hypothesis")  # Not into the checkout.
+set_hypothesis_home_dir(project.DATA / "hypothesis")  # Outside the checkout.
 
 
 class Way:
-    """One way of saving a form: with plain Django, or with this package."""
+    """A way to save a form: with plain Django, or with this package."""
 
     def __init__(self, name, form_class):
         self.name = name
@@ -44,9 +44,9 @@ class Way:
 @pytest.fixture
 def both_ways(settings, tmp_path):
     """
-    Do a thing both ways, and return of each what it returned and what is stored after it.
+    Do a thing both ways; return its result and the stored state for each way.
 
-    What is stored are the files, by name, and the columns of each photo.
+    The stored state is the files, by name, and the columns of each photo.
     """
 
     def do(act):
@@ -88,7 +88,7 @@ def rows(model):
 
 
 def without_chance(name):
-    """Return a name without the seven characters that a storage adds by chance."""
+    """Return a name without the seven random characters of a storage."""
     return re.sub(r"_[A-Za-z0-9]{7}(?=\.\w+$|$)", "_CHANCE", str(name))
 
 
@@ -100,5 +100,5 @@ def photo():
 
 @pytest.fixture
 def picture():
-    """The bytes of one small JPEG, the same for all that is compared."""
+    """The bytes of one small JPEG, the same for both ways."""
     return pictures.jpeg(seed=0)

@@ -1,4 +1,4 @@
-"""The same pages twice, with plain Django and with this package, for the tests to compare."""
+"""The same pages with plain Django and with this package."""
 
 from django.urls import include, path
 from django.views.generic import CreateView, UpdateView
@@ -26,5 +26,5 @@ urlpatterns = [
 
 
 def errors_on(response):
-    """Return what a page says is wrong with its form, or nothing after a redirect."""
+    """Return the form errors of a page, or nothing after a redirect."""
     return str(response.context["form"].errors) if response.context else ""

@@ -1,4 +1,4 @@
-"""Messages that this package did not send: a real worker refuses them, and goes on."""
+"""Forged messages: a real worker refuses them, and continues."""
 
 import json
 import pickle
@@ -22,13 +22,13 @@ pytestmark = [
     pytest.mark.parametrize("staging", ["database"], indirect=True),
 ]
 
-#: For what does not depend on the broker; this one is there on every machine.
+#: For tests that do not depend on the broker. Every machine has this one.
 ANY_BROKER = pytest.mark.parametrize("broker_name", ["filesystem"], indirect=True)
 PICKLE = "application/x-python-serialize"
 
 
 class Touch:
-    """What makes a file when its pickle is loaded, as an attacker's would do worse."""
+    """Makes a file when its pickle is loaded. An attacker's pickle would do worse."""
 
     def __init__(self, path):
         self.path = path
@@ -39,7 +39,7 @@ class Touch:
 
 @pytest.fixture
 def publish(worker):
-    """Puts any bytes into the worker's queue, as whoever may write to the broker can."""
+    """Puts any bytes into the worker's queue, as anyone with access to the broker can."""
 
     def publish(body, content_type, headers=None):
         queue = current_app.conf.task_default_queue
@@ -57,7 +57,7 @@ def publish(worker):
 
 @pytest.fixture
 def goes_on(worker, in_memory):
-    """Shows that the worker still does its work."""
+    """Checks that the worker still works."""
 
     def show():
         data = pictures.jpeg()
@@ -71,8 +71,8 @@ def goes_on(worker, in_memory):
 
 
 @pytest.fixture
-def owed(photo):
-    """An upload that is owed and that no message was sent for."""
+def pending(photo):
+    """A pending upload for which no message was sent."""
     return Upload.objects.create(
         model="project.photo",
         object_pk=str(photo.pk),
@@ -85,7 +85,7 @@ def owed(photo):
 
 
 def headers_of(task, task_id):
-    """Return the headers that Celery puts on a message for a task."""
+    """Return Celery's headers for a message to a task."""
     return {"lang": "py", "task": task, "id": task_id, "root_id": task_id, "group": None}
 
 
@@ -94,7 +94,7 @@ def wait_for_log(worker, pattern):
 
 
 def refusals(worker):
-    """Return the lines of the worker's log that tell of a pickle."""
+    """Return the lines of the worker's log about a pickle."""
     return re.findall(r"^\[.*Refusing to deserialize.*pickle", worker.text(), re.MULTILINE)
 
 
@@ -105,7 +105,7 @@ def test_a_pickled_body_is_refused_and_never_loaded(
     marker = tmp_path / f"executed-{uuid.uuid4()}"
     body = pickle.dumps(((Touch(marker), "default"), {}, {}))
     pickle.loads(body)
-    assert marker.exists()  # It would be seen.
+    assert marker.exists()  # The log would show it.
     marker.unlink()
     before = len(refusals(worker))
 
@@ -115,7 +115,7 @@ def test_a_pickled_body_is_refused_and_never_loaded(
     wait_until(lambda: len(refusals(worker)) > before, "the pickle is refused")
     goes_on()
     assert not marker.exists()
-    assert len(refusals(worker)) == before + 1  # It does not come back for ever either.
+    assert len(refusals(worker)) == before + 1  # The broker does not deliver it for ever.
 
 
 @ANY_BROKER
@@ -157,15 +157,15 @@ def test_a_task_that_nobody_registered_is_refused(worker, publish, goes_on):
 
 
 @ANY_BROKER
-def test_a_message_with_other_arguments_changes_nothing(worker, owed, witness):
+def test_a_message_with_other_arguments_changes_nothing(worker, pending, witness):
     forged = [
         ([str(uuid.uuid4()), "default"], {}),
         ([str(uuid.uuid4()), "nowhere"], {}),
         ([], {}),
         (["../../etc/passwd", "default"], {}),
         ([{"__class__": "Upload"}, {"__class__": "str"}], {}),
-        ([str(owed.pk), "default", "and", "more"], {}),
-        ([], {"upload_id": str(owed.pk), "using": ["default"]}),
+        ([str(pending.pk), "default", "and", "more"], {}),
+        ([], {"upload_id": str(pending.pk), "using": ["default"]}),
         (["a" * 1_000_000, "default"], {}),
     ]
 
@@ -174,21 +174,21 @@ def test_a_message_with_other_arguments_changes_nothing(worker, owed, witness):
         current_app.send_task(SAVE_IMAGE, arguments, keywords, task_id=task_id)
         wait_for_log(worker, rf"{task_id}\] (succeeded|raised unexpected: TypeError)")
 
-    owed.refresh_from_db()
-    assert owed.attempts == 0
+    pending.refresh_from_db()
+    assert pending.attempts == 0
     assert witness.notes("storing") == []
 
 
 @ANY_BROKER
-def test_a_message_cannot_carry_more_than_the_id_of_an_upload(worker, owed, witness):
+def test_a_message_cannot_carry_more_than_the_id_of_an_upload(worker, pending, witness):
     for more in ({"name": "../../evil.jpg"}, {"staged": "/etc/passwd"}, {"instance": 1}):
         task_id = str(uuid.uuid4())
-        keywords = {"upload_id": str(owed.pk), "using": "default", **more}
+        keywords = {"upload_id": str(pending.pk), "using": "default", **more}
         current_app.send_task(SAVE_IMAGE, [], keywords, task_id=task_id)
         wait_for_log(worker, rf"{task_id}\] raised unexpected: TypeError")
 
-    owed.refresh_from_db()
-    assert owed.attempts == 0
+    pending.refresh_from_db()
+    assert pending.attempts == 0
     assert witness.notes("storing") == []
 
 

@@ -1,4 +1,4 @@
-"""Made-up input for what others may reach: taking files apart, messages, and the rows of files."""
+"""Made-up input: files to take apart, messages, and files in rows."""
 
 import io
 import json
@@ -116,7 +116,7 @@ def test_any_uploaded_file_comes_back_as_it_was(uploaded):
     with closing(uploaded):
         data, content = deconstruct(uploaded)
         copy = File(io.BytesIO(b"".join(content.chunks())))
-        if content is not uploaded:  # What lies at the path of a temporary file is opened anew.
+        if content is not uploaded:  # The file at the path of a temporary file is opened again.
             content.close()
         with closing(reconstruct(json.loads(json.dumps(data)), copy)) as rebuilt:
             assert type(rebuilt) is type(uploaded)
@@ -150,7 +150,7 @@ def test_the_outbox_keeps_whatever_a_client_says_of_its_file(content_type, chars
 
 
 @pytest.fixture
-def owed(photo):
+def pending(photo):
     return save_image(ContentFile(b"data", "a.jpg"), photo)
 
 
@@ -160,29 +160,29 @@ def owed(photo):
     upload_id=JSON | st.uuids().map(str) | TEXT | st.text("0123456789abcdef-{}", max_size=40),
     using=JSON | st.sampled_from(["default", "other", "settings", "_connections"]) | TEXT,
 )
-def test_no_argument_makes_the_task_fail_or_touch_a_pending_upload(upload_id, using, owed):
+def test_no_argument_makes_the_task_fail_or_touch_a_pending_upload(upload_id, using, pending):
     assert save_image_task.apply(args=[upload_id, using]).successful()
 
-    owed.refresh_from_db()
-    assert owed.attempts == 0
+    pending.refresh_from_db()
+    assert pending.attempts == 0
 
 
 @pytest.mark.django_db(databases=["default", "other"])
 @settings(max_examples=100)
 @given(arguments=st.lists(JSON, max_size=4), keywords=st.dictionaries(st.text(max_size=9), JSON))
-def test_no_shape_of_arguments_touches_a_pending_upload(arguments, keywords, owed):
+def test_no_shape_of_arguments_touches_a_pending_upload(arguments, keywords, pending):
     result = save_image_task.apply(args=arguments, kwargs=keywords)
 
     assert result.successful() or isinstance(result.result, TypeError)
-    owed.refresh_from_db()
-    assert owed.attempts == 0
+    pending.refresh_from_db()
+    assert pending.attempts == 0
 
 
 # A file in rows, against a file in memory
 
 SIZES = [0, 1, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 2 * CHUNK_SIZE + 3]
 CONTENTS = st.builds(pictures.noise, st.sampled_from(SIZES), st.integers(0, 3))
-#: What can be done with an open file: the name of it, and a number that it is done with.
+#: The methods of an open file, each with a number as its argument.
 STEPS = st.tuples(
     st.sampled_from(["read", "readline", "readinto", "chunks", "open again", "set", "cur", "end"]),
     st.sampled_from([100, -100, *SIZES, *(-size for size in SIZES)]),
@@ -190,7 +190,7 @@ STEPS = st.tuples(
 
 
 def do(step, number, file, expected):
-    """Do one thing with a file in rows and one in memory; what they answer must be the same."""
+    """Call a method of a file in rows and of one in memory; the results must be equal."""
     if step == "read":
         size = max(number, -1)
         assert file.read(size) == expected.read(size)
@@ -211,7 +211,7 @@ def do(step, number, file, expected):
     else:
         whence = ["set", "cur", "end"].index(step)
         start = [0, expected.tell(), len(expected.getvalue())][whence]
-        offset = max(number, -start)  # Before the beginning, both refuse it.
+        offset = max(number, -start)  # Both refuse a position before the beginning.
         assert file.seek(offset, whence) == expected.seek(offset, whence)
     assert file.tell() == expected.tell()
 
@@ -230,13 +230,13 @@ def test_reading_from_rows_is_like_reading_from_memory(content, steps):
     storage.delete(name)
 
 
-#: Few, so that they meet: in two cases, with what a LIKE means more by, too long three times.
+#: Few names, so that they collide: in two cases, with special characters of LIKE, and too long.
 PARTS = st.sampled_from(["a", "A", "a%", "写", "x" * 120])
 NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
 
 
 class Files(RuleBasedStateMachine):
-    """``DatabaseStorage`` must do what a dict from names to bytes does."""
+    """``DatabaseStorage`` must behave like a dict from names to bytes."""
 
     names = Bundle("names")
 

@@ -1,4 +1,4 @@
-"""Images that were made to do harm: stored or refused, and never more than plain Django would."""
+"""Hostile images: they are stored or refused as by plain Django."""
 
 import gc
 import io
@@ -20,7 +20,7 @@ from tests.security.pages import errors_on
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.urls("tests.security.pages"),
-    # Pillow warns of the smaller bombs, and Django takes them.
+    # Pillow warns about smaller bombs, and Django accepts them.
     pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
 ]
 
@@ -44,7 +44,7 @@ def png_chunk(kind, data):
 
 
 def png_of(side, *chunks):
-    """Return a black square of a few KB, whatever it would take in memory: a bit for a pixel."""
+    """Return a black square of a few KB with one bit for a pixel, which may be huge in memory."""
     squeeze = zlib.compressobj()
     rows = [squeeze.compress(bytes(1 + (side + 7) // 8)) for _ in range(side)]
     return b"".join(
@@ -64,7 +64,7 @@ def text_bomb():
 
 
 def bitmap_of(side):
-    """Return the header of a bitmap, and next to none of it."""
+    """Return the header of a bitmap with almost no pixels."""
     header = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + header + b"pixels"
 
@@ -77,7 +77,7 @@ def with_archive():
     return file.getvalue()
 
 
-#: File name, content type, bytes, and whether that is stored.
+#: File name, content type, bytes, and whether the file is stored.
 IMAGES = {
     "a JPEG cut off": ("a.jpg", "image/jpeg", lambda: jpeg()[:-500], True),
     "a JPEG cut off after its header": ("a.jpg", "image/jpeg", lambda: jpeg()[:700], True),
@@ -122,12 +122,12 @@ IMAGES = {
 
 @pytest.fixture(autouse=True)
 def pillow_as_it_comes(monkeypatch):
-    """Some libraries have Pillow be more lenient, in the whole process and for good."""
+    """Restores Pillow's options, which some libraries relax for the whole process."""
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
 
 
 @pytest.mark.parametrize(("name", "content_type", "make", "fits"), IMAGES.values(), ids=IMAGES)
-# Pillow opens a temporary file by its path, and leaves it open if the image turns out to be bad.
+# Pillow opens a temporary file by its path, and leaves it open if the image is bad.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_an_image_is_stored_or_refused_as_by_plain_django(
     name, content_type, make, fits, both_ways, client, settings, staging
@@ -169,7 +169,7 @@ def test_the_dimensions_of_an_image_are_those_of_plain_django(kind, both_ways, c
 
 @pytest.fixture
 def most_memory():
-    """Tells the most memory that this process has had since the test began, in bytes."""
+    """Returns the peak memory of this process since the start of the test, in bytes."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError as error:
@@ -203,7 +203,7 @@ told = []
 
 
 class Typed(FileSystemStorage):
-    """A final storage that is told what a file is, as one behind a web server has to be."""
+    """A final storage that gets the content type of a file, as for a web server."""
 
     def _save(self, name, content):
         told.append(content.content_type)

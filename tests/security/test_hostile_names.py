@@ -1,4 +1,4 @@
-"""File names that were made to do harm: what becomes of them in storages, journal and pages."""
+"""Hostile file names in storages, in the outbox and on pages."""
 
 import re
 from contextlib import suppress
@@ -29,7 +29,7 @@ pytestmark = [
 RIGHT_TO_LEFT = "\u202e"
 HTML = "<img src=x onerror=alert(1)>"
 
-#: As they come from a parser that is not Django's own, which leaves out what cannot be printed.
+#: Names from other parsers. Django's own removes characters that cannot be printed.
 NAMES = {
     "traversal": "../../../etc/cron.d/evil.jpg",
     "traversal on Windows": "..\\..\\autoexec.jpg",
@@ -47,8 +47,8 @@ NAMES = {
     "a file of the system": "/dev/zero.jpg",
     "lines": "evil.jpg\r\nX-Evil: 1\r\n.jpg",
     "a terminal's orders": "\x1b]0;evil\x07\x1b[2J.jpg",
-    "half a character": "\ud83d.jpg",
-    "a byte that is no text": "\udcff.jpg",
+    "a lone surrogate": "\ud83d.jpg",
+    "a byte that is not text": "\udcff.jpg",
     "HTML": f"{HTML}.jpg",
     "a template": "{{ request }}{% debug %}%s{0}.jpg",
     "the shell's words": "`id`$(id);id|id&.jpg",
@@ -150,7 +150,7 @@ def test_no_name_reaches_the_staging_area(name, location, photo, on_disk, pictur
     uploaded = on_disk("dune.jpg", picture)
     uploaded.name = name
 
-    with suppress(SuspiciousFileOperation):  # Refused, which is as good.
+    with suppress(SuspiciousFileOperation):  # Refusing the name is right as well.
         save_image(uploaded, photo)
 
     for path in location.rglob("*"):
@@ -234,7 +234,7 @@ def test_html_in_a_name_is_text_among_the_admins_recent_actions(
 def test_a_bidirectional_mark_does_not_reorder_the_name_of_an_upload(photo, in_memory):
     upload = save_image(in_memory(f"dune{RIGHT_TO_LEFT}gpj.exe.jpg"), photo)
 
-    # It would turn the arrow, the model, the key and the field round as well.
+    # The mark would also reverse the arrow, the model, the key and the field.
     assert RIGHT_TO_LEFT not in str(upload)
     assert "gpj.exe.jpg" in str(upload)
 

@@ -1,4 +1,4 @@
-"""Staged files are private and out of reach, and complete even when a disk is full."""
+"""Staged files are private, cannot be reached from outside, and are complete on a full disk."""
 
 import errno
 import os
@@ -38,7 +38,7 @@ def files_below(folder):
 
 
 def assert_private(location):
-    """Check that nobody else can read, or find, anything below a folder."""
+    """Check that no other user can read or find anything in a folder."""
     assert files_below(location)
     for path in [location, *location.rglob("*")]:
         assert mode(path) == (0o700 if path.is_dir() else 0o600), path
@@ -46,7 +46,7 @@ def assert_private(location):
 
 @pytest.fixture(autouse=True)
 def open_to_all(settings):
-    """A project and a process whose files everybody can read."""
+    """A project and a process that make their files readable for all users."""
     settings.FILE_UPLOAD_PERMISSIONS = 0o666
     settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o777
     before = os.umask(0)
@@ -110,7 +110,7 @@ def test_the_workers_copy_of_a_file_in_the_database_is_private(
 
 
 class Failing(FileSystemStorage):
-    """A final storage that stores the file and then fails, as when its answer gets lost."""
+    """A final storage that stores the file and then fails, as if its response got lost."""
 
     def _save(self, name, content):
         super()._save(name, content)
@@ -192,7 +192,7 @@ def test_a_row_that_points_outside_gives_no_access_to_delete_there(
     assert outside.exists()
 
 
-# A full disk. In an open transaction, what could not be staged has that rolled back.
+# A full disk. In an open transaction, an image that cannot be staged causes a rollback.
 
 on_a_full_disk = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -290,7 +290,7 @@ def test_no_image_is_pending_if_one_of_two_does_not_fit_on_the_disk(small, in_me
 
     assert not OnlyImages.objects.exists()
     assert not Upload.objects.exists()
-    for path in files_below(small):  # Abandoned, so recovery removes it in time.
+    for path in files_below(small):  # The file is abandoned, so recovery removes it later.
         os.utime(path, (0, 0))
     recovery.recover("default")
     assert files_below(small) == []
@@ -301,7 +301,7 @@ def test_a_full_database_is_an_error_and_nothing_is_half_saved(client):
     if connection.vendor != "sqlite":
         pytest.skip("Only SQLite has a limit that can be set.")
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM")  # Earlier tests have left free pages.
+        cursor.execute("VACUUM")  # Earlier tests have left free pages in the database file.
         cursor.execute("PRAGMA page_count")
         (pages,) = cursor.fetchone()
         cursor.execute(f"PRAGMA max_page_count = {pages + 20}")

@@ -1,1 +1,1 @@
-"""Situations that projects get into with a form: each ends as it would with a plain one."""
+"""Situations in projects: each ends as with a plain form."""

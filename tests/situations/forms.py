@@ -1,4 +1,4 @@
-"""Forms of these tests, and what they leave behind."""
+"""The forms of these tests, and functions that read their results."""
 
 import pytest
 from django import forms
@@ -9,20 +9,20 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from tests import pictures
 
-#: Runs a test with Django's own form, which says what is right, and with ours.
+#: Runs a test with Django's own form, which defines the right result, and with ours.
 both = pytest.mark.parametrize(
     "base", [forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"]
 )
 
 
 class ReplacingForm(AsyncImageModelForm):
-    """A form that has a worker save only what replaces an image."""
+    """A form that leaves only replacing images to a worker."""
 
     async_when = "replacing"
 
 
 def form_for(base, model, data, files=None, instance=None):
-    """Return a valid form with these data and files, and with the fields that they are for."""
+    """Return a valid form with the data and files, and with a field for each of them."""
     form_class = modelform_factory(model, base, fields=[*data, *(files or {})])
     form = form_class(data, files or {}, instance=instance)
     assert form.is_valid(), form.errors
@@ -34,7 +34,7 @@ def async_form(model, data, files=None, instance=None):
 
 
 def loaded(instance):
-    """Return the instance as the database has it, whatever its managers say."""
+    """Return the instance from the database, even if its managers hide it."""
     return QuerySet(type(instance), using=instance._state.db).get(pk=instance.pk)
 
 

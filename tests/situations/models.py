@@ -1,7 +1,7 @@
 """
 The models of these tests.
 
-They belong to the app of the test project, so that their tables are made with its own.
+They belong to the app of the test project, so their tables are made with its tables.
 """
 
 from django.core.exceptions import ValidationError
@@ -19,7 +19,7 @@ class Titled(models.Model):
 
 
 class Validated(Titled):
-    """Validates itself in save(); its image is required, and so are its dimensions."""
+    """Validates itself in save(). The image and its dimensions are required."""
 
     image = models.ImageField(upload_to="validated", width_field="width", height_field="height")
     width = models.PositiveIntegerField(editable=False)
@@ -34,7 +34,7 @@ class Validated(Titled):
 
 
 class ValidatedChild(Validated):
-    """Has a second required image, in a table of its own."""
+    """A child with a second required image in its own table."""
 
     cover = models.ImageField(upload_to="covers")
 
@@ -48,7 +48,7 @@ class Visible(models.Manager):
 
 
 class Hidden(Titled):
-    """No manager that Django asks of its own accord finds all rows."""
+    """Has no manager that Django uses and that finds all rows."""
 
     objects = Visible()
     everything = models.Manager()
@@ -59,7 +59,7 @@ class Hidden(Titled):
 
 
 class HiddenValidated(Hidden):
-    """A child of the hidden, which validates itself."""
+    """A child of a hidden row, which validates itself."""
 
     cover = models.ImageField(upload_to="covers")
     objects = Visible()
@@ -75,12 +75,12 @@ class HiddenValidated(Hidden):
 
 
 def in_context(instance, filename):
-    """Return a name that has the active language and time zone in it."""
+    """Return a name with the active language and time zone."""
     return f"{translation.get_language()}/{timezone.get_current_timezone_name()}/{filename}"
 
 
 class Localized(Titled):
-    """Its name and a column come of the context in which the image is saved."""
+    """Its name and a column depend on the context in which the image is saved."""
 
     image = models.ImageField(upload_to=in_context, blank=True)
     saved_in = models.CharField(max_length=20, editable=False)
@@ -104,7 +104,7 @@ class TwoImages(Titled):
 
 
 class WithDefault(Titled):
-    """Every instance has an image, which is a placeholder at first."""
+    """Every instance has an image, at first a placeholder."""
 
     image = models.ImageField(upload_to="situations", default="placeholder.png")
 

@@ -1,4 +1,4 @@
-"""Models whose classes and methods a project has written in its own way."""
+"""Models with unusual classes and methods."""
 
 import os
 
@@ -72,7 +72,7 @@ class Returning(Titled):
 
 
 class Counted(models.Model):
-    """Nothing but an image, and a column that the database makes from it."""
+    """An image, and a column that the database generates from it."""
 
     image = models.ImageField(upload_to="counted", blank=True)
     length = models.GeneratedField(
@@ -91,7 +91,7 @@ class DefaultOfDatabase(Titled):
 
 
 class NamedByKey(Titled):
-    """Moves its image once it is stored, to a name that is made from the key."""
+    """Moves its stored image to a name that is made from the key."""
 
     def save(self, *args, **kwargs):
         super().save(*args, **kwargs)
@@ -107,7 +107,7 @@ class NamedByKey(Titled):
 
 
 class OnlyOneMain(Titled):
-    """Of all rows, the one that was saved last is the main one."""
+    """Marks the row that was saved last as the main one."""
 
     is_main = models.BooleanField(default=True)
 
@@ -121,7 +121,7 @@ class OnlyOneMain(Titled):
 
 
 class PrefixedField(models.ImageField):
-    """Keeps a prefix in its column that no instance sees."""
+    """Keeps a prefix in its column that instances do not see."""
 
     def from_db_value(self, value, expression, connection):
         return value.removeprefix("prefix:") if value else value
@@ -139,7 +139,7 @@ class Prefixed(Titled):
 
 
 class WritesWhatChanged(Titled):
-    """Updates only what has changed since it was made."""
+    """Updates only columns that have changed since it was made."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The admin's pages, as they end beside those of a plain admin: list, save as new, deletion."""
+"""The admin's pages compared with a plain admin: the list, saving as new, and deletion."""
 
 import pytest
 from django import forms
@@ -62,7 +62,7 @@ def quick_passwords(settings):
 
 @pytest.fixture(params=["plain", "async"])
 def post(request, admin_client):
-    """Posts to a page of an admin, plain and with the mixin, and has a worker save the images."""
+    """Posts to a page of a plain admin and of one with the mixin, and saves the pending images."""
 
     def post(page, data, *args, model=TwoImages):
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
@@ -106,7 +106,7 @@ def test_the_change_list_clears_an_image(post, two):
 def test_the_change_list_replaces_the_images_of_each_row(post, in_memory):
     images = [pictures.jpeg(), pictures.jpeg()]
     rows = [TwoImages.objects.create(title=str(i)) for i in range(2)]
-    # The list begins with the newest.
+    # The newest row is the first in the list.
     posted = [
         {"id": row.pk, "title": "y", "image": in_memory(data=data)}
         for row, data in reversed(list(zip(rows, images, strict=True)))

@@ -1,7 +1,7 @@
 """
-An update form whose instance was deleted meanwhile: it is inserted again, with its image.
+An update form whose instance was deleted meanwhile inserts it again, with its image.
 
-So Django's own form ends, which runs beside ours.
+Each test also runs with Django's own form, which defines the right result.
 """
 
 import pytest
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def delete(instance):
-    """Delete it as another request does: this one's object does not know."""
+    """Delete the row as another request does, so that the instance does not notice."""
     type(instance).objects.get(pk=instance.pk).delete()
 
 

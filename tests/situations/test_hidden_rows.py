@@ -1,4 +1,4 @@
-"""Rows that a model's managers hide, the base manager too: an image finds its row all the same."""
+"""Rows that all managers of a model hide: their images are saved as well."""
 
 import pytest
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def hidden(in_memory):
-    """A row that no manager finds, whose image is pending."""
+    """A row with a pending image that no manager finds."""
     return async_form(Hidden, {"title": "hidden"}, {"image": in_memory()}).save()
 
 

@@ -245,7 +245,7 @@ assert not AsyncImageModelForm.__subclasses__()
 
 @pytest.fixture
 def elsewhere(transactional_db):
-    """Executes a statement in another process on the test's database, which imports no form."""
+    """Executes a statement in another process that imports no form, on the test's database."""
 
     def execute(statement):
         code = "\n".join([SETUP, statement, CHECK])

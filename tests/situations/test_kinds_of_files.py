@@ -1,4 +1,4 @@
-"""Files of any kind that a view puts on the instance: each is stored as by plain Django."""
+"""Files of any kind that a view assigns to an instance are stored as by plain Django."""
 
 import io
 import os
@@ -28,7 +28,7 @@ class DocumentForm(AsyncImageModelForm):
 
 @pytest.fixture(params=["plain", "database", "files"])
 def store(request):
-    """Puts a file on the instance of a form, saves it, and returns the file of the row."""
+    """Assigns a file to the instance of a form, saves it, and returns the file of the row."""
     if request.param == "files":
         request.getfixturevalue("location")
     base = forms.ModelForm if request.param == "plain" else DocumentForm
@@ -57,7 +57,7 @@ def store(request):
 
 
 class OwnUpload(UploadedFile):
-    """What an upload handler of a project makes; it holds more than JSON can carry."""
+    """The file of a project's upload handler, which holds more than JSON can carry."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -65,7 +65,7 @@ class OwnUpload(UploadedFile):
 
 
 class InPieces(File):
-    """A file that has nothing but pieces."""
+    """A file that only has chunks."""
 
     def __init__(self):
         super().__init__(None, "noise.bin")

@@ -1,4 +1,4 @@
-"""Final storages and fields of any kind: what a worker stores is what plain Django would have."""
+"""Final storages and fields of any kind: a worker stores the same as plain Django."""
 
 import threading
 
@@ -20,7 +20,7 @@ FIELD = Place._meta.get_field("image")
 
 
 class Locked(FileSystemStorage):
-    """Holds what cannot be copied."""
+    """Holds an object that cannot be copied."""
 
     def __init__(self, location):
         super().__init__(location)
@@ -32,7 +32,7 @@ class Locked(FileSystemStorage):
 
 
 class Private(FileSystemStorage):
-    """Has an attribute whose name is its own."""
+    """Has an attribute whose name Python mangles with the name of the class."""
 
     def __init__(self, location):
         super().__init__(location)
@@ -68,7 +68,7 @@ class Delegating(Storage):
 
 
 class Overwriting(FileSystemStorage):
-    """Has one name for each file."""
+    """Gives each file a fixed name."""
 
     def get_available_name(self, name, max_length=None):
         self.delete(name)
@@ -76,7 +76,7 @@ class Overwriting(FileSystemStorage):
 
 
 class Naming(FileSystemStorage):
-    """Chooses names by itself."""
+    """Chooses names itself."""
 
     def get_valid_name(self, name):
         return f"valid_{super().get_valid_name(name)}"
@@ -86,7 +86,7 @@ class Naming(FileSystemStorage):
 
 
 class Closing(FileSystemStorage):
-    """Closes what it has stored."""
+    """Closes the file that it has stored."""
 
     def _save(self, name, content):
         name = super()._save(name, content)
@@ -95,7 +95,7 @@ class Closing(FileSystemStorage):
 
 
 class ByProperty(FileSystemStorage):
-    """Finds its folder anew each time."""
+    """Computes its folder at each access."""
 
     def __init__(self, location):
         super().__init__()
@@ -173,7 +173,7 @@ def test_the_storage_of_the_instance_that_image_saved_has_is_that_of_the_field(
 
 
 class Processing(ImageFieldFile):
-    """Stores something else by another name."""
+    """Stores other bytes under another name."""
 
     def save(self, name, content, save=True):
         super().save(f"processed_{name}", ContentFile(content.read()[::-1]), save=False)
@@ -182,14 +182,14 @@ class Processing(ImageFieldFile):
 
 
 class SavingAlways(ImageFieldFile):
-    """Saves the instance whatever it is told."""
+    """Always saves the instance."""
 
     def save(self, name, content, save=True):
         super().save(name, content, save=True)
 
 
 class ByInstance(ImageFieldFile):
-    """Has a storage that the instance chooses."""
+    """Uses a storage that the instance chooses."""
 
     second = None
 

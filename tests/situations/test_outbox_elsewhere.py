@@ -28,7 +28,7 @@ def deliver(key, using="default"):
 
 @pytest.fixture
 def warnings(caplog):
-    """What the package has logged at WARNING or above."""
+    """The package's log records at WARNING or above."""
     caplog.set_level(logging.WARNING, "django_async_forms")
 
     def messages():
@@ -95,7 +95,7 @@ def test_each_databases_uploads_are_attached_in_it(in_memory):
 
 @pytest.fixture
 def without_outbox(monkeypatch):
-    """Have the second database, which another application owns, know nothing of the outbox."""
+    """Removes the outbox from the second database, which another application owns."""
     outbox.forget_outboxes()
     tables = connections["other"].introspection.table_names
     ours = {model._meta.db_table for model in (Upload, StoredChunk, AbandonedName)}

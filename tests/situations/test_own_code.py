@@ -1,4 +1,4 @@
-"""What projects write into their models and admins works as it does without the package."""
+"""A project's own code in models and admins works as without the package."""
 
 import io
 from pathlib import Path
@@ -133,7 +133,7 @@ def test_a_default_of_the_database_stays_until_the_image_is_attached(in_memory):
 def test_a_field_whose_column_is_not_its_name_gets_another_image(base, in_memory, monkeypatch):
     new = pictures.jpeg()
     prefixed = Prefixed.objects.create(title="x", image=ContentFile(b"old", "old.jpg"))
-    monkeypatch.setattr(FileSystemStorage, "get_modified_time", None)  # Nobody needs to ask.
+    monkeypatch.setattr(FileSystemStorage, "get_modified_time", None)  # No query is necessary.
     files = {"image": in_memory(data=new)}
     form_for(base, Prefixed, {"title": "x"}, files, loaded(prefixed)).save()
 
@@ -209,7 +209,7 @@ class ByName(FileSystemStorage):
 
 
 class Composed:
-    """Does all that its inner storage does, and is not a Storage itself."""
+    """Wraps another storage, and is not a Storage itself."""
 
     def __init__(self, location):
         self.inner = FileSystemStorage(location)
@@ -250,7 +250,7 @@ def test_an_image_is_stored_in_this_storage(storage, base, in_memory, tmp_path, 
 
 
 class Stream(io.RawIOBase):
-    """What comes from a network: it has no size, and is read once."""
+    """A network stream, which has no size and can be read once."""
 
     def __init__(self, data):
         self._file = io.BytesIO(data)
@@ -284,7 +284,7 @@ def test_a_file_of_this_kind_is_stored(kind, base, in_memory):
     assert bytes_of(photo) == data
 
 
-# "replacing", for an instance that is held
+# "replacing", for an instance that a view holds
 
 
 def replacing(instance, in_memory, title="x"):

@@ -309,7 +309,7 @@ def test_an_inline_formset_with_commit_false_saves_images_of_new_rows_in_the_req
     assert not Upload.objects.exists()
 
 
-# What image_saved says was replaced
+# The argument ``replaced`` of image_saved
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ TRAIL = b"GPS: 52.5200, 13.4050. " * 1000
 @pytest.fixture(params=["plain", "database", "files"])
 def save_cleaned(request):
     """
-    Saves a form whose ``clean_image()`` is given, and has a worker save the image.
+    Saves a form with a given ``clean_image()``, and then the pending image.
 
-    Runs the test with a plain form, and with ours and each staging storage.
+    The test runs with a plain form, and with ours on each staging storage.
     """
     if request.param == "files":
         request.getfixturevalue("location")
@@ -181,7 +181,7 @@ def test_two_fields_that_validation_gives_one_file_have_both_its_bytes(in_memory
 
 
 class Willow:
-    """An image of another library, which has neither a size nor a format as Pillow has them."""
+    """An image of another library, without Pillow's size and format."""
 
 
 class WillowField(forms.ImageField):
@@ -229,7 +229,7 @@ def test_any_name_becomes_that_of_a_plain_form(name, base, in_memory):
 
 @pytest.fixture
 def utf8mb3(db):
-    """The alias of a database of utf8mb3, with the tables of a photo and of the outbox."""
+    """The alias of a utf8mb3 database with the tables of a photo and of the outbox."""
     if settings.DATABASE != "mariadb":
         pytest.skip("only MariaDB and MySQL have databases of utf8mb3")
     of_tests = connections["other"]
@@ -254,7 +254,7 @@ def utf8mb3(db):
 
 
 @pytest.mark.django_db(databases=["default", "other"])
-@pytest.mark.parametrize("name", NAMES[:-1])  # A plain form is refused the last, a letter.
+@pytest.mark.parametrize("name", NAMES[:-1])  # A plain form cannot store the last.
 def test_a_database_of_utf8mb3_takes_any_name(name, utf8mb3, in_memory):
     data = pictures.jpeg()
     form = async_form(Photo, {"title": "x"}, {"image": in_memory(name, data)})
@@ -293,7 +293,7 @@ def test_save_image_takes_a_name_with_an_emoji(in_memory, staging):
     assert bytes_of(photo) == data
 
 
-# Photos that are turned
+# Turned photos
 
 
 def turned(orientation):

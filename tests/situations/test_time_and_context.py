@@ -1,4 +1,4 @@
-"""What depends on the time and on the request: keep times, language, time zone and tenant."""
+"""Keep times, and the language, the time zone and the tenant of the request."""
 
 import os
 from datetime import timedelta
@@ -56,7 +56,7 @@ def pending(in_memory):
 
 
 def work(upload):
-    """Do what a worker does with the message of an upload, in a context of its own."""
+    """Do the work of a worker with the message of an upload, in another context."""
     with translation.override("fr"), timezone.override(ZoneInfo("Asia/Tokyo")):
         save_image_task.apply(args=[str(upload.pk), upload.using], throw=False)
 
@@ -146,7 +146,7 @@ def test_staged_bytes_of_an_old_temporary_file_outlive_a_recovery_before_the_com
     photo = async_form(Photo, {"title": "Dune"}, {"image": uploaded}).save()
     (staged,) = staged_files()
     rows = list(Upload.objects.all())
-    Upload.objects.all().delete()  # As another connection sees it, before the commit.
+    Upload.objects.all().delete()  # Another connection sees this before the commit.
 
     recovery.recover("default")
 

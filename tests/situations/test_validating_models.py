@@ -1,4 +1,4 @@
-"""Models that validate themselves: full_clean() in save(), with an image that must not be empty."""
+"""Models with full_clean() in save(), and with an image that must not be empty."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -215,7 +215,7 @@ def test_an_image_that_is_saved_in_the_request_is_validated_with_its_model(in_me
     assert bytes_of(entry) == data
 
 
-# What is wrong still raises
+# Invalid models still raise
 
 
 @both

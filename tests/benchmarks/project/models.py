@@ -31,6 +31,6 @@ class InObjectStore(_Photo):
 
 
 class Blob(models.Model):
-    """The bytes of a file in one value, to measure what a database takes for them at least."""
+    """The bytes of a file in one value, for the least time that a database needs."""
 
     data = models.BinaryField()

@@ -4,7 +4,7 @@ from django.conf import settings
 
 
 class Router:
-    """``Router.alias`` is that database; it is set between two measurements."""
+    """``Router.alias`` is that database. It changes between two measurements."""
 
     alias = settings.ROUTED_TO
 

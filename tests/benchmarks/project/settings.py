@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-#: The folder of one run: databases in files, media, staged files, Django's temporary uploads.
+#: The folder of one run, with database files, media, staged files and temporary uploads.
 DATA = Path(os.environ["BENCHMARK_DATA"])
 #: Keeps runs on one database server apart.
 PREFIX = os.environ["BENCHMARK_PREFIX"]
@@ -79,7 +79,7 @@ def storages_with(staging):
 STORAGES = storages_with(os.environ.get("BENCHMARK_STAGING", "database"))
 #: An object store on the loopback device.
 S3_URL = os.environ.get("BENCHMARK_S3", "")
-# Nobody is asked for them there.
+# moto does not check them.
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "none")
 os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "none")
 

@@ -1,20 +1,20 @@
-"""Final storages to compare with: one as far away as an object store is, and an object store."""
+"""Final storages to compare with: a folder with the latency of an object store, and a store."""
 
 import time
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 
-#: Bytes in a second, which is a good connection.
+#: Bytes in a second, over a good connection.
 BANDWIDTH = 100_000_000
 BUCKET = "photos"
 
 
 class DistantStorage(FileSystemStorage):
     """
-    A folder whose answers are late by ``latency`` seconds.
+    A folder that answers after ``latency`` seconds.
 
-    To save is one request, as with django-storages' S3 at its defaults, which do not ask for
+    Saving takes one request, as with the defaults of django-storages' S3, which does not call
     ``exists()`` first.
     """
 

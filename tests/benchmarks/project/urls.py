@@ -14,7 +14,7 @@ def form_class(model, form=ModelForm):
 
 
 def post(form_class, save=True):
-    """Return a view that redirects after a valid form, as any does."""
+    """Return a view that redirects after a valid form."""
 
     def view(request):
         form = form_class(request.POST, request.FILES)

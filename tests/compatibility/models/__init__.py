@@ -1,4 +1,4 @@
-"""A model for each library that is installed, and those that need none."""
+"""A model for each installed library, and models that need no library."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""django-cleanup: files that no instance has any more are removed."""
+"""django-cleanup removes files that no instance refers to."""
 
 from django.db import models
 from django_cleanup import cleanup

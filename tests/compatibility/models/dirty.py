@@ -1,4 +1,4 @@
-"""django-dirtyfields: which columns an instance holds other values for than its row."""
+"""django-dirtyfields tells which columns of an instance differ from its row."""
 
 from dirtyfields import DirtyFieldsMixin
 from django.db import models
@@ -10,7 +10,7 @@ class Watched(DirtyFieldsMixin, models.Model):
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="watched", blank=True)
 
-    #: What a receiver of pre_save has found dirty each time.
+    #: The dirty fields that a receiver of pre_save has found, call by call.
     seen = []
 
 

@@ -7,5 +7,5 @@ from simple_history.models import HistoricalRecords
 class Recorded(models.Model):
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="recorded", blank=True)
-    # Without migrations, the table is made before that of the users.
+    # This app has no migrations, so its table is made before the table of the users.
     history = HistoricalRecords(user_db_constraint=False)

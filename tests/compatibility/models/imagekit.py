@@ -8,7 +8,7 @@ from tests.project.witness import witness
 
 
 class Note:
-    """A processor that notes in which process it is used, and leaves the image as it is."""
+    """A processor that notes its process and leaves the image as it is."""
 
     def process(self, image):
         witness().note("django-imagekit")
@@ -36,6 +36,6 @@ class Specified(models.Model):
         source="image",
         processors=[ResizeToFill(12, 8), Note()],
         format="JPEG",
-        # When the image is saved, and not when somebody asks for the rendition.
+        # Make the rendition when the image is saved, not when somebody asks for it.
         cachefile_strategy="imagekit.cachefiles.strategies.Optimistic",
     )

@@ -15,9 +15,9 @@ class Hooked(LifecycleModelMixin, models.Model):
     slug = models.CharField(max_length=100, blank=True, editable=False)
     image = models.ImageField(upload_to="hooked", blank=True)
 
-    #: What was called, with what it saw of the image: before, and now.
+    #: The called hooks, each with the image before and now.
     seen = []
-    #: What is raised when the new image was saved.
+    #: The error that a hook raises after the new image was saved.
     error = None
 
     def note(self, hook):
@@ -43,7 +43,7 @@ class Hooked(LifecycleModelMixin, models.Model):
 
 
 class Titled(LifecycleModelMixin, models.Model):
-    """Nothing in it is about the image."""
+    """A model without a hook for the image."""
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="titled", blank=True)

@@ -1,4 +1,4 @@
-"""What projects write themselves: fields, descriptors, names, storages, and save()."""
+"""Projects' own fields, descriptors, names, storages and save() methods."""
 
 import copy
 import io
@@ -22,7 +22,7 @@ from tests.project.witness import witness
 
 
 class GreyFile(ImageFieldFile):
-    """Stores a grey copy beside each image, and notes the image's mean in another column."""
+    """Stores a grey copy of each image, and notes the image's mean in another column."""
 
     def save(self, name, content, save=True):
         witness().note("own-field")
@@ -37,7 +37,7 @@ class GreyFile(ImageFieldFile):
 
 
 class StrictDescriptor(ImageFileDescriptor):
-    """Knows no deferred field, as descriptors from before Django 3 do."""
+    """A descriptor from before Django 3, which does not know deferred fields."""
 
     def __get__(self, instance, cls=None):
         if instance is None:
@@ -61,7 +61,7 @@ class Grey(models.Model):
 
 
 class UnluckyFile(ImageFieldFile):
-    """Fails when the image is stored already, as one does that makes renditions after that."""
+    """Fails after the image is stored, as a field may that makes renditions then."""
 
     def save(self, name, content, save=True):
         super().save(name, content, save)
@@ -84,7 +84,7 @@ class UpperFile(FieldFile):
 
 
 class LookingDescriptor(FileDescriptor):
-    """Counts how often the file is looked at, in an attribute of the instance."""
+    """Counts the accesses to the file in an attribute of the instance."""
 
     def __get__(self, instance, cls=None):
         if instance is not None:
@@ -103,7 +103,7 @@ class Upper(models.Model):
 
 
 class Gallery(models.Model):
-    """What an image's name and storage may be made from."""
+    """A related object that an image's name and storage depend on."""
 
     name = models.CharField(max_length=100)
 
@@ -137,7 +137,7 @@ def made_small(file, name):
 
 
 class SmallBeforeSave(models.Model):
-    """The model's own save() makes a new image smaller, and measures it, before it is stored."""
+    """An overridden save() shrinks a new image and sets its dimensions before it is stored."""
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="small", blank=True)
@@ -152,7 +152,7 @@ class SmallBeforeSave(models.Model):
 
 
 class SmallAlways(models.Model):
-    """The model's own save() makes the image smaller whenever there is one."""
+    """An overridden save() shrinks the image at every call."""
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="small", blank=True)
@@ -164,7 +164,7 @@ class SmallAlways(models.Model):
 
 
 class SmallInPlace(models.Model):
-    """The model's own save() makes the image smaller where it was stored."""
+    """An overridden save() shrinks the stored image in place."""
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="small", blank=True)
@@ -179,7 +179,7 @@ class SmallInPlace(models.Model):
 
 
 class SmallBySignal(models.Model):
-    """A receiver of pre_save makes a new image smaller, and measures it."""
+    """A receiver of pre_save shrinks a new image and sets its dimensions."""
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="small", blank=True)
@@ -194,7 +194,7 @@ def make_small(instance, **kwargs):
 
 
 class Versioned(models.Model):
-    """The model's own save() keeps a copy of the instance as it was."""
+    """An overridden save() keeps a copy of the old instance."""
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="versioned", blank=True)
@@ -210,7 +210,7 @@ class Versioned(models.Model):
 
 
 class Frozen(models.Model):
-    """The model's own save() does nothing once there is a row."""
+    """An overridden save() does nothing if the row exists."""
 
     image = models.ImageField(upload_to="frozen", blank=True)
 

@@ -1,4 +1,4 @@
-"""django-pictures: an image with a set of pictures of other sizes and kinds."""
+"""django-pictures: an image with pictures in other sizes and formats."""
 
 from django.db import models
 from pictures.models import PictureField
@@ -8,7 +8,7 @@ from tests.project.witness import witness
 
 
 def process_immediately(*picture, **named):
-    """A processor, as PICTURES["PROCESSOR"] names one, that leaves nothing to a task of its own."""
+    """A processor for PICTURES["PROCESSOR"] that works immediately and not in another task."""
     witness().note("django-pictures")
     _process_picture(*picture, **named)
 

@@ -6,7 +6,7 @@ from polymorphic.models import PolymorphicModel
 
 
 class Work(PolymorphicModel):
-    # Without a constraint: this app has no migrations, so its tables are made before that one.
+    # No constraint: this app has no migrations, so its tables are made before that one.
     polymorphic_ctype = models.ForeignKey(
         ContentType,
         models.CASCADE,

@@ -1,4 +1,4 @@
-"""django-resized: an image that is made smaller before it is stored."""
+"""django-resized: an image that is shrunk before it is stored."""
 
 from django.db import models
 from django_resized import ResizedImageField
@@ -8,7 +8,7 @@ from tests.project.witness import witness
 
 
 class NotedFile(ResizedImageFieldFile):
-    """Notes where the image is resized: its name is asked for right after that."""
+    """Notes the process that resizes the image: the name is generated right after that."""
 
     def get_name(self, *args):
         witness().note("django-resized")

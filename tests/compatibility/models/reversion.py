@@ -1,4 +1,4 @@
-"""django-reversion: each request keeps a version of the instances that it has saved."""
+"""django-reversion keeps a version of each instance that a request has saved."""
 
 import reversion
 from django.db import models

@@ -1,4 +1,4 @@
-"""django-storages: an image in a bucket of S3's, on a server of the test's own."""
+"""django-storages: an image in an S3 bucket on the test's own server."""
 
 from django.conf import settings
 from django.db import models
@@ -10,7 +10,7 @@ BUCKET = "pictures"
 
 
 class LoopbackStorage(S3Storage):
-    """Asks a file where the server is, because workers start before it does."""
+    """Reads the address of the server from a file, because workers start before the server."""
 
     def get_default_settings(self):
         return {

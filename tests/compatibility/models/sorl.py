@@ -1,4 +1,4 @@
-"""sorl-thumbnail: its own field; thumbnails are made when a page asks for them."""
+"""sorl-thumbnail: a field whose thumbnails are made when a page asks for them."""
 
 from django.db import models
 from sorl.thumbnail import ImageField

@@ -7,13 +7,13 @@ from django.db import models
 from tests.project.witness import witness
 
 with warnings.catch_warnings():
-    # It says of itself that django-pictures has taken its place.
+    # The library warns that django-pictures replaces it.
     warnings.simplefilter("ignore", DeprecationWarning)
     from stdimage import StdImageField
 
 
 def note_and_render(file_name, variations, storage):
-    """Have the library render the variations, and note where."""
+    """Let the library render the variations, and note the process."""
     witness().note("django-stdimage")
     return True
 
@@ -33,7 +33,7 @@ class Varied(models.Model):
 
 
 class VariedWithoutOrphans(models.Model):
-    """Its form removes the old image and its variations."""
+    """A form for it removes the old image with its variations."""
 
     title = models.CharField(max_length=100, blank=True)
     image = StdImageField(

@@ -1,4 +1,4 @@
-"""easy-thumbnails: an image that is made smaller, and thumbnails that are made when it is saved."""
+"""easy-thumbnails: an image that is shrunk, with thumbnails that are made when it is saved."""
 
 from django.db import models
 from django.dispatch import receiver

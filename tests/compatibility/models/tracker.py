@@ -1,4 +1,4 @@
-"""django-model-utils: what has changed since an instance was loaded."""
+"""django-model-utils tells what has changed since an instance was loaded."""
 
 from django.db import models
 from django.db.models.signals import post_save
@@ -13,12 +13,12 @@ class Tracked(models.Model):
     image = models.ImageField(upload_to="tracked", blank=True)
     tracker = FieldTracker()
 
-    #: What a receiver of post_save has seen: the old and the new name of each change.
+    #: The old and the new name of each change that a receiver of post_save has seen.
     seen = []
 
 
 class Stamped(TimeStampedModel):
-    """Has a save() of the library's, which adds a column to what is written."""
+    """Has the library's save(), which adds a column to update_fields."""
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="stamped", blank=True)
@@ -32,7 +32,7 @@ def look(instance, **kwargs):
 
 
 class Monitored(models.Model):
-    """Knows when its image was changed."""
+    """Notes when its image was changed."""
 
     title = models.CharField(max_length=100, blank=True)
     image = models.ImageField(upload_to="monitored", blank=True)

@@ -25,7 +25,7 @@ class Versatile(models.Model):
 
 @receiver(post_save, sender=Versatile)
 def warm(instance, **kwargs):
-    """Make the renditions at once, as the library's documentation shows."""
+    """Make the renditions immediately, as the library's documentation shows."""
     if instance.image and instance.image.storage.exists(instance.image.name):
         witness().note("django-versatileimagefield")
         VersatileImageFieldWarmer(

@@ -1,4 +1,4 @@
-"""A project of tenants: each has a schema of its own, with an outbox of its own."""
+"""A project of tenants: each has its own schema with its own outbox."""
 
 from .celery import app
 

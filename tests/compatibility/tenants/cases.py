@@ -41,7 +41,7 @@ committing = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(scope="session")
 def schemas(django_db_setup, django_db_blocker):
-    """Have two tenants, made once, because their schemas take seconds."""
+    """Make two tenants once, because their schemas take seconds."""
     with django_db_blocker.unblock():
         _add_tenants()
 
@@ -49,16 +49,16 @@ def schemas(django_db_setup, django_db_blocker):
 def _add_tenants():
     for name in SCHEMAS:
         client = Client(schema_name=name, name=name)
-        client.save(verbosity=0)  # Which makes the schema if it is not there.
+        client.save(verbosity=0)  # This makes the schema if it does not exist.
         Domain.objects.create(domain=host(name), tenant=client)
 
 
 @pytest.fixture(autouse=True)
 def public(schemas, db, request):
-    """Each test begins in the public schema, with two tenants that have nothing."""
+    """Starts each test in the public schema, with two empty tenants."""
     connection.set_schema_to_public()
     commits = not connection.in_atomic_block
-    if not Client.objects.exists():  # A test that has committed has emptied this schema.
+    if not Client.objects.exists():  # The clean-up after a test that commits deletes them.
         _add_tenants()
     yield
     for name in SCHEMAS if commits else ():
@@ -88,7 +88,7 @@ def host(schema):
 
 
 def uploads():
-    """Return how many uploads each schema has."""
+    """Return the number of uploads in each schema."""
     found = {}
     for name in ["public", *SCHEMAS]:
         with schema_context(name):
@@ -103,7 +103,7 @@ def names(schema):
 
 
 def work(schema):
-    """Do what a worker does that was told the schema."""
+    """Do the work of a worker that knows the schema."""
     with schema_context(schema):
         return save_pending_uploads()
 
@@ -183,7 +183,7 @@ def test_an_update_is_attached_in_the_schema_of_its_tenant(client, in_memory):
 
 @pytest.fixture
 def twins(in_memory):
-    """A photo of each tenant, of one primary key, each with an upload; and the bytes of these."""
+    """A photo of each tenant, with the same key and a pending image; returns their bytes too."""
     data = {}
     for name in SCHEMAS:
         with schema_context(name):
@@ -352,7 +352,7 @@ def _rename_table(name, new_name):
 
 @pytest.fixture
 def worker(public, asking_anew, shared_media, tmp_path):
-    """A worker that all tenants share, of whose Celery app the messages name the schema."""
+    """A worker for all tenants, whose Celery app names the schema in its messages."""
     broker = services.Broker("filesystem", services.BROKERS["filesystem"])
     log = tmp_path / "worker.log"
     environment = {
@@ -364,7 +364,7 @@ def worker(public, asking_anew, shared_media, tmp_path):
     }
     command = [sys.executable, "-m", "celery", "-A", "tests.compatibility.tenants", "worker"]
     command += ["--pool", "solo", "-l", "INFO", "--without-mingle", "--without-gossip"]
-    # It ends with this process: see witness.py.
+    # The worker ends with this process: see witness.py.
     command += ["-I", "tests.project.witness"]
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -423,5 +423,5 @@ def test_the_worker_attaches_what_a_command_for_all_tenants_recovers(worker, in_
 
 
 def _forget_messages():
-    """Have nothing sent at the commit, as if the process were killed there."""
+    """Sends no message at the commit, as if the process were killed there."""
     connection.run_on_commit.clear()

@@ -1,4 +1,4 @@
-"""The Celery app of the project, whose messages name the schema as the documentation has it."""
+"""The Celery app of the project. Its messages name the schema, as in the documentation."""
 
 import os
 
@@ -13,5 +13,5 @@ app = Celery("tests.compatibility.tenants")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
-#: Celery keeps no receiver alive.
+#: A reference, because Celery does not keep receivers alive.
 receivers = block("docs/howto/fields.rst", "before_task_publish").execute(__package__)

@@ -1,4 +1,4 @@
-"""The context of an upload: the schema of the request, besides language and time zone."""
+"""The context of an upload: the language, the time zone and the schema of the request."""
 
 from contextlib import contextmanager
 

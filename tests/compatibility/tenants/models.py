@@ -1,4 +1,4 @@
-"""The tenants, in the schema that all share."""
+"""The tenants, in the shared schema."""
 
 from django.db import models
 from django_tenants.models import DomainMixin, TenantMixin

@@ -2,7 +2,7 @@
 
 from tests.project.settings import *  # noqa: F403
 
-#: The outbox is in both: an upload is kept in the schema of its instance.
+#: The outbox is in both lists: an upload is in the schema of its instance.
 SHARED_APPS = [
     "django_tenants",
     "django.contrib.contenttypes",

@@ -1,1 +1,1 @@
-"""A project with two languages, of which django-modeltranslation keeps each image."""
+"""A project with two languages. django-modeltranslation keeps an image for each."""

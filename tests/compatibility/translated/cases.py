@@ -1,4 +1,4 @@
-"""django-modeltranslation: each language's image is a field, and a form writes those it names."""
+"""django-modeltranslation: each language has its image field, and a form writes those it names."""
 
 import pytest
 from django import forms
@@ -70,7 +70,7 @@ def admin(client):
 
 
 def save(language, data, files, instance=None, base=AsyncImageModelForm):
-    """Save a form that names the fields of its data and files, while a language is active."""
+    """Save a form with the fields of its data and files, while a language is active."""
     names = [*data, *files]
     fields = [name.removesuffix("-clear") for name in names]
     with override(language):
@@ -82,12 +82,12 @@ def save(language, data, files, instance=None, base=AsyncImageModelForm):
 
 
 def columns():
-    """Return the columns of the one photo, for each language."""
+    """Return the columns of the only photo, for each language."""
     return Photo.objects.rewrite(False).values_list("image_en", "image_de").get()
 
 
 def attached():
-    """Return the columns after a worker has done its work, without a language of its own."""
+    """Return the columns after the work of a worker, in which no language is active."""
     for upload in Upload.objects.all():
         save_image_task.apply(args=[str(upload.pk), "default"])
     assert not Upload.objects.exists()

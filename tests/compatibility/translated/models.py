@@ -1,4 +1,4 @@
-"""Models whose titles and images have a column for each language: see translation.py."""
+"""Models with a title and an image for each language: see translation.py."""
 
 from django.db import models
 from django.utils.translation import get_language

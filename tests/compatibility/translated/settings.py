@@ -1,4 +1,4 @@
-"""The test project's settings with two languages, and without the apps that are not needed."""
+"""The test project's settings with two languages, and without unneeded apps."""
 
 from tests.project.settings import *  # noqa: F403
 

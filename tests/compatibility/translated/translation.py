@@ -1,4 +1,4 @@
-"""What django-modeltranslation translates."""
+"""The fields that django-modeltranslation translates."""
 
 from modeltranslation.translator import TranslationOptions, register
 

@@ -1,4 +1,4 @@
-"""A small site with pictures, and a ledger that commits with what it tells of."""
+"""A small site with pictures, and a ledger that commits together with them."""
 
 from .celery import app
 

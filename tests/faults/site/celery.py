@@ -1,4 +1,4 @@
-"""The Celery app of the site, which believes the clock of its host."""
+"""The Celery app of the site, which goes by the clock of its host."""
 
 import os
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The clock of this process's host, which may be minutes off: for Django, Celery and kombu."""
+"""The clock of this process for Django, Celery and kombu. It may be wrong by minutes."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 from kombu.asynchronous import timer
 
-#: By how many seconds it is fast.
+#: The seconds by which the clock is fast.
 OFFSET = float(os.environ.get("FAULTS_CLOCK", 0))
 
 if OFFSET:

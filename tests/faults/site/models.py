@@ -1,4 +1,4 @@
-"""What people upload, and the ledger: what was committed, noted in that transaction."""
+"""The models with images, and the ledger, which notes each change in the same transaction."""
 
 import time
 
@@ -14,10 +14,10 @@ def covers():
 
 
 class Picture(models.Model):
-    """Two images, of which a later version of the project has only one."""
+    """Two images. A later version of the project has only one of them."""
 
     title = models.CharField(max_length=100)
-    #: In one folder for all, as those of a slide: an object store has to keep the names apart.
+    #: All in one folder, like those of slides, so that an object store has to keep names apart.
     image = models.ImageField(upload_to="images")
     if settings.VERSION == "before":
         cover = models.ImageField(
@@ -35,7 +35,7 @@ class Picture(models.Model):
 
 
 class Album(models.Model):
-    """Slides, of which one request posts several."""
+    """Slides. One request posts several of them."""
 
     title = models.CharField(max_length=100)
 
@@ -60,17 +60,17 @@ class Slide(models.Model):
         return f"{self.album_id}, {self.position}"
 
     def save(self, *args, **kwargs):
-        """Save, and come to a step of the worker's."""
+        """Save, and then come to a step of the worker."""
         super().save(*args, **kwargs)
         saved.send(type(self), instance=self)
 
 
-#: The own part of ``Slide.save()``.
+#: The additional part of ``Slide.save()``.
 saved = Signal()
 
 
 class Fact(models.Model):
-    """A line of the ledger. Of one row they are in order: all of them hold its lock."""
+    """A line of the ledger. Lines for one row are in order, because each holds the row's lock."""
 
     class What(models.TextChoices):
         # By a form.
@@ -78,9 +78,9 @@ class Fact(models.Model):
         TITLED = "titled"
         CLEARED = "cleared"
         DELETED = "deleted"
-        # By a view that saves the rows of a formset once more.
+        # By a view that saves the rows of a formset again.
         RESAVED = "resaved"
-        # By other code: a new file, none, and the name that an instance had when it was loaded.
+        # By other code: a new file, no file, and the name that an instance was loaded with.
         REPLACED = "replaced"
         EMPTIED = "emptied"
         STALE = "stale"
@@ -89,14 +89,14 @@ class Fact(models.Model):
         DETACHED = "detached"
 
     what = models.CharField(max_length=10, choices=What.choices)
-    #: The key of the picture, or of the slide: the field tells which.
+    #: The key of the picture or the slide; the field tells which.
     picture = models.BigIntegerField()
     field = models.CharField(max_length=10, blank=True)
     upload = models.UUIDField(null=True)
     digest = models.CharField(max_length=64, blank=True)
-    #: The file's name in the final storage, or the picture's title; of a posted one, what is held.
+    #: The file's name in the final storage, the picture's title, or the held name of a posted one.
     name = models.CharField(max_length=255, blank=True)
-    #: The request that it came with.
+    #: The request of the fact.
     token = models.CharField(max_length=32, blank=True)
     at = models.FloatField(default=time.time)
 

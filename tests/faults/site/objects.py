@@ -1,4 +1,4 @@
-"""An object store as final storage, through S3's protocol."""
+"""An object store as the final storage, with S3's protocol."""
 
 from storages.backends.s3 import S3Storage
 

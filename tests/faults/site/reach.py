@@ -1,4 +1,4 @@
-"""Coming to a step of the work: what is ordered there is done, by the process that came first."""
+"""The steps of the work: the first process that comes to a step carries out its order."""
 
 import os
 import signal
@@ -12,10 +12,10 @@ orders = Orders(settings.FOLDER / "orders")
 
 
 class Now:
-    """What this process is working on."""
+    """The work of this process."""
 
     upload = None
-    #: The names by which this process has stored its image.
+    #: The names under which this process has stored its image.
     stored = frozenset()
     is_duplicating = False
 
@@ -24,7 +24,7 @@ now = Now()
 
 
 def reach(step, **more):
-    """Come to a step, and do what is ordered there; return the action that is the caller's."""
+    """Come to a step, and carry out its order; return the action that is left to the caller."""
     action = orders.take(step)
     if action is None:
         return None
@@ -52,7 +52,7 @@ def reach(step, **more):
     return None
 
 
-#: How the server is made to refuse, by the database's vendor.
+#: The statement that makes the server refuse, by the vendor of the database.
 DEADLOCKS = {
     "postgresql": "DO $$ BEGIN RAISE EXCEPTION 'ordered' USING ERRCODE = '40P01'; END $$",
     "mysql": "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'ordered'",

@@ -1,4 +1,4 @@
-"""Settings of the site. What the harness has chosen for this run comes from the environment."""
+"""Settings of the site. The environment has the harness's choices for this run."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import clock  # noqa: F401
 
-#: What all processes of a run share, see harness.py.
+#: The shared choices of all processes of a run, see harness.py.
 RUN = json.loads(os.environ["FAULTS_RUN"])
 #: "site", "worker", "beat" or "harness".
 ROLE = os.environ.get("FAULTS_ROLE", "harness")
@@ -42,7 +42,7 @@ AWS_S3_ENDPOINT_URL = RUN["s3"]
 AWS_ACCESS_KEY_ID = AWS_SECRET_ACCESS_KEY = "for tests only"
 AWS_STORAGE_BUCKET_NAME = "pictures"
 AWS_S3_REGION_NAME = "us-east-1"
-#: What people name their images must not overwrite another's.
+#: A user's file name must not overwrite another file.
 AWS_S3_FILE_OVERWRITE = False
 
 CELERY_BROKER_URL = RUN["broker"]

@@ -1,8 +1,8 @@
 """
-The steps of the work at which something may happen, without a line of the package changed.
+The steps of the work at which a fault may happen, without a change to the package.
 
-They are Celery's and Django's signals, a statement, and the storages (storages.py), in the order in
-which an upload comes by: sending (in the site, after the response), started, storing, stored,
+They are Celery's and Django's signals, a statement, and the storages (storages.py). An upload comes
+to them in this order: sending (in the site, after the response), started, storing, stored,
 attaching (in the transaction), saved (a slide, before its upload is settled), attached (before the
 acknowledgement), removing (of the staged bytes).
 """
@@ -50,13 +50,13 @@ def start(sender, args, **kwargs):
 
 @task_postrun.connect
 def end(sender, state, **kwargs):
-    # Without a state, the process is being ended in the middle of it, by the time limit.
+    # Without a state, the time limit is ending the process in the middle of the task.
     if sender.name == SAVE_IMAGE and state is not None:
         orders.note("ended", upload=now.upload, state=state)
         now.upload = None
 
 
-#: How a worker writes an image on its row, and takes it off again after an error.
+#: The statements with which a worker writes an image to its row, or removes it after an error.
 _WRITES_IMAGE = re.compile(r"UPDATE .site_(?:picture|slide). SET .(image|cover|photo|back). = %s")
 
 
@@ -80,7 +80,7 @@ def attaching(execute, sql, params, many, context):
 
 
 def place(field, key):
-    """Return where a step is come to, as notes and orders have it."""
+    """Return the place of a step, as in notes and orders."""
     return {"slide" if field in ("photo", "back") else "picture": key}
 
 
@@ -133,7 +133,7 @@ def answer_with_an_error(request, **kwargs):
 
 
 def cause_of(error):
-    """Return in a word what a request failed for."""
+    """Return the cause of a failed request in a word."""
     text = ""
     while error is not None:
         text += f" {type(error).__module__}.{type(error).__name__} {error}"
@@ -147,7 +147,7 @@ def cause_of(error):
 CAUSES = {
     "deadlock": ("DeadlockDetected", "deadlock", "Deadlock", "Lock wait timeout"),
     "serialization": ("SerializationFailure",),
-    # Two that change what was deleted both insert it anew, as in plain Django.
+    # Two requests that change a deleted row both insert it again, as in plain Django.
     "deleted meanwhile": ("did not affect any rows", "site_picture_pkey", "for key 'PRIMARY'"),
     "staging full": ("No space left",),
     "broker": ("kombu", "amqp", "redis.", "ConnectionRefused"),

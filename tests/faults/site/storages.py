@@ -1,4 +1,4 @@
-"""Storages at which something may happen: the final ones are slow and fail, staging is full."""
+"""Storages with faults: the final storages are slow and fail, the staging storage is full."""
 
 import errno
 import random
@@ -14,12 +14,12 @@ from .reach import now, orders, reach
 
 
 class Faulty:
-    """A final storage that takes its time, and does what is ordered before and after it stores."""
+    """A slow final storage that carries out orders before and after it stores."""
 
     def _save(self, name, content):
         orders.note("storing", upload=now.upload, name=name)
         time.sleep(random.expovariate(1 / settings.RUN["slowness"]))
-        # Other code stores as well, and is not what the orders are for.
+        # Orders are not for other code that stores.
         action = reach("storing") if now.upload is not None else None
         if action == "hang":
             latest = time.monotonic() + 3 * settings.RUN["time_limit"]
@@ -71,7 +71,7 @@ class StagingRows(Staging, DatabaseStorage):
 
 
 class _Overflowing:
-    """A file of which only the beginning finds room."""
+    """A file that fits only in part."""
 
     def __init__(self, content):
         self._content = content

@@ -22,7 +22,7 @@ SlideFormSet = inlineformset_factory(
 
 
 class Noting:
-    """Saves the form and notes what was saved, in one transaction."""
+    """Saves the form and notes the saved state, in one transaction."""
 
     model = Picture
     fields = ["title", *FIELDS]
@@ -61,9 +61,9 @@ def delete(request, pk):
 
 def slides(request, pk=None):
     """
-    Save a formset of slides, and each row once more, as the dashboard of django-oscar does.
+    Save a formset of slides, and then each row again, as the dashboard of django-oscar does.
 
-    The first has committed by then, and the second writes instances that were loaded in between.
+    The first save has committed by then. The second writes instances loaded in between.
     """
     album = Album(title=request.headers.get("X-Token", "")) if pk is None else None
     with transaction.atomic():
@@ -82,7 +82,7 @@ def slides(request, pk=None):
                     found = digests[form.add_prefix(name)]
                     note_posted(request, form.instance, name, found)
     loaded = list(album.slides.order_by("pk"))
-    time.sleep(0.2)  # Long enough for a worker that had its message at the commit.
+    time.sleep(0.2)  # Long enough for a worker that got its message at the commit.
     for number, slide in enumerate(loaded):
         with transaction.atomic():
             slide.position = number
@@ -95,7 +95,7 @@ def slides(request, pk=None):
 
 def note_posted(request, instance, field, digest):
     """Note an upload, and what its column held."""
-    # At REPEATABLE READ, one that a worker has attached meanwhile is still to be seen.
+    # At REPEATABLE READ, an upload that a worker has attached meanwhile is still visible.
     upload = Upload.objects.for_instance(instance, field).latest("created_at")
     note(request, instance.pk, "posted", field, digest, upload.pk, upload.held)
 

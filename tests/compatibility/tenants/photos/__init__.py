@@ -1,1 +1,1 @@
-"""What each tenant has in its own schema."""
+"""The photos, which each tenant has in its own schema."""
