@@ -130,6 +130,7 @@ class Migration(migrations.Migration):
                         fields=["object_pk", "model", "field_name"], name="async_forms_target"
                     ),
                     models.Index(fields=["state", "due_at"], name="async_forms_due"),
+                    models.Index(fields=["created_at"], name="async_forms_created"),
                 ],
             },
         ),
