@@ -5,29 +5,27 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
-from .delivery import retry
 from .fields import file_fields
 from .forms import AsyncImageModelForm, async_form_class
-from .models import Upload, UploadQuerySet
+from .outbox_admin import UploadAdmin
 from .status import prefetch_uploads, upload_for
 from .widgets import AsyncImageInput
 
 if TYPE_CHECKING:
-    _ModelAdmin = admin.ModelAdmin[Upload]
     _AnyModelAdmin = admin.ModelAdmin[Any]
 else:
-    _ModelAdmin = admin.ModelAdmin
     _AnyModelAdmin = object
+
+
+__all__ = ["AsyncImageAdminForm", "AsyncImageAdminMixin", "UploadAdmin"]
 
 
 class AsyncImageAdminForm(AsyncImageModelForm):
@@ -121,65 +119,3 @@ def _with_mixin(kwargs: dict[str, Any]) -> dict[str, Any]:
     if kwargs.get("form") is not None:
         kwargs["form"] = admin_form_class(kwargs["form"])
     return kwargs
-
-
-class ModelFilter(admin.SimpleListFilter):
-    """The models that have file fields. Asking the table which it names would read all of it."""
-
-    title = _("model")
-    parameter_name = "model"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return sorted(
-            (model._meta.label_lower, str(capfirst(model._meta.verbose_name)))
-            for model in apps.get_models()
-            if file_fields(model)
-        )
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(model=self.value()) if self.value() else queryset
-
-
-@admin.register(Upload)
-class UploadAdmin(_ModelAdmin):
-    """Uploads are made by forms and ended by workers; here they are looked at, and helped along."""
-
-    list_display = [
-        "id",
-        "model",
-        "object_pk",
-        "field_name",
-        "name",
-        "state",
-        "attempts",
-        "created_at",
-        "sent_at",
-        "error",
-    ]
-    list_filter = ["state", ModelFilter, "created_at"]
-    # A second count, of all rows, would tell nothing more.
-    show_full_result_count = False
-    search_fields = ["object_pk__exact"]
-    actions = ["retry_uploads"]
-    ordering = ["-created_at"]
-
-    @admin.action(permissions=["retry"], description=_("Retry selected failed uploads"))
-    def retry_uploads(self, request: HttpRequest, queryset: UploadQuerySet) -> None:
-        count = retry(queryset)
-        text = ngettext("%d upload will be retried.", "%d uploads will be retried.", count) % count
-        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
-
-    def delete_model(self, request: HttpRequest, obj: Upload) -> None:
-        Upload.objects.filter(pk=obj.pk).discard()
-
-    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        queryset.discard()
-
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("django_async_forms.change_upload")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

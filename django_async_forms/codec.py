@@ -107,9 +107,9 @@ def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
     """
     try:
         cls = FILE_CLASSES[data["class"]]
-        name, size = _expect(_from_json(data["name"]), str), _expect(data["size"], int)
+        name, size = _expect(from_json(data["name"]), str), _expect(data["size"], int)
         content_type, charset, extra, field_name = (
-            _from_json(data[key])
+            from_json(data[key])
             for key in ("content_type", "charset", "content_type_extra", "field_name")
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -178,13 +178,14 @@ def _to_json(value: Any, where: str) -> Any:
     raise TypeError(f"The upload's {where} holds {value!r}, which JSON cannot carry.")
 
 
-def _from_json(value: Any) -> Any:
+def from_json(value: Any) -> Any:
+    """Return what a value of ``deconstruct``'s data was made from."""
     if isinstance(value, list):
-        return [_from_json(item) for item in value]
+        return [from_json(item) for item in value]
     if not isinstance(value, dict):
         return value
     if "dict" in value:
-        return {_from_json(k): _from_json(v) for k, v in value["dict"]}
+        return {from_json(k): from_json(v) for k, v in value["dict"]}
     if "text" in value:
         return base64.b64decode(value["text"]).decode(errors="surrogatepass")
     return base64.b64decode(value["bytes"])

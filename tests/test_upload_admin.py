@@ -1,18 +1,25 @@
 """The outbox in the admin: looking at uploads, retrying them, giving them up."""
 
 import re
+from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
+from django.db.models import JSONField, Value
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
+from django_async_forms import outbox_admin, outbox_list
 from django_async_forms.models import StoredChunk, Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.project.models import Document, Photo
+from tests.project.models import Document, Keyed, Photo, Restaurant
 
 pytestmark = pytest.mark.django_db
 
@@ -227,3 +234,522 @@ def test_who_may_change_uploads_may_retry(client, failed):
     do(client, "retry_uploads", failed)
 
     assert Upload.objects.pending().get() == failed
+
+
+# The list
+
+
+def cells(page, column):
+    """Return the texts of a column of the list."""
+    found = re.findall(rf'<t[dh] class="field-{column}">(.*?)</t[dh]>', page, re.S)
+    return [" ".join(re.sub(r"<[^>]+>", " ", html).split()) for html in found]
+
+
+def test_the_list_says_the_state_in_a_word(admin_client, pending, failed):
+    page = admin_client.get(LIST).content.decode()
+
+    states = sorted(cells(page, "state_sign"))
+    assert states[0].startswith("failed 12 of 12 attempts")
+    assert states[1].startswith("pending 0 of 12 attempts next within")
+
+
+def test_the_list_says_that_an_upload_is_overdue(admin_client, pending):
+    Upload.objects.update(due_at=timezone.now() - timedelta(minutes=3))
+
+    page = admin_client.get(LIST).content.decode()
+
+    assert cells(page, "state_sign")[0].startswith("overdue")
+
+
+def test_the_list_can_be_narrowed_to_what_is_overdue(admin_client, pending, in_memory):
+    late = save_image(in_memory(), Photo.objects.create(title="Reef"))
+    failed = save_image(in_memory(), Photo.objects.create(title="Peak"))
+    past = timezone.now() - timedelta(minutes=3)
+    Upload.objects.filter(pk__in=[late.pk, failed.pk]).update(due_at=past)
+    Upload.objects.filter(pk=failed.pk).update(state="failed")
+
+    page = admin_client.get(LIST, {"due": "overdue"}).content.decode()
+
+    assert str(late.pk) in page
+    assert str(pending.pk) not in page
+    assert str(failed.pk) not in page
+
+
+def test_the_list_gives_the_age_in_words_and_the_exact_time(admin_client, pending):
+    Upload.objects.update(created_at=timezone.now() - timedelta(minutes=3, seconds=10))
+
+    page = admin_client.get(LIST).content.decode()
+
+    assert cells(page, "age") == ["3 minutes ago"]
+    assert re.search(r'<time datetime="[\dT:.+-]+" title="[^"]+">3 minutes ago</time>', page)
+
+
+def test_a_long_error_is_shortened_in_the_list_and_whole_in_the_page(admin_client, failed):
+    error = "OSError: " + "no room " * 100 + "at all"
+    Upload.objects.update(error=error)
+
+    page = admin_client.get(LIST).content.decode()
+    assert len(cells(page, "last_error")[0]) <= 120
+    assert f'title="{error}"' in page
+    assert error in admin_client.get(page_of(failed)).content.decode()
+
+
+def test_the_list_links_to_the_instance(admin_client, pending):
+    page = admin_client.get(LIST).content.decode()
+
+    address = reverse("admin:project_photo_change", args=[pending.object_pk])
+    assert f'<a href="{address}">Photo {pending.object_pk}</a>' in page
+    assert cells(page, "instance_cell") == [f"Photo {pending.object_pk} image"]
+
+
+def test_an_instance_without_an_admin_has_no_link(admin_client, failed):
+    page = admin_client.get(LIST).content.decode()
+
+    assert cells(page, "instance_cell") == [f"Document {failed.object_pk} scan"]
+    assert "project/document" not in page
+
+
+def test_an_instance_that_the_user_may_not_view_has_no_link(client, operator, pending):
+    operator("view_upload")
+
+    page = client.get(LIST).content.decode()
+
+    assert f"Photo {pending.object_pk}" in page
+    assert "project/photo" not in page
+
+
+def test_an_instance_that_is_gone_says_so(admin_client, photo, pending):
+    Photo._base_manager.filter(pk=photo.pk)._raw_delete("default")
+
+    page = admin_client.get(LIST).content.decode()
+
+    assert cells(page, "instance_cell") == [f"Photo {photo.pk} (deleted) image"]
+    assert reverse("admin:project_photo_change", args=[photo.pk]) not in page
+    assert "(deleted)" in admin_client.get(page_of(pending)).content.decode()
+
+
+def test_the_parent_is_linked_of_a_child_that_went_without_it(admin_client, in_memory):
+    restaurant = Restaurant.objects.create(name="Chez")
+    save_image(in_memory(), restaurant, "image")
+    Restaurant._base_manager.filter(pk=restaurant.pk)._raw_delete("default")
+
+    page = admin_client.get(LIST).content.decode()
+
+    assert "(deleted)" not in cells(page, "instance_cell")[0]
+
+
+@pytest.mark.parametrize("model", ["gone.photo", "project.gone", "photo", "", "project.country"])
+def test_an_upload_of_a_model_that_the_project_lacks_is_shown(admin_client, pending, model):
+    Upload.objects.update(model=model)
+
+    assert model in admin_client.get(LIST).content.decode()
+    response = admin_client.get(page_of(pending))
+    assert response.status_code == 200
+    assert "dune.jpg" in response.content.decode()
+
+
+@pytest.mark.parametrize("key", ["no number", "", "9" * 40, "-1", "[1"])
+def test_an_upload_with_a_key_that_its_model_cannot_have_is_shown(admin_client, pending, key):
+    Upload.objects.update(object_pk=key)
+
+    assert admin_client.get(LIST).status_code == 200
+    assert admin_client.get(page_of(pending)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "file", [{}, [], None, "text", {"size": "large", "content_type": {"bytes": 3}}]
+)
+def test_an_upload_whose_file_somebody_has_changed_is_shown(admin_client, pending, file):
+    Upload.objects.update(file=Value(file, JSONField()))
+
+    assert admin_client.get(LIST).status_code == 200
+    assert admin_client.get(page_of(pending)).status_code == 200
+
+
+def test_the_list_asks_one_query_for_the_instances_of_a_model(admin_client, pending, in_memory):
+    for title in ("Reef", "Peak"):
+        save_image(in_memory(), Photo.objects.create(title=title))
+        save_image(in_memory(), Document.objects.create(title=title), "scan")
+
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(LIST)
+
+    asked = [query["sql"] for query in queries if "project_" in query["sql"]]
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("text", ["dune", "DUNE.j"])
+def test_uploads_are_found_by_the_beginning_of_their_file_name(admin_client, pending, failed, text):
+    if connection.vendor == "mysql" and text.isupper():
+        pytest.skip("its column is compared byte by byte")
+
+    page = admin_client.get(LIST, {"q": text}).content.decode()
+
+    assert str(pending.pk) in page
+    assert str(failed.pk) not in page
+
+
+@pytest.mark.parametrize("form", [str, lambda key: key.hex, lambda key: f" {key} "])
+def test_an_upload_is_found_by_its_id(admin_client, pending, failed, form):
+    page = admin_client.get(LIST, {"q": form(pending.pk)}).content.decode()
+
+    assert str(pending.pk) in page
+    assert str(failed.pk) not in page
+
+
+def test_an_instance_is_found_by_a_uuid_without_hyphens(admin_client, in_memory):
+    upload = save_image(in_memory(), Keyed.objects.create())
+
+    page = admin_client.get(LIST, {"q": upload.object_pk.replace("-", "")}).content.decode()
+
+    assert str(upload.pk) in page
+
+
+def test_a_search_keeps_to_the_filters(admin_client, pending, in_memory):
+    failed = save_image(in_memory(), Photo.objects.create(title="Reef"))
+    Upload.objects.filter(pk=failed.pk).update(state="failed")
+
+    page = admin_client.get(LIST, {"q": "dune", "state__exact": "failed"}).content.decode()
+
+    assert str(failed.pk) in page
+    assert str(pending.pk) not in page
+
+
+@pytest.mark.parametrize("text", ["%", "_", "\\", "'", "\0", "\ud83d", "x" * 5000, "{", "٣"])
+def test_any_text_can_be_looked_for(admin_client, pending, text):
+    query = urlencode({"q": text.encode(errors="surrogatepass")})
+
+    page = admin_client.get(f"{LIST}?{query}", follow=True)
+
+    assert page.status_code == 200
+
+
+def test_a_list_that_is_cut_off_says_so(admin_client, pending, failed, monkeypatch):
+    monkeypatch.setattr(outbox_list, "LIMIT", 1)
+
+    page = admin_client.get(LIST).content.decode()
+
+    assert "There are more than 1 uploads." in page
+
+
+def test_the_summary_tells_what_is_pending_failed_and_overdue(admin_client, pending, failed):
+    Upload.objects.filter(pk=pending.pk).update(
+        created_at=timezone.now() - timedelta(hours=2, minutes=1),
+        due_at=timezone.now() - timedelta(hours=1),
+    )
+
+    page = admin_client.get(LIST).content.decode()
+
+    summary = re.search(r'<dl class="outbox-summary">(.*?)</dl>', page, re.S)[1]
+    text = " ".join(re.sub(r"<[^>]+>", " ", summary).split())
+    assert text == "Pending 1 Failed 1 Overdue 1 Oldest pending 2 hours ago"
+
+
+def test_the_list_offers_no_counts_of_its_filters(admin_client, pending):
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(LIST, {"_facets": "True"})
+
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    assert all("LIMIT" in sql for sql in counts)
+
+
+# One upload
+
+
+def facts(page):
+    """Return the facts of an upload's page by their labels."""
+    rows = re.findall(r"<label>(.*?):</label>(.*?)</div>\s*</div>", page, re.S)
+    return {label: " ".join(re.sub(r"<[^>]+>", " ", html).split()) for label, html in rows}
+
+
+def test_the_page_gives_the_facts_of_the_file_in_words(admin_client, photo, in_memory):
+    upload = save_image(in_memory(data=pictures.jpeg(64, 48)), photo)
+
+    shown = facts(admin_client.get(page_of(upload)).content.decode())
+
+    assert shown["File name"] == "dune.jpg"
+    assert shown["Content type"] == "image/jpeg"
+    assert shown["Format"] == "JPEG"
+    assert shown["Dimensions"] == "64 × 48 pixels"
+    assert re.fullmatch(r"[\d.]+\s(KB|bytes)", shown["Size"])
+
+
+def test_the_page_has_no_json(admin_client, failed):
+    Upload.objects.update(context={"language": "de", "tenant": {"name": "Acme", "ids": [1, 2]}})
+
+    page = admin_client.get(page_of(failed)).content.decode()
+
+    for text in ("InMemoryUploadedFile", "content_type_extra", "{&#x27;", "&quot;size&quot;"):
+        assert text not in page
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        (
+            {"language": "de", "time_zone": "Europe/Berlin"},
+            "Language: German Time zone: Europe/Berlin",
+        ),
+        ({"language": None, "time_zone": -5400}, "Language: none Time zone: UTC-01:30"),
+        ({"tenant": {"name": "Acme", "ids": [1, 2]}}, "Tenant, name: Acme Tenant, ids: 1, 2"),
+        ({"is_test": True, "language": "tlh"}, "Is test: yes Language: tlh"),
+        (["a", "b"], "Context: a, b"),
+        ("acme", "Context: acme"),
+        ({"html": "<b>"}, "Html: &lt;b&gt;"),
+    ],
+)
+def test_the_page_gives_the_context_in_words(admin_client, pending, context, expected):
+    Upload.objects.update(context=Value(context, JSONField()))
+
+    shown = facts(admin_client.get(page_of(pending)).content.decode())
+
+    # PostgreSQL keeps keys in an order of its own.
+    assert sorted(shown["Context"].split()) == sorted(expected.split())
+
+
+def test_an_upload_without_context_shows_none(admin_client, pending):
+    Upload.objects.update(context={})
+
+    assert "Context" not in facts(admin_client.get(page_of(pending)).content.decode())
+
+
+def test_the_page_links_to_the_current_image(admin_client, photo, in_memory):
+    photo.image.save("old.jpg", pictures.as_file(pictures.jpeg()))
+    upload = save_image(in_memory(), photo)
+
+    page = admin_client.get(page_of(upload)).content.decode()
+
+    assert f'<a href="{photo.image.url}">{photo.image.name}</a>' in page
+
+
+def test_the_page_of_a_pending_upload_has_no_retry(admin_client, pending):
+    page = admin_client.get(page_of(pending)).content.decode()
+
+    assert page_of(pending, "retry") not in page
+    assert page_of(pending, "delete") in page
+
+
+def test_an_upload_can_be_retried_on_its_page(admin_client, failed):
+    page = admin_client.get(page_of(failed)).content.decode()
+    assert f'formaction="{page_of(failed, "retry")}"' in page
+
+    response = admin_client.post(page_of(failed, "retry"), follow=True)
+
+    assert response.redirect_chain == [(page_of(failed), 302)]
+    assert "1 upload will be retried." in response.content.decode()
+    assert Upload.objects.pending().get().attempts == 0
+
+
+def test_an_upload_that_is_not_failed_any_more_cannot_be_retried(admin_client, pending):
+    response = admin_client.post(page_of(pending, "retry"), follow=True)
+
+    assert "This upload has not failed." in response.content.decode()
+
+
+def test_a_retry_is_noted_in_the_history(admin_client, failed):
+    admin_client.post(page_of(failed, "retry"))
+
+    assert "Retried." in admin_client.get(page_of(failed, "history")).content.decode()
+
+
+@pytest.mark.parametrize("name", ["change", "delete", "retry"])
+def test_an_upload_that_has_ended_meanwhile_is_told(admin_client, failed, name):
+    Upload.objects.all().discard()
+    send = admin_client.post if name == "retry" else admin_client.get
+
+    response = send(page_of(failed, name), follow=True)
+
+    assert response.redirect_chain == [(LIST, 302)]
+    assert "This upload has ended" in response.content.decode()
+
+
+def test_discarding_an_upload_asks_and_says_what_is_lost(admin_client, failed):
+    page = admin_client.get(page_of(failed, "delete")).content.decode()
+
+    assert "Do you want to discard this upload?" in page
+    assert "The instance keeps the image that it has." in page
+    assert Upload.objects.exists()
+
+
+def test_discarding_an_upload_says_so_in_the_list(admin_client, failed):
+    response = admin_client.post(page_of(failed, "delete"), {"post": "yes"}, follow=True)
+
+    assert response.redirect_chain == [(LIST, 302)]
+    assert "1 upload was discarded." in response.content.decode()
+    assert not Upload.objects.exists()
+
+
+def test_the_list_that_an_operator_came_from_is_kept(admin_client, failed):
+    came_from = {"_changelist_filters": "state__exact=failed"}
+
+    page = admin_client.get(page_of(failed), came_from).content.decode()
+    assert f'{page_of(failed, "delete")}?_changelist_filters=state__exact%3Dfailed"' in page
+    response = admin_client.post(
+        f"{page_of(failed, 'delete')}?{urlencode(came_from)}", {"post": "yes"}
+    )
+
+    assert response.url == f"{LIST}?state__exact=failed"
+
+
+# Many uploads
+
+
+def test_the_action_says_discard_and_not_delete(admin_client, failed):
+    page = admin_client.get(LIST).content.decode()
+
+    assert "Discard selected uploads" in page
+    assert "Delete selected" not in page
+
+
+def test_discarding_the_selected_uploads_asks_first(admin_client, pending, failed):
+    page = do(admin_client, "delete_selected", pending, failed).content.decode()
+
+    assert "Do you want to discard these 2 uploads?" in page
+    assert Upload.objects.count() == 2
+    page = do(admin_client, "delete_selected", pending, failed, post="yes").content.decode()
+    assert "2 uploads were discarded." in page
+
+
+def test_an_upload_that_a_worker_settles_meanwhile_is_told(admin_client, pending, failed):
+    do(admin_client, "delete_selected", pending, failed)
+    Upload.objects.filter(pk=pending.pk).discard()
+
+    page = do(admin_client, "delete_selected", pending, failed, post="yes").content.decode()
+
+    assert "1 upload was discarded." in page
+    assert not Upload.objects.exists()
+
+
+def test_an_action_takes_a_bounded_number_of_uploads(admin_client, photo, in_memory, monkeypatch):
+    monkeypatch.setattr(outbox_admin, "MAX_ACTION", 2)
+    uploads = [
+        save_image(in_memory(), Photo.objects.create(title=title)) for title in ("A", "B", "C")
+    ]
+    Upload.objects.update(state="failed")
+
+    page = do(admin_client, "retry_uploads", *uploads[:1], select_across="1").content.decode()
+
+    assert "2 uploads will be retried." in page
+    assert "An action takes 2 uploads at a time." in page
+    assert Upload.objects.failed().count() == 1
+
+
+# Permissions
+
+
+@pytest.fixture
+def operator(client):
+    """Logs somebody in who has some permissions and no other."""
+
+    def log_in(*codenames):
+        user = User.objects.create_user("operator", password="operator", is_staff=True)
+        user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
+        client.force_login(user)
+
+    return log_in
+
+
+PERMISSIONS = {
+    "none": (),
+    "view": ("view_upload",),
+    "change": ("change_upload",),
+    "delete": ("delete_upload",),
+}
+
+
+@pytest.mark.parametrize(
+    ("who", "allowed"),
+    [
+        ("none", set()),
+        ("view", {"list", "change", "history", "staged"}),
+        ("change", {"list", "change", "history", "staged", "retry"}),
+        ("delete", {"delete"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["list", "change", "history", "staged", "retry", "delete"])
+def test_each_page_asks_for_its_permission(client, operator, failed, who, allowed, name):
+    operator(*PERMISSIONS[who])
+    address = LIST if name == "list" else page_of(failed, name)
+
+    response = client.post(address) if name in ("retry", "delete") else client.get(address)
+
+    assert response.status_code == (403 if name not in allowed else response.status_code)
+    assert (response.status_code == 403) == (name not in allowed)
+    assert Upload.objects.failed().exists() == (
+        name not in allowed or name not in ("retry", "delete")
+    )
+
+
+@pytest.mark.parametrize("name", ["list", "change", "history", "staged", "retry", "delete"])
+def test_nobody_sees_a_page_without_logging_in(client, failed, name):
+    address = LIST if name == "list" else page_of(failed, name)
+
+    response = client.post(address) if name in ("retry", "delete") else client.get(address)
+
+    assert response.status_code == 302
+    assert response.url.startswith(reverse("admin:login"))
+    assert Upload.objects.failed().exists()
+
+
+@pytest.mark.parametrize(
+    ("who", "buttons"), [("view", set()), ("change", {"retry"}), ("delete", {"delete"})]
+)
+def test_the_page_offers_what_the_user_may_do(client, operator, failed, who, buttons):
+    operator("view_upload", *PERMISSIONS[who])
+
+    page = client.get(page_of(failed)).content.decode()
+
+    assert {name for name in ("retry", "delete") if page_of(failed, name) in page} == buttons
+
+
+def test_who_may_only_look_may_not_discard(client, operator, failed):
+    operator("view_upload", "change_upload")
+
+    do(client, "delete_selected", failed, post="yes")
+
+    assert Upload.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["retry", "delete"])
+def test_a_post_without_a_token_is_refused(admin_user, failed, name):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+
+    assert client.post(page_of(failed, name), {"post": "yes"}).status_code == 403
+    assert Upload.objects.failed().exists()
+
+
+@pytest.mark.parametrize("action", ["retry_uploads", "delete_selected"])
+def test_a_key_that_no_upload_can_have_is_told(admin_client, failed, action):
+    response = admin_client.post(LIST, {"action": action, "_selected_action": "x"}, follow=True)
+
+    assert "This upload has ended" in response.content.decode()
+    assert Upload.objects.failed().exists()
+
+
+def test_a_retry_is_not_a_link(admin_client, failed):
+    assert admin_client.get(page_of(failed, "retry")).status_code == 405
+
+
+# The policy of the page
+
+
+@pytest.mark.parametrize("name", ["list", "change", "delete"])
+def test_the_style_sheet_carries_the_nonce_of_django_csp(rf, admin_user, failed, name):
+    request = rf.get("/")
+    request.user, request.csp_nonce = admin_user, "s3cret"
+    model_admin = admin.site.get_model_admin(Upload)
+    view = model_admin.changelist_view if name == "list" else getattr(model_admin, f"{name}_view")
+
+    response = view(request) if name == "list" else view(request, str(failed.pk))
+
+    links = re.findall(r"<link[^>]*outbox\.css[^>]*>", response.render().content.decode())
+    assert links
+    assert all('nonce="s3cret"' in link for link in links)
+
+
+@pytest.mark.parametrize("name", ["list", "change", "delete"])
+def test_the_pages_have_no_inline_styles_or_scripts(admin_client, failed, name):
+    page = admin_client.get(LIST if name == "list" else page_of(failed, name)).content.decode()
+
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)(?![^>]*json)", page)

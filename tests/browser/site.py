@@ -9,9 +9,10 @@ from django.urls import include, path
 from django.views.generic import DetailView, ListView
 from django.views.static import serve
 
-from django_async_forms.admin import AsyncImageAdminMixin
+from django_async_forms.admin import AsyncImageAdminMixin, UploadAdmin
 from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.layout import AsyncImage
+from django_async_forms.models import Upload
 from django_async_forms.status import prefetch_uploads
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 from django_async_forms.widgets import AsyncImageInput
@@ -86,6 +87,7 @@ class PlainUpdateView(AsyncImageUpdateView):
 
 
 site = admin.AdminSite()
+site.register(Upload, UploadAdmin)
 
 
 @admin.register(Photo, site=site)

@@ -1,0 +1,335 @@
+"""The outbox in the admin: an operator looks at uploads, retries them, and discards them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import parse_qs
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.text import capfirst
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST, require_safe
+
+from . import outbox_words as words
+from .delivery import retry
+from .models import Upload, UploadQuerySet, printable
+from .outbox_display import UploadDisplay
+from .outbox_links import link_instances
+from .outbox_list import (
+    BoundedPaginator,
+    DatabaseFilter,
+    ModelFilter,
+    OutboxChangeList,
+    OverdueFilter,
+    Summary,
+    chosen_database,
+    database_query,
+    default_database,
+    find_databases,
+    named_database,
+    search,
+)
+from .staged_view import staged_response
+
+logger = logging.getLogger("django_async_forms")
+
+#: How many uploads one action takes: each is a transaction of its own, in one request. Django
+#: accepts 1,000 fields of a form, by which the confirmation names them.
+MAX_ACTION = 500
+#: How many uploads the confirmation lists.
+MAX_LISTED = 20
+
+
+@admin.register(Upload)
+class UploadAdmin(UploadDisplay):
+    """Uploads are made by forms and ended by workers; here they are looked at, and helped along."""
+
+    list_display = ["state_sign", "file_cell", "instance_cell", "age", "last_error"]
+    list_display_links = ["file_cell"]
+    list_filter = ["state", OverdueFilter, DatabaseFilter, ModelFilter, "created_at"]
+    # Other columns have no index to sort a million rows by.
+    sortable_by = ["age"]
+    ordering = ["-created_at"]
+    paginator = BoundedPaginator
+    # Each would count all rows.
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    # What is looked for, get_search_results() says.
+    search_fields = ["object_pk__exact"]
+    search_help_text = _("Primary key, beginning of the file name, or ID of an upload.")
+    # The second takes the place of Django's action of that name.
+    actions = ["retry_uploads", "delete_selected"]
+
+    # Permissions: nothing is added or changed by hand.
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Tell whether a user may retry uploads: whoever may change them."""
+        return request.user.has_perm("django_async_forms.change_upload")
+
+    # The list
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).using(chosen_database(request))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OutboxChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        return search(queryset, search_term), False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        databases, silent = find_databases(request)
+        named = named_database(request)
+        try:
+            if named is not None and named not in databases:
+                raise Error(f"no outbox in {named}")
+            using = chosen_database(request)
+            context = {
+                "summary": list(words.summary(Summary.of(using), using)),
+                "silent_databases": silent,
+                "title": capfirst(self.opts.verbose_name_plural),
+                "subtitle": using if len(databases) > 1 else None,
+            }
+            return super().changelist_view(request, {**context, **(extra_context or {})})
+        except ValidationError:  # Of a key that was posted, which no upload can have.
+            return self._ended(request)
+        except Error as error:
+            if named is None or named == default_database():
+                raise
+            logger.warning("Database %s: its outbox is not shown: %r", named, error)
+            text = gettext("The database “%s” holds no outbox, or does not answer.")
+            self.message_user(request, text % printable(named), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    # One upload
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        upload = super().get_object(request, object_id, from_field)
+        if upload is not None:
+            link_instances([upload], self.admin_site, request)
+        return upload
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        if request.method == "POST" or not self.has_view_permission(request):
+            raise PermissionDenied
+        upload = self.get_object(request, unquote(object_id))
+        if upload is None:
+            return self._ended(request)
+        context = {
+            "retry_url": self._page(request, "retry", upload),
+            "discard_url": self._page(request, "delete", upload),
+            "may_retry": self.has_retry_permission(request) and upload.state == Upload.State.FAILED,
+            "may_discard": self.has_delete_permission(request, upload),
+            "title": gettext("Upload"),
+        }
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
+    # What an operator does
+
+    @admin.action(permissions=["retry"], description=_("Retry selected failed uploads"))
+    def retry_uploads(self, request: HttpRequest, queryset: UploadQuerySet) -> None:
+        """Retry the failed ones of the chosen uploads."""
+        chosen = self._some_of(request, queryset.failed())
+        count = self._retry(request, chosen)
+        text = ngettext("%d upload will be retried.", "%d uploads will be retried.", count) % count
+        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
+
+    def _retry(self, request: HttpRequest, uploads: list[Upload]) -> int:
+        count = retry(self._rows(request, uploads))
+        if count:
+            user: Any = request.user
+            text = gettext("Retried.")
+            LogEntry.objects.log_actions(user.pk, uploads, CHANGE, change_message=text)
+        return count
+
+    @admin.action(permissions=["delete"], description=_("Discard selected uploads"))
+    def delete_selected(
+        self, request: HttpRequest, queryset: UploadQuerySet
+    ) -> HttpResponseBase | None:
+        """Ask before discarding the chosen uploads, and then discard them."""
+        chosen = self._some_of(request, queryset)
+        if not request.POST.get("post"):
+            return self._ask(request, chosen)
+        self._discard(request, chosen)
+        return None
+
+    def _some_of(self, request: HttpRequest, queryset: Any) -> list[Upload]:
+        chosen = list(queryset[: MAX_ACTION + 1])
+        if len(chosen) > MAX_ACTION:
+            text = gettext("An action takes %d uploads at a time. Repeat it for the others.")
+            self.message_user(request, text % MAX_ACTION, messages.WARNING)
+        return chosen[:MAX_ACTION]
+
+    def _rows(self, request: HttpRequest, uploads: list[Upload]) -> UploadQuerySet:
+        rows = Upload.objects.using(chosen_database(request))
+        return rows.filter(pk__in=[upload.pk for upload in uploads])
+
+    def _discard(self, request: HttpRequest, uploads: list[Upload]) -> None:
+        count = self._rows(request, uploads).discard()
+        if count:
+            self.log_deletions(request, uploads)  # type: ignore[arg-type]
+        text = ngettext("%d upload was discarded.", "%d uploads were discarded.", count) % count
+        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
+        ended = len(uploads) - count
+        if ended:
+            text = ngettext(
+                "%d upload had ended meanwhile.", "%d uploads had ended meanwhile.", ended
+            )
+            self.message_user(request, text % ended, messages.WARNING)
+
+    def _ask(self, request: HttpRequest, uploads: list[Any]) -> TemplateResponse:
+        link_instances(uploads[:MAX_LISTED], self.admin_site, request)
+        context = {
+            **self.admin_site.each_context(request),
+            **self._titles(gettext("Discard")),
+            "listed": [
+                (printable(upload.name), upload.instance_link) for upload in uploads[:MAX_LISTED]
+            ],
+            "uploads": uploads,
+            "count": len(uploads),
+            "more": max(len(uploads) - MAX_LISTED, 0),
+            "back_url": self._list_address(request),
+            "media": self.media,
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(
+            request, "admin/django_async_forms/upload/delete_confirmation.html", context
+        )
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        if not self.has_delete_permission(request):
+            raise PermissionDenied
+        upload = self.get_object(request, unquote(object_id))
+        if upload is None:
+            return self._ended(request)
+        if request.method != "POST":
+            return self._ask(request, [upload])
+        self._discard(request, [upload])
+        return HttpResponseRedirect(self._list_address(request))
+
+    @method_decorator(require_POST)
+    def retry_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Retry one failed upload, and show it again."""
+        if not self.has_retry_permission(request):
+            raise PermissionDenied
+        upload = self.get_object(request, unquote(object_id))
+        if upload is None:
+            return self._ended(request)
+        if self._retry(request, [upload]):
+            text = ngettext("%d upload will be retried.", "%d uploads will be retried.", 1) % 1
+            self.message_user(request, text, messages.SUCCESS)
+        else:
+            self.message_user(request, gettext("This upload has not failed."), messages.WARNING)
+        return HttpResponseRedirect(self._page(request, "change", upload))
+
+    @method_decorator(require_safe)
+    def staged_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Give the staged file to those who may look at uploads."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        upload = self.get_object(request, unquote(object_id))
+        if upload is None:
+            return self._not_staged(request, 404)
+        try:
+            return staged_response(upload, request)
+        except FileNotFoundError:
+            return self._not_staged(request, 404)
+        except Exception as error:
+            logger.warning("Upload %s: its staged file is not shown: %r", upload.pk, error)
+            return self._not_staged(request, 503)
+
+    def _not_staged(self, request: HttpRequest, status: int) -> TemplateResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            **self._titles(
+                gettext("The staged file is missing")
+                if status == 404
+                else gettext("The staging storage does not answer")
+            ),
+            "is_missing": status == 404,
+            "back_url": self._list_address(request),
+        }
+        return TemplateResponse(
+            request, "admin/django_async_forms/upload/staged_missing.html", context, status=status
+        )
+
+    def _titles(self, title: str) -> dict[str, Any]:
+        # The change page's breadcrumbs end with what it calls the original.
+        return {"title": title, "original": title, "opts": self.opts, "has_view_permission": True}
+
+    def get_urls(self) -> list[URLPattern]:
+        site = self.admin_site
+        return [
+            path(
+                "<path:object_id>/retry/",
+                site.admin_view(self.retry_view),
+                name="django_async_forms_upload_retry",
+            ),
+            path(
+                "<path:object_id>/staged/",
+                site.admin_view(self.staged_view, cacheable=True),  # It says so itself.
+                name="django_async_forms_upload_staged",
+            ),
+            *super().get_urls(),
+        ]
+
+    def _page(self, request: HttpRequest, name: str, upload: Upload) -> str:
+        address = reverse(
+            f"{self.admin_site.name}:django_async_forms_upload_{name}", args=[quote(str(upload.pk))]
+        )
+        filters = self._filters(request)
+        kept = {"_changelist_filters": filters} if filters else {}
+        return address + database_query(upload.using, **kept)
+
+    def _filters(self, request: HttpRequest) -> str:
+        """Return the query of the list that the user came from, or is on."""
+        preserved = parse_qs(self.get_preserved_filters(request))
+        return preserved.get("_changelist_filters", [""])[0]
+
+    def _list_address(self, request: HttpRequest) -> str:
+        address = reverse(f"{self.admin_site.name}:django_async_forms_upload_changelist")
+        filters = self._filters(request)
+        if filters:
+            return f"{address}?{filters}"
+        return address + database_query(named_database(request) or default_database())
+
+    def _ended(self, request: HttpRequest) -> HttpResponseRedirect:
+        text = gettext("This upload has ended: it was attached, superseded or discarded.")
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(self._list_address(request))
