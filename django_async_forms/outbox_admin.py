@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
@@ -182,9 +183,9 @@ class UploadAdmin(UploadDisplay):
     ) -> HttpResponseBase | None:
         """Ask before discarding the chosen uploads, and then discard them."""
         chosen = self._some_of(request, queryset)
-        if not request.POST.get("post"):
+        if chosen and not request.POST.get("post"):
             return self._ask(request, chosen)
-        self._discard(request, chosen)
+        self._discard(request, chosen, len(set(request.POST.getlist(ACTION_CHECKBOX_NAME))))
         return None
 
     def _some_of(self, request: HttpRequest, queryset: Any) -> list[Upload]:
@@ -198,18 +199,20 @@ class UploadAdmin(UploadDisplay):
         rows = Upload.objects.using(chosen_database(request))
         return rows.filter(pk__in=[upload.pk for upload in uploads])
 
-    def _discard(self, request: HttpRequest, uploads: list[Upload]) -> None:
+    def _discard(self, request: HttpRequest, uploads: list[Upload], asked: int) -> None:
         count = self._rows(request, uploads).discard()
         if count:
             self.log_deletions(request, uploads)  # type: ignore[arg-type]
         text = ngettext("%d upload was discarded.", "%d uploads were discarded.", count) % count
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
-        ended = len(uploads) - count
-        if ended:
+        # A worker, or another operator, has been faster.
+        if count < asked <= MAX_ACTION:
             text = ngettext(
-                "%d upload had ended meanwhile.", "%d uploads had ended meanwhile.", ended
+                "%d upload had ended or changed meanwhile.",
+                "%d uploads had ended or changed meanwhile.",
+                asked - count,
             )
-            self.message_user(request, text % ended, messages.WARNING)
+            self.message_user(request, text % (asked - count), messages.WARNING)
 
     def _ask(self, request: HttpRequest, uploads: list[Any]) -> TemplateResponse:
         link_instances(uploads[:MAX_LISTED], self.admin_site, request)
@@ -240,7 +243,7 @@ class UploadAdmin(UploadDisplay):
             return self._ended(request)
         if request.method != "POST":
             return self._ask(request, [upload])
-        self._discard(request, [upload])
+        self._discard(request, [upload], 1)
         return HttpResponseRedirect(self._list_address(request))
 
     @method_decorator(require_POST)

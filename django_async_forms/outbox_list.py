@@ -15,6 +15,8 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db import connections, router
+from django.db.models import Q
+from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -113,7 +115,8 @@ class Summary:
             pending=_count(pending),
             failed=_count(uploads.failed()),
             overdue=_count(pending.filter(due_at__lte=timezone.now())),
-            oldest=pending.order_by("created_at").values_list("created_at", flat=True).first(),
+            # Of all: to find the oldest pending one, all older failed ones would be read.
+            oldest=uploads.order_by("created_at").values_list("created_at", flat=True).first(),
         )
 
 
@@ -163,7 +166,9 @@ def search(uploads: UploadQuerySet, text: str) -> UploadQuerySet:
     everything = Upload.objects.using(uploads.db).order_by("-created_at")
     newest = everything.values_list("created_at", flat=True)
     oldest_of_newest = newest[LIMIT - 1 : LIMIT].first()
-    names = uploads.filter(name__istartswith=text).order_by("-created_at")
+    # MySQL compares this column byte by byte, and SQLite's LOWER() knows ASCII only.
+    begins = Q(name__istartswith=text) | Q(lower__startswith=text.lower())
+    names = uploads.alias(lower=Lower("name")).filter(begins).order_by("-created_at")
     if oldest_of_newest is not None:
         names = names.filter(created_at__gte=oldest_of_newest)
     found = set(names.values_list("pk", flat=True)[:MAX_FOUND])

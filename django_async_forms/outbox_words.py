@@ -72,7 +72,7 @@ def summary(counts: Summary, using: str) -> Iterator[tuple[str, str, str]]:
             text = gettext("more than %(count)s") % {"count": text}
         yield capfirst(str(label)), text, database_query(using, **parameters) if count else ""
     if counts.oldest is not None:
-        yield gettext("Oldest pending"), moment(counts.oldest, ago(counts.oldest)), ""
+        yield gettext("Oldest"), moment(counts.oldest, ago(counts.oldest)), ""
 
 
 def moment(value: datetime, words: str) -> str:

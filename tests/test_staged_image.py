@@ -165,23 +165,18 @@ def test_the_page_does_not_wait_for_a_remote_storage(admin_client, in_memory, re
         "evil.html",
         "../../etc/passwd",
         "..\\..\\evil.jpg",
-        "\ud83d.jpg",
+        "\x01\x7f.jpg",
         "\u202egpj.exe",
         "x" * 4000 + ".jpg",
         "." * 50,
         "Zürich 東京.jpg",
         ";filename=evil.exe",
-        "\0",
     ],
     ids=ascii,
 )
 def test_no_name_of_a_file_breaks_the_header(admin_client, in_memory, name):
     upload = staged(in_memory)
-    upload.name = name
-    try:
-        Upload.objects.filter(pk=upload.pk).update(name=name)
-    except ValueError:
-        pytest.skip("this database does not hold such a name")
+    Upload.objects.filter(pk=upload.pk).update(name=name)
 
     response = admin_client.get(address(upload))
 
