@@ -73,7 +73,7 @@ class Service:
         return self.log.read_text(errors="replace")
 
     def check(self):
-        """Start a process that has ended again, or raise ``Failed`` if that is no use."""
+        """Start a process that has ended again, or raise ``Failed`` if that does not help."""
         code = self.process.poll()
         if code is None:
             return

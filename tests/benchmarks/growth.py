@@ -85,7 +85,7 @@ def _fill(alias, vendor, rows):
 
 
 def _upload(alias, data):
-    """The whole of ``form.save()`` with a small image: ``hand_off`` measures large ones."""
+    """The whole of ``form.save()`` with a small image: ``hand_off`` times large ones."""
     uploaded = images.on_disk(data)
     form = valid_form(uploaded)
     with stopwatch() as watch:
