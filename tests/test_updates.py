@@ -11,7 +11,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
-from tests import pictures, services
+from tests import pictures
 from tests.project.models import (
     Album,
     Bronze,
@@ -27,19 +27,9 @@ from tests.project.models import (
     Slugged,
     Statue,
 )
-from tests.worker import sending_to, staged_files, work_on
+from tests.worker import staged_files, work_on
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def queue(asking_anew):
-    """A queue without a worker, to which this process sends."""
-    broker = services.Broker("filesystem", "filesystem://")
-    options = {"broker_transport_options": broker.options, "task_default_queue": broker.queue}
-    with sending_to(broker.url, **options):
-        yield
-    broker.remove()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queue")]
 
 
 def form_class(model, fields):

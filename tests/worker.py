@@ -206,6 +206,15 @@ def broker(broker_name, asking_anew):
 
 
 @pytest.fixture
+def queue(asking_anew):
+    """A queue in a folder, to which this process sends and which has no worker."""
+    broker = services.Broker("filesystem", "filesystem://")
+    with sending_to_broker(broker):
+        yield broker
+    broker.remove()
+
+
+@pytest.fixture
 def shared_media(settings):
     """The MEDIA_ROOT of workers, emptied."""
     settings.MEDIA_ROOT = settings.DATA / "media"

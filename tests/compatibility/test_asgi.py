@@ -19,9 +19,9 @@ from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from django_async_forms.views import AsyncImageCreateView
-from tests import pictures, services
+from tests import pictures
 from tests.project.models import Photo
-from tests.worker import DEADLINE, sending_to_broker, wait_until
+from tests.worker import DEADLINE, wait_until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -133,14 +133,6 @@ urlpatterns = [
         AsyncImageCreateView.as_view(model=Photo, fields=["title", "image"], success_url="/"),
     ),
 ]
-
-
-@pytest.fixture
-def queue(asking_anew):
-    broker = services.Broker("filesystem", "filesystem://")
-    with sending_to_broker(broker):
-        yield
-    broker.remove()
 
 
 @pytest.fixture(params=["in memory", "on disk"])

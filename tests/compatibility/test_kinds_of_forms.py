@@ -18,9 +18,9 @@ from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.views import AsyncImageCreateView
-from tests import pictures, services
+from tests import pictures
 from tests.project.models import Photo
-from tests.worker import sending_to, sending_to_broker
+from tests.worker import sending_to
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -231,15 +231,6 @@ def test_a_deep_copy_of_a_saved_instance_can_be_saved(in_memory):
 
 
 # Transactions
-
-
-@pytest.fixture
-def queue(asking_anew):
-    """A queue without a worker, to which this process sends."""
-    broker = services.Broker("filesystem", "filesystem://")
-    with sending_to_broker(broker):
-        yield broker
-    broker.remove()
 
 
 def waiting(queue):

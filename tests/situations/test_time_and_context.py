@@ -13,12 +13,12 @@ from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.storage import StagingFileSystemStorage
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
-from tests import pictures, services
+from tests import pictures
 from tests.project.models import Photo
 from tests.situations.forms import async_form, both, bytes_of, form_for, loaded, uploads_for
 from tests.situations.models import Localized
 from tests.tenant import tenant
-from tests.worker import sending_to_broker, staged_files
+from tests.worker import staged_files
 
 pytestmark = pytest.mark.django_db
 
@@ -39,15 +39,6 @@ def clock(monkeypatch):
         passed += timedelta(seconds=seconds)
 
     return forward
-
-
-@pytest.fixture
-def queue(asking_anew):
-    """A queue without a worker, which recovery sends to."""
-    broker = services.Broker("filesystem", "filesystem://")
-    with sending_to_broker(broker):
-        yield
-    broker.remove()
 
 
 @pytest.fixture
