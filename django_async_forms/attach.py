@@ -73,7 +73,9 @@ def attach(upload: Upload) -> None:
             except NotPendingError:
                 logger.info("Upload %s: superseded, discarded or attached meanwhile.", upload.pk)
             return
-    raise _ColumnChangedError(f"{upload} was changed {_MAX_ROUNDS} times while it was stored.")
+    raise _ColumnChangedError(
+        f"The column for {upload} changed {_MAX_ROUNDS} times while the image was being stored."
+    )
 
 
 def _attach_once(upload: Upload) -> None:
@@ -201,7 +203,7 @@ class _Attempt(hooks.Change):
         self._store()
 
     def _store(self) -> None:
-        """Have the fields store their files, as Django does when it writes them."""
+        """Let the fields store their files, as Django does when it writes them."""
         instance = self.instance
         with self._own_statements():
             for field in file_fields(instance):
@@ -216,7 +218,7 @@ class _Attempt(hooks.Change):
             logger.info("Upload %s: stored.", self.upload.pk)
 
     def write(self, write: hooks.TableWrite) -> bool:
-        """Attach the image in a short transaction, in place of Django's write of other columns."""
+        """Attach the image in a short transaction, which replaces Django's write of all columns."""
         if write.table is not self.field.model._meta.concrete_model:
             return True
         try:

@@ -113,7 +113,7 @@ class _Watched(Storage):
         if self._stored.upload.reserve(name, shares=knows_no_other):
             return True
         if knows_no_other:
-            raise NameReservedError(f"Another image is being stored as {name!r} at the moment.")
+            raise NameReservedError(f"Another image is just being stored as {name!r}.")
         self._refused.add(name)
         return False
 

@@ -385,7 +385,7 @@ class Upload(models.Model):
             return False
         current = pending.values_list("reserved").first()
         if current is None:
-            raise NotPendingError(f"Upload {self.pk} is not pending any more.")
+            raise NotPendingError(f"Upload {self.pk} is no longer pending.")
         if current == (self.reserved,):
             return False
         (self.reserved,) = current

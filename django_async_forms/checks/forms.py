@@ -74,7 +74,7 @@ def check_translated_fields(
     messages = [
         Error(
             f"{form_class.__qualname__} saves {field}, which django-modeltranslation translates: a "
-            "worker cannot tell the column of which language to write.",
+            "worker cannot tell which language's column to write.",
             hint=f"Name the translated fields in the form, such as {translated!r}, or leave "
             f"{field.name!r} out of async_fields.",
             obj=form_class,

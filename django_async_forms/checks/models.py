@@ -36,8 +36,8 @@ def check_constraints(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     """No constraint uses an image that a worker saves, because it would be checked too early."""
     return [
         Warning(
-            f"The constraint {constraint.name!r} looks at {field}, which is empty, or the old "
-            "image, until a worker has saved the new one.",
+            f"The constraint {constraint.name!r} uses {field}, which is empty or has the old image "
+            "until a worker has saved the new one.",
             hint="Remove the constraint, or leave the field out of the form's async_fields.",
             obj=field.model,
             id="django_async_forms.W017",
@@ -69,7 +69,7 @@ def check_primary_keys(
 
 def _check_primary_key(model: type[Model]) -> Iterator[CheckMessage]:
     most: int = Upload._meta.get_field("object_pk").max_length or 0
-    # A key of several columns is kept as one text.
+    # The outbox keeps a key of several columns as one text.
     columns = [_column_of(field) for field in getattr(model._meta.pk, "fields", [model._meta.pk])]
     texts = [field for field in columns if isinstance(field, (CharField, TextField))]
     length = sum(field.max_length or 0 for field in texts)

@@ -1,10 +1,10 @@
 """
-The promise "no committed upload is ever lost", shown with real processes and real faults.
+Tests the promise "no committed upload is ever lost" with real processes and real faults.
 
-``tests/faults/run`` explains itself. From the outside in: ``__main__`` (one run, from its
-arguments to its table), ``harness`` (what runs, and when), ``chaos`` (the faults), ``stream`` (the
-people who post), ``others`` (other code that writes the same rows), ``engines``, ``processes`` and
-``proxy`` (what all that runs on), ``orders`` (how the harness and the processes talk), ``columns``
-(what the ledger says that each column should hold), ``audit`` and ``table`` (what came of it), and
-``site`` (the Django project under test).
+``tests/faults/run`` explains itself. The modules, from the outside in: ``__main__`` (a run, from its
+arguments to its table), ``harness`` (the processes and the schedule), ``chaos`` (the faults),
+``stream`` (the users who post), ``others`` (other code that writes the same rows), ``engines``,
+``processes`` and ``proxy`` (the servers), ``orders`` (the communication of the harness with the
+processes), ``columns`` (the expected state of each column), ``audit`` and ``table`` (the results),
+and ``site`` (the Django project under test).
 """

@@ -163,7 +163,7 @@ def test_no_name_reaches_the_staging_area(name, location, photo, on_disk, pictur
 
 @pytest.fixture(params=["bootstrap5", None], ids=["a pack", "no pack"])
 def pack(request, settings):
-    """With a template pack of crispy-forms, and once more in a project that has none."""
+    """Runs the test with a template pack of crispy-forms, and in a project without one."""
     if request.param is None:
         del settings.CRISPY_TEMPLATE_PACK
 

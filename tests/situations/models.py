@@ -95,7 +95,7 @@ class Localized(Titled):
 
 
 class TwoImages(Titled):
-    """A second image beside the first."""
+    """A second image, in addition to the inherited one."""
 
     cover = models.ImageField(upload_to="covers", blank=True)
 
