@@ -164,7 +164,7 @@ class _Attempt(hooks.Change):
         self._stored = StoredFiles(upload)
         self._following = _columns_that_follow(instance)
         self._is_stored = self._is_written = self._is_attached = self._is_settled = False
-        self._is_at_work = False
+        self._runs_own_statements = False
         quote = connections[upload.using].ops.quote_name
         tables = {column.model._meta.db_table for column in instance._meta.concrete_fields}
         self._updates = tuple(f"UPDATE {quote(table)} " for table in tables)
@@ -228,7 +228,7 @@ class _Attempt(hooks.Change):
                 is_written = self._write_image()
                 self._write_others()
                 if is_written:
-                    self._end_or_note()
+                    self._settle_or_note()
         except Exception as error:
             self._error = error  # An overridden save() may catch it.
             raise
@@ -278,14 +278,14 @@ class _Attempt(hooks.Change):
             if values:
                 row.update(**values)
 
-    def _end_or_note(self) -> None:
+    def _settle_or_note(self) -> None:
         """
         Settle the upload in this transaction, or, if ``save()`` does more, note the attached name.
 
         The rest of ``save()`` may fail and be retried. Meanwhile no row is locked.
         """
         model = type(self.instance)
-        if hooks.has_own_save(model) or post_save.has_listeners(model):
+        if hooks.overrides_save(model) or post_save.has_listeners(model):
             is_pending = self.upload.replace_held(self._written[self.field.attname])
         else:
             is_pending = self._is_settled = self.upload.settle()
@@ -294,11 +294,11 @@ class _Attempt(hooks.Change):
 
     @contextmanager
     def _own_statements(self) -> Iterator[None]:
-        self._is_at_work = True
+        self._runs_own_statements = True
         try:
             yield
         finally:
-            self._is_at_work = False
+            self._runs_own_statements = False
 
     def _note_own_updates(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
@@ -309,7 +309,7 @@ class _Attempt(hooks.Change):
         An example is a flag that ``save()`` removes from all rows and then sets on its own. A plain
         save writes every column, but an attempt only writes the columns that have changed.
         """
-        if self._is_at_work or not sql.startswith(self._updates):
+        if self._runs_own_statements or not sql.startswith(self._updates):
             return execute(sql, params, many, context)
         before = self._row()
         result = execute(sql, params, many, context)
@@ -425,7 +425,7 @@ class _Attempt(hooks.Change):
         # A link shares its bytes and its mode with the staged file. An overridden save() may change
         # the image in place, to shrink it for example, and an earlier attempt may have attached its
         # link. These two cases get a copy.
-        is_alone = upload.attempts <= 1 and not hooks.has_own_save(type(self.instance))
+        is_alone = upload.attempts <= 1 and not hooks.overrides_save(type(self.instance))
         if is_alone and isinstance(storage, StagingFileSystemStorage):
             content = storage.link_out(upload.staged)
         try:

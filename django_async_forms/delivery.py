@@ -27,7 +27,7 @@ from kombu import pools
 from .after_response import call_after_response
 from .conf import conf
 from .models import Upload, UploadQuerySet
-from .sender import Sender, threads_go_on
+from .sender import Sender, threads_run_between_requests
 
 logger = logging.getLogger("django_async_forms")
 
@@ -68,7 +68,9 @@ def send(upload: Upload) -> None:
     context.run(SyncToAsync.thread_sensitive_context.set, None)  # type: ignore[arg-type]
     schema = getattr(connections[upload.using], "schema_name", None)
     deliver = partial(context.run, _deliver, current_app._get_current_object(), upload, schema)
-    if not call_after_response(partial(_submit, upload, deliver, wait=not threads_go_on())):
+    if not call_after_response(
+        partial(_submit, upload, deliver, wait=not threads_run_between_requests())
+    ):
         _submit(upload, deliver, wait=True)
 
 

@@ -232,7 +232,7 @@ def _hook_from_db(model: type[Model]) -> None:
     model.from_db = classmethod(wrapped)  # type: ignore[assignment]
 
 
-def has_own_save(model: type[Model]) -> bool:
+def overrides_save(model: type[Model]) -> bool:
     """Tell whether the ``save()`` of a model is overridden."""
     classes = model.__mro__[: model.__mro__.index(Model)]
     return any("save" in vars(base) and vars(base)["save"] not in _passing for base in classes)

@@ -65,7 +65,7 @@ class Sender:
                 done.set()
 
 
-def threads_go_on() -> bool:
+def threads_run_between_requests() -> bool:
     """Tell whether threads run between requests. In uWSGI, they need an option for that."""
     try:
         import uwsgi  # type: ignore[import-untyped]

@@ -1,10 +1,10 @@
 """
 Tests the promise "no committed upload is ever lost" with real processes and real faults.
 
-``tests/faults/run`` explains itself. The modules, from the outside in: ``__main__`` (a run, from its
+``tests/faults/run`` explains itself. The modules, from the outside in: ``__main__`` (a run from its
 arguments to its table), ``harness`` (the processes and the schedule), ``chaos`` (the faults),
 ``stream`` (the users who post), ``others`` (other code that writes the same rows), ``engines``,
-``processes`` and ``proxy`` (the servers), ``orders`` (the communication of the harness with the
-processes), ``columns`` (the expected state of each column), ``audit`` and ``table`` (the results),
-and ``site`` (the Django project under test).
+``processes`` and ``proxy`` (the servers), ``orders`` (how the harness talks to the processes),
+``columns`` (the expected state of each column), ``audit`` and ``table`` (the results), and ``site``
+(the Django project under test).
 """
