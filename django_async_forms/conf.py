@@ -41,6 +41,8 @@ class AsyncFormsSettings:
     RECOVER_BATCH: int = 1000
     #: How long a page may ask for the status of its images, after it was made.
     STATUS_MAX_AGE: float = 3600
+    #: How long after its creation a page says of a pending upload that it takes longer than usual.
+    SLOW_AFTER: float = 30
     #: The largest file that a form accepts, in bytes. Defaults to no limit.
     MAX_BYTES: int | None = None
     #: The largest image that a form accepts, in pixels: width times height, added up over all of

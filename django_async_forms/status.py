@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import FileField, Model
+from django.db.models import FileField, ImageField, Model
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.views.decorators.cache import cache_control
@@ -24,6 +25,7 @@ from .fields import (
     file_name,
     image_columns,
     key_from_text,
+    key_text,
     rows,
     uncommitted_file,
 )
@@ -82,9 +84,9 @@ def token_for(instance: Model, field: FileField) -> str:
     return make_token(Target.of(instance, field))
 
 
-def stored_image(instance: Model, field: FileField) -> FieldFile:
+def stored_file(instance: Model, field: FileField) -> FieldFile:
     """
-    Return the image of an instance as it is stored.
+    Return the file of an instance as it is stored.
 
     That of an instance in an invalid form is the upload, which has a name and no file yet.
     """
@@ -94,6 +96,23 @@ def stored_image(instance: Model, field: FileField) -> FieldFile:
     using = Target.of(instance, field).using
     values = None if instance.pk is None else current_values(field, instance, using)
     return field.attr_class(instance, field, values[field.attname] if values else None)
+
+
+def url_of(file: FieldFile) -> str | None:
+    """Return the URL of a stored file, or ``None`` if there is no file or its storage has none."""
+    try:
+        return file.url if file else None
+    except Exception as error:
+        # A view of the project's may serve it. The other images of the page are to appear.
+        instance, field = file.instance, file.field
+        logger.warning(
+            "%s %s: the storage of %s has no URL for it: %r",
+            field.model._meta.label_lower,
+            key_text(field, instance),
+            field.name,
+            error,
+        )
+        return None
 
 
 def _refresh(targets: dict[Target, list[Model]], field: FileField) -> None:
@@ -131,9 +150,9 @@ def _database(target: Target) -> str:
     return target.using
 
 
-def _find_images(targets: Iterable[Target]) -> dict[Target, str | None]:
-    """Return the URL of the image of each target, with one query for each model and database."""
-    found: dict[Target, str | None] = {}
+def _find_files(targets: Iterable[Target]) -> dict[Target, dict[str, str | None]]:
+    """Return what a page shows of the file of each target: a query for each model and database."""
+    found: dict[Target, dict[str, str | None]] = {}
     for (using, _), of_model in groupby(sorted(targets, key=_table), _table):
         by_key: dict[Any, list[Target]] = {}
         columns = {"pk"}
@@ -143,7 +162,7 @@ def _find_images(targets: Iterable[Target]) -> dict[Target, str | None]:
             columns.update(column.name for column in image_columns(field))
         instances = rows(field.model, using).filter(pk__in=list(by_key))
         for instance in instances.only(*columns):
-            found.update((target, _url(instance, target)) for target in by_key[instance.pk])
+            found.update((target, _saved(instance, target)) for target in by_key[instance.pk])
     return found
 
 
@@ -151,20 +170,17 @@ def _table(target: Target) -> tuple[str, str]:
     return target.using, target.model
 
 
-def _url(instance: Model, target: Target) -> str | None:
-    try:
-        image = getattr(instance, target.get_field().attname)
-        return image.url if image else None
-    except Exception as error:
-        # A view of the project's may serve it. The other images of the page are to appear.
-        logger.warning(
-            "%s %s: the storage of %s has no URL for it: %r",
-            target.model,
-            target.object_pk,
-            target.field_name,
-            error,
-        )
-        return None
+def _saved(instance: Model, target: Target) -> dict[str, str | None]:
+    field = target.get_field()
+    file: FieldFile = getattr(instance, field.attname)
+    if isinstance(field, ImageField):
+        return {"url": url_of(file)}
+    return {"url": url_of(file), "name": base_name(file.name)}
+
+
+def base_name(name: str | None) -> str:
+    """Return the part of a file's name that a page shows: without its folders."""
+    return os.path.basename(name or "")
 
 
 # Whoever has a token may ask: it needs no session, and changes nothing.
@@ -178,8 +194,9 @@ def image_status(request: HttpRequest) -> HttpResponse:
 
     For each token that is ours and not too old, ``state`` is ``"pending"``, ``"failed"`` or
     ``"saved"``; with ``"saved"`` comes the image's ``url``, or ``null`` if there is no image or its
-    storage has no URL for it. Other tokens are left out. The number of queries depends on the
-    number of models and databases, not on that of tokens.
+    storage has no URL for it. A file that is not an image also has its ``name``. Other tokens are
+    left out. The number of queries depends on the number of models and databases, not on that of
+    tokens.
     """
     try:
         tokens = json.loads(request.body)["tokens"]
@@ -193,14 +210,14 @@ def image_status(request: HttpRequest) -> HttpResponse:
     known = {token: target for token, target in targets.items() if target is not None}
     # The uploads first: an image that is no longer pending then has been attached.
     uploads = _find_uploads(set(known.values()))
-    images = _find_images({target for target in known.values() if target not in uploads})
+    files = _find_files({target for target in known.values() if target not in uploads})
     return JsonResponse(
         {
             "images": {
                 token: (
                     {"state": uploads[target].state}
                     if target in uploads
-                    else {"state": "saved", "url": images.get(target)}
+                    else {"state": "saved", **files.get(target, {"url": None})}
                 )
                 for token, target in known.items()
             }

@@ -83,6 +83,7 @@ CHECKS = {
     "json": check_json,
     "ini": check_ini,
     "yaml": check_yaml,
+    "css": check_nothing,
     "javascript": check_nothing,
     "nginx": check_nothing,
     "text": check_nothing,

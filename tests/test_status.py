@@ -23,6 +23,7 @@ from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import (
     Country,
+    Document,
     Elsewhere,
     Flag,
     Keyed,
@@ -120,6 +121,23 @@ def test_the_old_image_is_no_answer_while_a_new_one_is_pending(photo, upload, in
     save_image(in_memory(), photo)
 
     assert answer_for(photo) == {"state": "pending"}
+
+
+def test_a_saved_file_that_is_not_an_image_has_its_name_too():
+    document = Document.objects.create(title="Report")
+    document.file.save("report.txt", ContentFile(b"text"))
+
+    assert answer_for(document, "file") == {
+        "state": "saved",
+        "url": document.file.url,
+        "name": "report.txt",
+    }
+
+
+def test_a_document_without_a_file_has_neither_url_nor_name():
+    document = Document.objects.create(title="Report")
+
+    assert answer_for(document, "file") == {"state": "saved", "url": None, "name": ""}
 
 
 def test_an_instance_without_an_image_has_no_url(photo):

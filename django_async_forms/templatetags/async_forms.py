@@ -13,11 +13,13 @@ from django.db.models import Model
 from django.forms import BaseForm
 from django.template.context import Context
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..conf import conf
 from ..fields import file_field
 from ..models import Upload
-from ..status import stored_image, token_for, upload_for
+from ..status import base_name, stored_file, token_for, upload_for, url_of
 
 register = template.Library()
 
@@ -49,60 +51,155 @@ def async_image(
     """
     Render an image, or the place where it will be: ``{% async_image photo "image" %}``.
 
-    While it is being saved, the page shows the old image or an empty box, which turns into the new
+    While it is pending, the page shows the old image or an empty box, which turns into the new
     image as soon as that is there. Options: ``alt`` (defaults to the instance), ``class``,
-    ``width`` and ``height`` in pixels, ``loading``. The template is
-    ``django_async_forms/image.html``.
+    ``width`` and ``height`` in pixels, ``loading``, and ``assets=False`` for a page that has the
+    script and the style sheet. The template is ``django_async_forms/image.html``.
 
     Raises ``FieldDoesNotExist`` for a name that is not a file field of the instance.
     """
-    alt = options.pop("alt", None)
-    css_class, loading = options.pop("class", ""), options.pop("loading", "")
-    width, height = options.pop("width", None), options.pop("height", None)
-    if options:
+    _check_options("async_image", options, {"alt", "class", "width", "height", "loading", "assets"})
+    alt = options.get("alt")
+    width, height = _pixels(options, "width"), _pixels(options, "height")
+    shown = _context_of(context, instance, field_name, options)
+    upload: Upload | None = shown["upload"]
+    box = _box(upload, width, height)
+    return {
+        **shown,
+        "image": shown["file"],
+        "box": box or _box(None, width or (None if height else 384), height, ratio=(3, 2)),
+        "is_box_known": box is not None,
+        "fit": "height" if height and not width else "",
+        "alt": str(instance) if alt is None else alt,
+        "loading": options.get("loading", ""),
+        "width": width,
+        "height": height,
+    }
+
+
+@register.inclusion_tag("django_async_forms/file.html", takes_context=True)
+def async_file(
+    context: Context, instance: Model, field_name: str, **options: Any
+) -> dict[str, Any]:
+    """
+    Render a link to a file, or what becomes of it: ``{% async_file report "document" %}``.
+
+    While it is pending, the page shows its name or the link to the old file, which turns into the
+    link to the new one as soon as that is there. Options: ``class``, of the link, and
+    ``assets=False`` for a page that has the script and the style sheet. The template is
+    ``django_async_forms/file.html``.
+
+    Raises ``FieldDoesNotExist`` for a name that is not a file field of the instance.
+    """
+    _check_options("async_file", options, {"class", "assets"})
+    shown = _context_of(context, instance, field_name, options)
+    upload: Upload | None = shown["upload"]
+    stored = base_name(shown["file"].name)
+    return {**shown, "name": stored if stored or upload is None else base_name(upload.name)}
+
+
+def _check_options(tag: str, options: dict[str, Any], known: set[str]) -> None:
+    unknown = ", ".join(sorted(options.keys() - known))
+    if unknown:
+        raise template.TemplateSyntaxError(f"{{% {tag} %}} has no option {unknown}.")
+
+
+def _pixels(options: dict[str, Any], side: str) -> float | None:
+    """Return an option that is a number of pixels; ``None`` where it is empty."""
+    value = options.get(side)
+    if not value:
+        return None
+    try:
+        pixels = float(value)
+    except (TypeError, ValueError):
+        pixels = 0
+    if not 0 < pixels < float("inf"):
         raise template.TemplateSyntaxError(
-            f"{{% async_image %}} has no option {', '.join(sorted(options))}."
+            f"The {side} of {{% async_image %}} is {value!r}. Give a number of pixels above zero."
         )
+    return _whole(pixels)
+
+
+def _whole(pixels: float) -> float:
+    """Return a number without decimals that say nothing."""
+    return int(pixels) if pixels == int(pixels) else round(pixels, 2)
+
+
+def _context_of(
+    context: Context, instance: Model, field_name: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the part of a template's context that images and other files have in common."""
     field = file_field(type(instance), field_name)
     upload = None if instance.pk is None else upload_for(instance, field_name)
     state = "saved" if upload is None else upload.state
     is_pending = state == Upload.State.PENDING
+    file = stored_file(instance, field)
+    slow_in = None if upload is None or not is_pending else _slow_in(upload)
+    has_assets = not options.get("assets", True) or (state == "saved" and not file)
+    needs_style = not has_assets and _is_first(context, "style")
+    needs_script = not has_assets and is_pending and _is_first(context, "script")
     return {
-        "image": stored_image(instance, field),
+        "file": file,
+        "url": url_of(file),
         "upload": upload,
         "state": state,
+        "note": "slow" if slow_in == 0 else state,
+        "slow_in": slow_in,
         "status_url": _status_url() if is_pending else "",
         "token": token_for(instance, field) if is_pending else "",
-        "box": _box(upload, width, height),
-        "alt": str(instance) if alt is None else alt,
-        "css_class": css_class,
-        "loading": loading,
-        "width": width,
-        "height": height,
-        "is_first": state != "saved" and _is_first(context),
+        "css_class": options.get("class", ""),
+        "needs_style": needs_style,
+        "needs_script": needs_script,
+        "nonce": _nonce(context) if needs_style or needs_script else "",
     }
+
+
+def _slow_in(upload: Upload) -> float:
+    """Return in how many seconds a pending upload takes longer than usual."""
+    age = timezone.now() - upload.created_at
+    return max(0, round(conf().SLOW_AFTER - age.total_seconds(), 1))
 
 
 def _status_url() -> str:
     try:
         return reverse("django_async_forms:status")
     except NoReverseMatch:
-        return ""  # The project has not included it: there is a link to refresh the page.
+        return ""  # The project has not included it: the page says to reload it.
 
 
-def _box(upload: Upload | None, width: Any, height: Any) -> tuple[Any, Any]:
-    """Return width and height of the place to keep free; only their ratio counts."""
+def _box(
+    upload: Upload | None,
+    width: float | None,
+    height: float | None,
+    ratio: tuple[float, float] | None = None,
+) -> tuple[float, float] | None:
+    """Return width and height of the place to keep free, or ``None`` where they are unknown."""
     if width and height:
         return width, height
     if upload is not None and upload.width and upload.height:
-        return upload.width, upload.height
-    return 3, 2
+        ratio = upload.width, upload.height
+    if ratio is None:
+        return None
+    if width:
+        return width, _whole(width * ratio[1] / ratio[0])
+    if height:
+        return _whole(height * ratio[0] / ratio[1]), height
+    return ratio
 
 
-def _is_first(context: Context) -> bool:
-    """Tell whether the page has no image yet that needs the script and the style sheet."""
+def _is_first(context: Context, asset: str) -> bool:
+    """Tell whether the page has no element yet that has brought the script or the style sheet."""
     # What lies at the bottom is seen by all templates that make the page.
     page: dict[Any, Any] = context.render_context.dicts[0]
-    is_first = _is_first not in page
-    page[_is_first] = True
+    is_first = (_is_first, asset) not in page
+    page[_is_first, asset] = True
     return is_first
+
+
+def _nonce(context: Context) -> str:
+    """Return the nonce of the page's Content-Security-Policy: Django's, or django-csp's."""
+    nonce = context.get("csp_nonce")
+    if nonce is None:
+        nonce = getattr(context.get("request"), "csp_nonce", None)
+    # A lazy one is false until it is text for the first time.
+    return "" if nonce is None else str(nonce)

@@ -96,6 +96,7 @@ def pages(chromium, live_server, site):
         page.goto(address)
         return page
 
+    open_page.errors = errors
     yield open_page
     for context in contexts:
         context.close()

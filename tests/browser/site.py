@@ -5,6 +5,8 @@ from crispy_forms.layout import Layout, Submit
 from django import forms
 from django.contrib import admin
 from django.contrib.messages.views import SuccessMessageMixin
+from django.http import HttpResponse
+from django.template import engines
 from django.urls import include, path
 from django.views.generic import DetailView, ListView
 from django.views.static import serve
@@ -17,7 +19,7 @@ from django_async_forms.status import prefetch_uploads
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 from django_async_forms.widgets import AsyncImageInput
 from tests.browser.firefox import RUN
-from tests.project.models import OnlyImages, Photo
+from tests.project.models import Document, OnlyImages, Photo, Shrunk
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -29,7 +31,7 @@ def content_security_policy(get_response):
     def middleware(request):
         response = get_response(request)
         if not request.path.startswith("/admin/"):
-            response["Content-Security-Policy"] = POLICY
+            response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
 
     return middleware
@@ -86,6 +88,22 @@ class PlainUpdateView(AsyncImageUpdateView):
     success_url = "?done"
 
 
+#: The pages that tests write themselves, by name: the template, and the headers of the response.
+written = {}
+
+
+def written_page(request, name):
+    source, headers = written[name]
+    context = {
+        "photos": Photo.objects.order_by("pk"),
+        "documents": Document.objects.order_by("pk"),
+        "shrunk": Shrunk.objects.order_by("pk"),
+        "csp_nonce": "abc",
+    }
+    html = engines["django"].from_string("{% load async_forms %}" + source)
+    return HttpResponse(html.render(context, request), headers=headers)
+
+
 site = admin.AdminSite()
 site.register(Upload, UploadAdmin)
 
@@ -97,8 +115,10 @@ class PhotoAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
 
 urlpatterns = [
     path("node_modules/<path:path>", serve, {"document_root": RUN.parent / "node_modules"}),
+    path("written/<slug:name>/", written_page),
     path("admin/", site.urls),
     path("uploads/", include("django_async_forms.urls")),
+    path("others/", include(("django_async_forms.urls", "others"))),
     path("photos/", PhotoListView.as_view(), name="photos"),
     path("photos/add/", PhotoCreateView.as_view(), name="photo-add"),
     path("photos/<int:pk>/", PhotoDetailView.as_view(), name="photo"),

@@ -1,4 +1,4 @@
-"""The image, the file input and the form in Firefox: test_pages.py has them in Chromium."""
+"""The image, the file input and the form in Firefox: test_images.py has them in Chromium."""
 
 import json
 import threading
