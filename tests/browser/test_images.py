@@ -524,6 +524,25 @@ def test_an_image_whose_template_is_the_projects_own_appears(
     wait_for_all(page)
 
 
+def test_an_image_in_a_picture_of_the_projects_appears(
+    pages, write, in_memory, broker, settings, tmp_path
+):
+    owe(in_memory, photo_of((64, 48)), "new.jpg")
+    (tmp_path / "django_async_forms").mkdir()
+    (tmp_path / "django_async_forms/img.html").write_text(
+        '<picture><source srcset="{{ src }}"><img src="{{ src }}" alt="{{ alt }}"></picture>'
+    )
+    templates = settings.TEMPLATES[0]
+    settings.TEMPLATES = [{**templates, "DIRS": [tmp_path, *templates["DIRS"]]}]
+    page = pages(write(IMAGE))
+    page.wait_for_selector("async-image[data-live]")
+
+    save_pending_uploads()
+    wait_for_all(page)
+
+    assert page.evaluate("document.querySelector('picture img').currentSrc").endswith("new.jpg")
+
+
 def test_an_image_that_the_browser_cannot_show_does_not_stop_the_others(pages, write, three):
     page = pages(write(ALL))
     page.route("**/dune.jpg", lambda route: route.fulfill(body="This is text."))
@@ -1021,7 +1040,8 @@ def test_an_image_that_the_worker_made_smaller_keeps_the_place(pages, write, in_
 def test_what_a_page_says_of_images_wins(pages, write, owed):
     site.written["style"] = (
         "img { border: 3px solid; } async-image { display: block; }"
-        " .async-image-box { opacity: .5; } .async-image-note { padding: 20px; } p > async-image > * { width: 100%; height: 90px; }",
+        " .async-image-box { opacity: .5; } .async-image-note { padding: 20px; }"
+        " p > async-image > * { width: 100%; height: 90px; }",
         {"Content-Type": "text/css"},
     )
     style = "<link rel='stylesheet' href='/written/style/'>"

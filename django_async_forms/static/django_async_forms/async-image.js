@@ -52,6 +52,8 @@ class AsyncImage extends HTMLElement {
     const old = this.#find();
     if (isSaved && old) old.replaceWith(shown);
     else if (isSaved) this.prepend(shown);
+    // A <picture> of the project's would go on showing what they name.
+    if (isSaved) this.querySelectorAll("source").forEach((source) => source.remove());
     this.removeAttribute("aria-busy");
     this.dataset.state = state;
     announce(this.show(state) ?? this.querySelector("template")?.dataset.announce);
@@ -157,7 +159,7 @@ function announce(text = "") {
   if (!region) {
     region = document.createElement("div");
     region.className = "async-image-announcer";
-    region.role = "status";
+    region.setAttribute("role", "status");
     document.body.append(region);
   }
   region.textContent = text;
