@@ -22,17 +22,20 @@ from django_async_forms.tokens import make_token
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import (
+    Album,
     Country,
     Document,
     Elsewhere,
     Flag,
     Keyed,
+    Measured,
     OnlyImages,
     Photo,
     Place,
     PlaceProxy,
     Restaurant,
     Shelved,
+    Shrunk,
     Slugged,
 )
 
@@ -458,6 +461,41 @@ def test_many_images_of_each_model_are_asked_for_like_one_of_each(in_memory):
 
     # Of each database the uploads, and of each model the images; a proxy's are its parent's.
     assert many == [1 + 6, 1 + 1]
+
+
+def test_500_images_of_ten_models_are_asked_for_like_one_of_each(in_memory):
+    fields = {
+        Photo: "image",
+        Measured: "image",
+        OnlyImages: "front",
+        Document: "file",
+        Keyed: "image",
+        Slugged: "image",
+        Place: "image",
+        Album: "cover",
+        Shrunk: "image",
+        Elsewhere: "image",
+    }
+    instances = {
+        model: model._base_manager.bulk_create(
+            model(**({"slug": f"dune-{number}"} if model is Slugged else {}))
+            for number in range(50)
+        )
+        for model in fields
+        if model is not Measured
+    }
+    instances[Measured] = [Measured.objects.create(title="Dune") for _ in range(50)]
+    for model in (Photo, Keyed, Album):
+        for instance in instances[model][::5]:
+            save_image(in_memory(), instance, fields[model])
+    tokens = [
+        [token_of(instance, field) for instance in instances[model]]
+        for model, field in fields.items()
+    ]
+
+    many = questions([token for of_model in tokens for token in of_model])
+
+    assert many == questions([of_model[1] for of_model in tokens]) == [1 + 9, 1 + 1]
 
 
 def test_two_tokens_of_one_image_are_asked_for_once(photo, settings):

@@ -812,6 +812,24 @@ def test_an_answer_for_a_token_that_the_element_no_longer_has_is_ignored(pages, 
     assert page.get_attribute("async-image", "data-state") == "pending"
 
 
+@pytest.mark.parametrize("event", ["pageshow", "online"])
+def test_a_page_that_comes_back_does_not_wait_for_the_end_of_its_pause(event, pages, owed):
+    page = pages(address(owed))
+    with requests_of(page, "/uploads/status/") as requests:
+        wait_until(lambda: page.wait_for_timeout(10) or len(requests) >= 5, "it asks five times")
+        came_back = page.evaluate(
+            "event => { dispatchEvent(new Event(event)); return performance.now(); }", event
+        )
+        wait_until(lambda: page.wait_for_timeout(10) or len(requests) >= 6, "it asks once more")
+    starts = page.evaluate(
+        "performance.getEntriesByType('resource').filter("
+        "entry => entry.name.includes('/uploads/status/')).map(entry => entry.startTime)"
+    )
+
+    # The pause would have been three seconds.
+    assert min(start for start in starts if start > came_back) - came_back < 1500
+
+
 def test_a_page_that_the_back_button_restores_asks_at_once(pages, write, owed):
     write("<h1>Another page</h1>", "other")
     page = pages(write(IMAGE))
@@ -978,6 +996,21 @@ def test_it_has_one_size_in_every_state(options, viewport, pages, write, in_memo
     wait_for_all(page)
     assert boxes_of(page) == pending
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+
+
+def test_a_thumbnail_in_a_crowded_table_keeps_its_width(pages, write, layouts, owed):
+    thumbnail = "{% async_image photos.0 'image' width=48 height=32 %}"
+    text = "It is a dune. " * 50
+    source = f"{LAYOUTS}<table><tr><td>{thumbnail}</td><td>{text}</td></tr></table>"
+    page = pages(write(source), viewport={"width": 390, "height": 800})
+    page.wait_for_selector("async-image[data-live]")
+    pending = box_of(page)
+    assert (pending["width"], pending["height"]) == (48, 32)
+
+    save_pending_uploads()
+    wait_for_all(page)
+
+    assert box_of(page) == pending
 
 
 def test_its_default_size_is_its_natural_one(pages, write, owed):
