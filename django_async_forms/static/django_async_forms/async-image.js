@@ -140,7 +140,7 @@ async function ask(images, url) {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ tokens }),
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(15_000),
       });
       const answers = (await response.json()).images;
       if (!response.ok || answers.constructor !== Object) continue;
