@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence, Set
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.db import router
 from django.db.models import FileField, ImageField
 from django.db.models.fields.files import FieldFile
+from django.utils.functional import lazy
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from .detach import Detachment
 from .fields import current_values, file_fields, file_name
 from .limits import check_backlog, check_limits
-from .models import is_pending
+from .models import Upload, has_outbox, is_pending
+from .status import upload_for
 from .widgets import AsyncImageInput
 
 if TYPE_CHECKING:
@@ -77,8 +82,8 @@ class AsyncImageFormMixin(_Form):
         for field in self.get_async_fields():
             form_field = self.fields[field.name]
             if form_field.required and not getattr(self.instance, field.attname):
+                # Not the widget: it would offer to clear the image, and the model demands one.
                 form_field.required = not self._has_image(field)
-                form_field.widget.is_required = form_field.required
 
     def _has_image(self, field: FileField) -> bool:
         """Tell whether an image is pending, or was attached since the instance was loaded."""
@@ -87,6 +92,47 @@ class AsyncImageFormMixin(_Form):
         using = router.db_for_write(type(self.instance), instance=self.instance)
         values = current_values(field, self.instance, using)
         return bool(values and values[field.attname])
+
+    def __getitem__(self, name: str) -> forms.BoundField:
+        bound_field: forms.BoundField = super().__getitem__(name)
+        # Validation makes bound fields too, so nothing is looked up before the page shows them.
+        with_state = vars(self).setdefault("_with_state", set())
+        if name not in with_state:
+            with_state.add(name)
+            bound_field.help_text = lazy(
+                cache(partial(self._help_text, name, bound_field.help_text)), str
+            )()
+        return bound_field
+
+    def _help_text(self, name: str, help_text: Any) -> Any:
+        """Return a field's help text; where its widget does not show an upload, add its state."""
+        field = next((field for field in self.get_async_fields() if field.name == name), None)
+        if field is None or isinstance(self.fields[name].widget, AsyncImageInput):
+            return help_text
+        using = router.db_for_write(type(self.instance), instance=self.instance)
+        upload = None
+        if not self.instance._state.adding and has_outbox(using):
+            upload = upload_for(self.instance, name)
+        if upload is None:
+            return help_text
+        is_image = isinstance(field, ImageField)
+        if upload.state == Upload.State.PENDING:
+            state = (
+                _("The image is being saved. You do not have to send it again.")
+                if is_image
+                else _("The file is being saved. You do not have to send it again.")
+            )
+        else:
+            state = (
+                _("The image could not be saved. Your file is kept.")
+                if is_image
+                else _("The file could not be saved. Your file is kept.")
+            )
+        if not help_text:
+            return state
+        # As safe as it was: Django's templates do not escape a help text, others may.
+        is_safe = hasattr(help_text, "__html__")
+        return format_html("{} {}", help_text, state) if is_safe else f"{help_text} {state}"
 
     def get_async_fields(self) -> list[FileField]:
         """Return the model's file fields that a worker saves; override it to decide otherwise."""
@@ -159,4 +205,12 @@ def async_form_class(form_class: type[Any]) -> type[Any]:
         f"Async{form_class.__name__}",
         (AsyncImageFormMixin, form_class),
         exec_body=lambda attributes: attributes.update(__module__=form_class.__module__),
+    )
+
+
+def sends_images(form: AsyncImageFormMixin) -> bool:
+    """Tell whether a valid form has images that a worker saves."""
+    return any(
+        isinstance(form.cleaned_data.get(field.name), UploadedFile)
+        for field in form._fields_for_worker()
     )

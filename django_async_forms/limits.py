@@ -18,6 +18,9 @@ from .conf import conf
 from .images import has_more_pixels, open_image
 from .models import Upload
 
+#: The formats that browsers display, each of which has one content type.
+_DISPLAYED = {"AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP"}
+
 
 def check_limits(field: FileField, uploaded: File[Any]) -> None:
     """
@@ -105,9 +108,20 @@ def check_backlog(using: str, uploaded: File[Any]) -> None:
 
 
 def content_types() -> list[str]:
-    """Return the content types of the allowed formats, for the file dialog."""
+    """
+    Return the content types of the allowed formats, for the file dialog.
+
+    Browsers have other types, or none, for formats that they do not display. Those are listed by
+    the endings of their names.
+    """
     formats = conf().FORMATS
     if formats is None:
         return ["image/*"]
     Image.init()
-    return [Image.MIME[name] for name in formats if name in Image.MIME]
+    types = []
+    for name in formats:
+        if name in Image.MIME:
+            types.append(Image.MIME[name])
+        if name not in _DISPLAYED:
+            types += sorted(ending for ending, of in Image.EXTENSION.items() if of == name)
+    return types

@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.apps import apps
+from django.contrib import messages
+from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.generic import CreateView, UpdateView
 
-from .forms import async_form_class
+from .forms import async_form_class, sends_images
 
 if TYPE_CHECKING:
     _CreateView = CreateView[Any, Any]
@@ -18,6 +24,8 @@ else:
     _CreateView = CreateView
     _UpdateView = UpdateView
     _View = object
+
+_SAVED = gettext_lazy("Saved.")
 
 
 class AsyncImageViewMixin(_View):
@@ -44,6 +52,14 @@ class AsyncImageViewMixin(_View):
             )
         return async_form_class(form_class)
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the ``heading`` of the package's page: "Add photo", "Change photo"."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        options = context["form"]._meta.model._meta
+        heading = _("Change %(name)s") if context.get("object") else _("Add %(name)s")
+        context.setdefault("heading", heading % {"name": options.verbose_name})
+        return context
+
     def get_template_names(self) -> list[str]:
         """Return the project's own template names, and the package's after them."""
         if self.template_name is not None:
@@ -57,7 +73,33 @@ class AsyncImageViewMixin(_View):
         return [*names, self.fallback_template_name]
 
 
-class AsyncImageCreateView(AsyncImageViewMixin, _CreateView):
+class _SuccessMessageMixin(_View):
+    """Leaves a message, unless Django's own mixin does. Not for views of which we know nothing."""
+
+    #: The message once the form is saved, with the form's values as in Django's
+    #: ``SuccessMessageMixin``. By default it tells whether an image follows. ``None`` turns it off.
+    success_message: Any = _SAVED
+
+    def get_success_message(self, cleaned_data: dict[str, Any]) -> str:
+        """Return the message, or nothing."""
+        return str(self.success_message % cleaned_data) if self.success_message else ""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Save the form, and leave the message where the project shows messages."""
+        response: HttpResponse = super().form_valid(form)
+        if isinstance(self, SuccessMessageMixin) or not apps.is_installed(
+            "django.contrib.messages"
+        ):
+            return response
+        message = self.get_success_message(form.cleaned_data)
+        if self.success_message is _SAVED and sends_images(form):
+            message = _("Saved. The image follows in a moment.")
+        if message:
+            messages.success(self.request, message, fail_silently=True)
+        return response
+
+
+class AsyncImageCreateView(_SuccessMessageMixin, AsyncImageViewMixin, _CreateView):
     """
     A ``CreateView`` that answers at once and has a worker save the images.
 
@@ -69,5 +111,5 @@ class AsyncImageCreateView(AsyncImageViewMixin, _CreateView):
     """
 
 
-class AsyncImageUpdateView(AsyncImageViewMixin, _UpdateView):
+class AsyncImageUpdateView(_SuccessMessageMixin, AsyncImageViewMixin, _UpdateView):
     """An ``UpdateView`` that answers at once and has a worker save the images."""

@@ -1,13 +1,16 @@
-"""A file input that shows the current image, a preview of the chosen one, and the progress."""
+"""A file input that shows the current image, the chosen one, and that its form is being sent."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
 from django.db.models import Model
 from django.forms.widgets import Script
 from django.template.defaultfilters import filesizeformat
+from django.utils.formats import get_format, number_format
+from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
 from .conf import conf
@@ -40,9 +43,18 @@ class AsyncImageInput(forms.ClearableFileInput):
     #: The instance and the field of the image, set by the form.
     instance: Model | None = None
     field_name = ""
+    #: Whether the form that is cleared discards the pending upload; set by the form.
+    clears_upload = False
+    #: The error of a file that is not an image; empty where the field takes other files.
+    invalid_image = forms.ImageField.default_error_messages["invalid_image"]
 
     class Media:
-        css = {"all": ["django_async_forms/async-image.css"]}
+        css = {
+            "all": [
+                "django_async_forms/async-image.css",
+                "django_async_forms/async-image-input.css",
+            ]
+        }
         js = [
             Script("django_async_forms/async-image.js", type="module"),
             Script("django_async_forms/async-image-input.js", type="module"),
@@ -66,12 +78,26 @@ class AsyncImageInput(forms.ClearableFileInput):
             field.widget = widget
         field.widget.instance = getattr(form, "instance", None)
         field.widget.field_name = name
+        field.widget.invalid_image = field.error_messages.get("invalid_image", "")
+        get_async_fields = getattr(form, "get_async_fields", None)
+        if get_async_fields is not None:
+            field.widget.clears_upload = name in {field.name for field in get_async_fields()}
+
+    def is_initial(self, value: Any) -> bool:
+        # Django asks for the URL, which the storage of a private image may refuse.
+        return bool(value) and hasattr(type(value), "url")
 
     def has_upload(self) -> bool:
         """Tell whether the field has an upload, which can be cleared like an image."""
         if self.instance is None or self.instance.pk is None:
             return False
         return upload_for(self.instance, self.field_name) is not None
+
+    def is_clearable(self, context: dict[str, Any]) -> bool:
+        """Tell whether the form accepts that its image is cleared."""
+        if self.is_required or context["attrs"].get("disabled"):
+            return False
+        return context["is_initial"] or (self.clears_upload and self.has_upload())
 
     def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
         attrs: dict[str, Any] = super().build_attrs(base_attrs, extra_attrs)
@@ -81,15 +107,46 @@ class AsyncImageInput(forms.ClearableFileInput):
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
-        most = conf().MAX_BYTES
-        context["widget"].update(
+        widget = context["widget"]
+        widget.update(
             instance=self.instance,
             field_name=self.field_name,
-            is_clearable=not self.is_required
-            and (context["widget"]["is_initial"] or self.has_upload()),
-            max_bytes=most,
-            too_large=_("This file is too large; the limit is %(limit)s.")
-            % {"limit": filesizeformat(most or 0)},
-            wrong_type=_("Files of this type are not allowed."),
+            is_clearable=self.is_clearable(widget),
+            invalid=self.invalid_image,
+            wrong_type=_wrong_type(widget["attrs"].get("accept", "")),
+            max_bytes=conf().MAX_BYTES,
+            **_too_large(conf().MAX_BYTES or 0),
         )
         return context
+
+
+def _too_large(limit: int) -> dict[str, Any]:
+    """Return the server's error, and how to write a size in the unit of the limit."""
+    unit = 1024
+    while unit < 1024**3 and unit * 1024 <= limit:
+        unit *= 1024
+    size = filesizeformat(unit).replace(number_format(1, 1), "{}")
+    return {
+        "unit": unit,
+        "point": get_format("DECIMAL_SEPARATOR"),
+        "too_large": _("This file is %(size)s; the limit is %(limit)s.")
+        % {"size": size, "limit": filesizeformat(limit)},
+    }
+
+
+def _wrong_type(accept: str) -> str:
+    """Return the error for a file that ``accept`` does not allow, with the types that it does."""
+    types = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    if "image/*" in types:
+        return _("Files of the type %(type)s are not allowed. Choose an image.") % {"type": "{}"}
+    names = [_type_name(part) for part in types if part]
+    return _("Files of the type %(type)s are not allowed. Choose one of these: %(types)s.") % {
+        "type": "{}",
+        "types": get_text_list(list(dict.fromkeys(names))),
+    }
+
+
+def _type_name(part: str) -> str:
+    """Return what people call a type: JPEG for "image/jpeg", PDF for ".pdf"."""
+    name = re.split(r"[/.]", part)[-1].partition("+")[0].removeprefix("x-").upper()
+    return {"JPG": "JPEG", "TIF": "TIFF", "WEBP": "WebP"}.get(name, name)

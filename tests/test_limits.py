@@ -426,7 +426,7 @@ def test_the_page_has_the_largest_size(limits, settings):
     html = str(WithInput()["image"])
 
     assert 'data-max-bytes="5000000"' in html
-    assert "This file is too large; the limit is 4.8\xa0MB." in html
+    assert "This file is {}\xa0MB; the limit is 4.8\xa0MB." in html
 
 
 def test_the_page_has_no_largest_size_without_a_limit():

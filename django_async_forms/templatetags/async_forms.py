@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from copy import copy
 from typing import Any
 
 from crispy_forms.helper import FormHelper
@@ -14,6 +16,8 @@ from django.forms import BaseForm
 from django.template.context import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from ..conf import conf
@@ -33,15 +37,36 @@ def async_form(context: Context, form: BaseForm) -> str:
     Render a form with crispy-forms: ``{% async_form form %}``.
 
     The form's own ``helper`` is used if it has one. The template pack is the project's
-    ``CRISPY_TEMPLATE_PACK``, or a plain one of the package's own where that is not set.
+    ``CRISPY_TEMPLATE_PACK``, or a plain one of the package's own where that is not set. The form's
+    scripts and style sheets carry the page's nonce, if it has one.
     """
     helper = getattr(form, "helper", None)
     if helper is None:
         helper = FormHelper(form)
         helper.add_input(Submit("save", _("Save")))
+    nonce = _nonce(context) if helper.include_media else ""
+    if nonce:
+        # The project's helper may be one for all requests.
+        helper = copy(helper)
+        helper.include_media = False
     pack = getattr(settings, "CRISPY_TEMPLATE_PACK", OWN_TEMPLATE_PACK)
     with context.push(form=form, helper=helper):
-        return str(CrispyFormNode("form", "helper", template_pack=pack).render(context))
+        html = CrispyFormNode("form", "helper", template_pack=pack).render(context)
+    # Last: a layout object may have changed a widget, and with it the media.
+    return format_html("{}{}", _media(form, nonce) if nonce else "", html)
+
+
+def _media(form: BaseForm, nonce: str) -> str:
+    """Return a form's media with a nonce. Before Django 6.1, ``Media`` takes no attributes."""
+    attribute = format_html(' nonce="{}"', nonce)
+    tags = r"<(?:script|link|style)\b(?![^>]*\snonce=)"
+    return mark_safe(re.sub(tags, lambda tag: tag[0] + attribute, str(form.media)))  # noqa: S308
+
+
+@register.simple_tag(takes_context=True)
+def async_nonce(context: Context) -> str:
+    """Return the nonce of the page's policy, or nothing, for templates of a project's own."""
+    return _nonce(context)
 
 
 @register.inclusion_tag("django_async_forms/image.html", takes_context=True)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 from itertools import pairwise
 
 import pytest
@@ -18,7 +17,7 @@ from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.browser import site
 from tests.browser.conftest import requests_of
-from tests.project.models import Document, OnlyImages, Photo, Shrunk
+from tests.project.models import Document, Photo, Shrunk
 from tests.worker import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -841,109 +840,6 @@ def test_a_page_that_the_back_button_restores_asks_at_once(pages, write, owed):
 
     wait_for_all(page)
     pages.errors.clear()  # Leaving the page may cut a request, which the console then tells.
-
-
-# The form
-
-
-def test_the_chosen_image_is_shown_before_it_is_sent(pages, picture):
-    page = pages("/photos/add/")
-
-    page.set_input_files("[name=image]", picture())
-
-    image = page.wait_for_selector(".async-image-preview img")
-    page.wait_for_function("image => image.naturalWidth === 320", arg=image)
-
-
-def test_the_progress_of_the_bytes_is_shown(pages, broker, picture):
-    page = pages("/photos/add/")
-    page.evaluate(
-        "new MutationObserver(() => { window.shown = true; }).observe("
-        "document.querySelector('progress'), {attributeFilter: ['value']})"
-    )
-    # The page that shows it goes when the answer is there.
-    page.route("**/photos/add/", lambda route: page.evaluate("shown") and route.continue_())
-
-    add(page, picture(data=pictures.jpeg(1200, 900)))
-
-    page.wait_for_selector("async-image")
-    assert page.url.endswith(f"/photos/{Photo.objects.get().pk}/")
-
-
-def test_a_message_of_the_view_is_shown_once_the_form_is_sent(pages, broker, picture):
-    page = pages("/photos/add/")
-
-    add(page, picture())
-
-    page.wait_for_selector("text=Thank you.")
-
-
-def test_back_leads_to_the_form(pages, broker, picture):
-    page = pages("/photos/add/")
-    add(page, picture())
-    page.wait_for_selector("async-image")
-
-    page.go_back()
-
-    page.wait_for_selector("[name=title]")
-    assert page.url.endswith("/photos/add/")
-
-
-def test_errors_are_shown_after_the_form_is_sent(pages, broker, picture):
-    page = pages("/photos/add/")
-
-    add(page, picture("dune.png", b"This is no image."))
-
-    page.wait_for_selector("text=Upload a valid image")
-    assert page.input_value("[name=title]") == "Dune"
-
-
-def test_a_file_that_is_too_large_is_refused_before_it_is_sent(pages, picture, settings):
-    settings.ASYNC_FORMS = {"MAX_BYTES": 1000}
-    page = pages("/photos/add/")
-
-    with requests_of(page, "/photos/") as requests:
-        add(page, picture())
-        page.wait_for_selector("text=This file is too large")
-
-    assert requests == []
-
-
-def test_a_file_of_another_type_is_refused_before_it_is_sent(pages, picture, settings):
-    settings.ASYNC_FORMS = {"FORMATS": ["PNG"]}
-    page = pages("/photos/add/")
-
-    with requests_of(page, "/photos/") as requests:
-        add(page, picture())
-        page.wait_for_selector("text=Files of this type are not allowed")
-
-    assert requests == []
-
-
-def test_the_widget_works_in_a_plain_template(pages, broker, in_memory, picture):
-    images = OnlyImages.objects.create(front=in_memory("front.jpg"))
-    page = pages(f"/plain/{images.pk}/")
-    assert page.is_visible("img[src$='front.jpg']")
-
-    page.check("[name=front-clear]")
-    page.set_input_files("[name=back]", picture("back.jpg"))
-    page.click(SEND)
-
-    page.wait_for_selector("async-image[data-state=pending]")
-    assert Upload.objects.get().field_name == "back"
-    assert not OnlyImages.objects.get().front
-
-
-def test_what_is_owed_can_be_cleared(pages, broker, in_memory):
-    images = OnlyImages.objects.create()
-    save_image(in_memory(), images, "front")
-    page = pages(f"/plain/{images.pk}/")
-
-    page.check("[name=front-clear]")
-    page.click(SEND)
-
-    page.wait_for_url(re.compile(r"\?done$"))
-    assert not Upload.objects.exists()
 
 
 # Its size

@@ -1,107 +1,213 @@
-// A file input that shows the chosen image before it is sent, refuses what the server would refuse,
-// and shows how much of the form has travelled. The form works as well without any of it.
+// A file input that shows the chosen image and refuses what the server would refuse. The browser
+// submits its form: this says so, and stops a second press until the answer is there.
+
+const STARTS = ["submit", "turbo:submit-start", "htmx:beforeRequest", "htmx:before:request"];
+const ENDS = ["turbo:submit-end", "htmx:afterRequest", "htmx:after:request", "htmx:beforeHistorySave"];
+
+/** @type {Map<HTMLFormElement, {event: Event, undo: (() => void)[]}>} */
+const sent = new Map();
 
 class AsyncImageInput extends HTMLElement {
-  #address = null;
+  /** @type {File | null | undefined} */
+  #file;
 
-  // The input itself may not be parsed yet.
   connectedCallback() {
+    // The events of a form in a shadow root do not leave it.
+    const root = this.getRootNode();
+    for (const type of STARTS) root.addEventListener(type, start, true);
+    for (const type of ENDS) root.addEventListener(type, end, true);
+    root.addEventListener("reset", reset);
     this.addEventListener("change", this);
-    document.addEventListener("submit", submit);
+    addEventListener("pageshow", this);
+    this.refresh();
   }
 
   disconnectedCallback() {
-    this.#forget();
+    removeEventListener("pageshow", this);
   }
 
+  /** @param {string} selector @returns {any} */
+  find(selector) {
+    return this.querySelector(selector);
+  }
+
+  /** @returns {HTMLInputElement} */
   get input() {
-    return this.querySelector("input[type=file]");
+    return this.find("[type=file]");
   }
 
-  get progress() {
-    return this.querySelector("progress");
+  /** @param {Event} event */
+  handleEvent({ target }) {
+    const clear = this.find("[type=checkbox]");
+    // Django refuses a file together with Clear: the newer one wins.
+    if (clear && target === this.input) clear.checked &&= !this.input.value;
+    else if (clear?.checked && target === clear) this.input.value = "";
+    this.refresh();
   }
 
-  handleEvent(event) {
-    if (event.target !== this.input) return;
-    const [file] = this.input.files;
-    const reason = file ? this.#refusal(file) : "";
-    this.input.setCustomValidity(reason);
-    const error = this.querySelector(".async-image-error");
-    error.textContent = reason;
-    this.input.toggleAttribute("aria-invalid", Boolean(reason));
-    this.#preview(reason ? null : file);
+  // An input may hold a file without an event: after Back, or in a clone.
+  refresh() {
+    const { input } = this;
+    const file = input?.files?.[0] ?? null;
+    if (!input || file === this.#file) return;
+    const isChanged = file || this.#file || this.find(".async-image-error").textContent;
+    this.#file = file;
+    const refusal = file ? this.#refusal(file) : "";
+    if (isChanged) this.#say(refusal, refusal);
+    this.#preview(refusal ? null : file);
   }
 
-  #refusal(file) {
-    const { maxBytes, tooLarge, wrongType } = this.dataset;
-    if (maxBytes && file.size > Number(maxBytes)) return tooLarge;
-    const accepted = this.input.accept.split(",").map((type) => type.trim()).filter(Boolean);
-    const fits = accepted.some((type) => type.endsWith("/*")
-      ? file.type.startsWith(type.slice(0, -1))
-      : file.type === type);
+  /** @param {File} file */
+  #refusal({ name, size, type }) {
+    const { maxBytes, unit, point = "", tooLarge = "", wrongType = "" } = this.dataset;
+    if (size > Number(maxBytes)) {
+      return tooLarge.replace("{}", (size / Number(unit)).toFixed(1).replace(".", point));
+    }
+    const known = type.split(";")[0].toLowerCase();
+    const ending = name.match(/.\.([^.]+)$/)?.[1].toLowerCase();
+    const accepted = this.input.accept.toLowerCase().split(",")
+      .map((part) => part.split(";")[0].trim()).filter((part) => /^\..|\//.test(part));
     // A browser that does not know the type leaves it to the server.
-    return accepted.length && file.type && !fits ? wrongType : "";
+    const fits = accepted.some((part) => part[0] === "." ? name.toLowerCase().endsWith(part)
+      : !known || part === known || part === "*/*" || part === known.replace(/\/.*/, "/*"));
+    return fits || !accepted.length ? ""
+      : wrongType.replace("{}", () => (ending ?? known).toUpperCase());
   }
 
+  // Takes the place of the server's error, which is about the file before.
+  /** @param {string} text @param {string} refusal */
+  #say(text, refusal) {
+    const { input } = this;
+    const error = this.find(".async-image-error");
+    const server = /** @type {Document} */ (this.getRootNode()).getElementById(`${input.id}_error`);
+    if (server) server.hidden = !!this.#file;
+    const isInvalid = !!text || !!server && !this.#file;
+    input.setCustomValidity(refusal);
+    input.setAttribute("aria-invalid", `${isInvalid}`);
+    input.classList.toggle("is-invalid", isInvalid);
+    error.textContent = text;
+    error.id = `${input.id}_refused`;
+    const others = (input.getAttribute("aria-describedby") ?? "").replace(/\S+_refused/, "");
+    input.setAttribute("aria-describedby", `${others} ${error.id}`.trim());
+  }
+
+  /** @param {File | null} file */
   #preview(file) {
-    this.#forget();
-    const preview = this.querySelector(".async-image-preview");
-    preview.hidden = !file;
+    const preview = this.find(".async-image-preview");
     preview.replaceChildren();
+    preview.hidden = !file;
     if (!file) return;
-    this.#address = URL.createObjectURL(file);
-    const image = document.createElement("img");
+    const image = new Image();
     image.alt = file.name;
-    image.src = this.#address;
-    // Not every format that the server takes is one that a browser shows.
-    image.addEventListener("error", () => { preview.hidden = true; });
+    image.src = URL.createObjectURL(file);
+    image.onload = () => URL.revokeObjectURL(image.src);
+    image.onerror = () => {
+      image.remove();
+      preview.hidden = !preview.firstChild;
+      // A policy that forbids the preview does not forbid this. TIFF and HEIC are left to the server.
+      if (/jpe?g|png|gif|webp|avif|bmp/.test(file.type)) createImageBitmap(file).catch(() => {
+        if (this.#file === file) this.#say(this.dataset.invalid ?? "", "");
+      });
+    };
     preview.append(image);
   }
+}
 
-  #forget() {
-    if (this.#address) URL.revokeObjectURL(this.#address);
-    this.#address = null;
+/** @param {any} form @returns {AsyncImageInput[]} */
+function inputsOf(form) {
+  return [...form.getRootNode().querySelectorAll("async-image-input")]
+    .filter(({ input }) => input?.form === form);
+}
+
+/** @param {Event} event */
+function reset({ target }) {
+  setTimeout(() => inputsOf(target).forEach((element) => element.refresh()));
+}
+
+// The form is submitted, by the browser or by a library that asks for the answer itself.
+/** @param {any} event */
+function start(event) {
+  const { target: form, submitter, type, detail } = event;
+  if (!(form instanceof HTMLFormElement)) return;
+  const before = sent.get(form);
+  if (before && !before.event.defaultPrevented) {
+    if (type !== "submit") return;
+    event.preventDefault();
+    return event.stopImmediatePropagation();
   }
+  const stays = () => {
+    // Not form.target: that may be a button of this name.
+    const [method, target] = ["method", "target"].map((name) =>
+      submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name));
+    return /^dialog$/i.test(method)
+      || !/^(_self|_parent|_top)?$/i.test(target ?? document.querySelector("base")?.target ?? "");
+  };
+  const inputs = inputsOf(form);
+  const trigger = detail?.requestConfig?.triggeringEvent?.type ?? "submit";
+  if (!inputs.length || stays() || trigger !== "submit") return;
+  const sending = { event, undo: [] };
+  sent.set(form, sending);
+  // After all listeners, and after the browser has taken the values.
+  setTimeout(() => {
+    if (sent.get(form) !== sending) return;
+    if (event.defaultPrevented || stays()) sent.delete(form);
+    else show(form, inputs, sending.undo);
+  });
 }
 
-// Sends the form with a request that tells how far it is; only where there are bytes to wait for.
-function submit(event) {
-  const form = event.target;
-  const inputs = [...form.querySelectorAll("async-image-input")];
-  const sending = inputs.filter((element) => element.input.files.length);
-  if (event.defaultPrevented || form.target || !sending.length) return;
-  event.preventDefault();
-  const request = new XMLHttpRequest();
-  const { progress } = sending[0];
-  const leave = () => { progress.hidden = true; };
-  progress.hidden = false;
-  progress.value = 0;
-  request.upload.addEventListener("progress", ({ loaded, total }) => {
-    progress.max = total;
-    progress.value = loaded;
+// Nothing is disabled: that loses the focus, and lasts where the page stays.
+/** @param {HTMLFormElement} form @param {AsyncImageInput[]} inputs @param {(() => void)[]} undo */
+function show(form, inputs, undo) {
+  const element = inputs.find(({ input }) => input.value) ?? inputs[0];
+  const text = element.dataset.sending ?? "";
+  const status = element.find("[role=status]");
+  element.toggleAttribute("data-busy", true);
+  status.textContent = text;
+  let bytes = 0;
+  /** @type {NodeListOf<any>} */
+  const controls = /** @type {Document} */ (form.getRootNode()).querySelectorAll("button, input");
+  for (const control of controls) {
+    if (control.form !== form) continue;
+    for (const { size } of control.files ?? []) bytes += size;
+    if (!/submit|image/.test(control.type)) continue;
+    const nodes = [...control.childNodes], value = control.getAttribute("value");
+    const isInput = control.localName === "input";
+    control.setAttribute("aria-disabled", "true");
+    if (isInput) control.value = text;
+    else control.replaceChildren(text);
+    undo.push(() => {
+      control.removeAttribute("aria-disabled");
+      if (!isInput) control.replaceChildren(...nodes);
+      else if (value === null) control.removeAttribute("value");
+      else control.value = value;
+    });
+  }
+  // No browser tells that the answer was a file to save, or none (204): it is there after a time.
+  const timer = setTimeout(finish, 1e4 + bytes / 100, form);
+  undo.push(() => {
+    clearTimeout(timer);
+    element.removeAttribute("data-busy");
+    status.textContent = "";
   });
-  request.addEventListener("load", () => show(request));
-  // The browser's own way says what went wrong.
-  request.addEventListener("error", () => {
-    leave();
-    HTMLFormElement.prototype.submit.call(form);  // Its button may well be named "submit".
-  });
-  request.addEventListener("abort", leave);
-  const action = event.submitter?.getAttribute("formaction") || form.getAttribute("action");
-  request.open("POST", action || location.href);
-  request.send(new FormData(form, event.submitter));
 }
 
-// Puts the page that was answered in the place of this one. It is not asked for again: that would
-// lose the messages that it shows once.
-function show(request) {
-  if (request.responseURL !== location.href) history.pushState(null, "", request.responseURL);
-  document.open();
-  document.write(request.responseText);
-  document.close();
-  // Back and forward must load their pages, which this document no longer is.
-  addEventListener("popstate", () => location.reload());
+/** @param {HTMLFormElement} form */
+function finish(form) {
+  sent.get(form)?.undo.forEach((restore) => restore());
+  sent.delete(form);
 }
+
+/** @param {any} event */
+function end({ target }) {
+  for (const form of sent.keys()) if (target.contains(form)) finish(form);
+}
+
+function endAll() {
+  [...sent.keys()].forEach(finish);
+}
+
+// Stop. Then Back, to a page as it was left.
+/** @type {any} */ (window).navigation?.addEventListener("navigateerror", endAll);
+addEventListener("pageshow", ({ persisted }) => persisted && endAll());
 
 customElements.define("async-image-input", AsyncImageInput);
