@@ -87,9 +87,10 @@ class _SuccessMessageMixin(_View):
     def form_valid(self, form: Any) -> HttpResponse:
         """Save the form, and leave the message where the project shows messages."""
         response: HttpResponse = super().form_valid(form)
-        if isinstance(self, SuccessMessageMixin) or not apps.is_installed(
-            "django.contrib.messages"
-        ):
+        mro = type(self).mro()
+        # Django's own mixin before this one leaves the message.
+        is_left = SuccessMessageMixin in mro[: mro.index(_SuccessMessageMixin)]
+        if is_left or not apps.is_installed("django.contrib.messages"):
             return response
         message = self.get_success_message(form.cleaned_data)
         if self.success_message is _SAVED and sends_images(form):

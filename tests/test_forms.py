@@ -2,12 +2,19 @@
 
 import pytest
 from django import forms
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import conditional_escape
+from django.utils.safestring import mark_safe
 
 from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.models import Upload
+from django_async_forms.status import prefetch_uploads
 from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
+from django_async_forms.widgets import AsyncImageInput
 from tests import pictures
-from tests.project.models import Photo
+from tests.project.models import Document, OnlyImages, Photo
 
 pytestmark = pytest.mark.django_db
 
@@ -77,3 +84,151 @@ def test_a_new_image_is_validated_by_its_model_field_and_one_that_stays_is_not(i
     finally:
         field.validators.remove(refuse)
     assert set(refused) == {"new.jpg"}
+
+
+# A field with Django's own widget
+
+PENDING = "The image is being saved. You do not have to send it again."
+
+
+@pytest.fixture
+def pending(in_memory):
+    """A photo whose image is pending."""
+    photo = Photo.objects.create(title="Dune")
+    save_image(in_memory(), photo)
+    return photo
+
+
+def test_a_field_without_the_input_says_that_its_image_is_pending(pending):
+    assert PENDING in PhotoForm(instance=pending).as_div()
+
+
+def test_a_field_without_the_input_says_that_its_image_has_failed(pending):
+    Upload.objects.update(state="failed")
+
+    assert "The image could not be saved. Your file is kept." in PhotoForm(instance=pending).as_p()
+
+
+def test_a_field_with_the_input_leaves_that_to_the_input(pending):
+    class WithInput(PhotoForm):
+        image_widget = AsyncImageInput
+
+    assert PENDING not in WithInput(instance=pending).as_div()
+
+
+def test_a_field_of_a_plain_file_says_that_it_is_pending(in_memory):
+    class DocumentForm(AsyncImageFormMixin, forms.ModelForm):
+        async_fields = ["file"]
+
+        class Meta:
+            model = Document
+            fields = ["file"]
+
+    document = DocumentForm({}, {"file": in_memory()}).save()
+
+    assert "The file is being saved." in DocumentForm(instance=document).as_div()
+
+
+def test_a_form_set_says_it_under_each_of_its_forms(pending):
+    formset = forms.modelformset_factory(Photo, form=PhotoForm, extra=1)
+
+    assert formset().as_div().count(PENDING) == 1
+
+
+@pytest.mark.parametrize(
+    ("help_text", "shown"),
+    [("A <b>wide</b> one.", "A &lt;b&gt;"), (mark_safe("A <b>wide</b> one."), "A <b>")],
+)
+def test_the_state_follows_the_field_s_own_help_text_and_leaves_it_as_safe_as_it_was(
+    pending, help_text, shown
+):
+    form = PhotoForm(instance=pending)
+    form.fields["image"].help_text = help_text
+
+    assert f"{help_text} {PENDING}" in form.as_div()
+    assert str(form["image"].help_text).startswith("A <b>wide</b> one. The image")
+    assert conditional_escape(form["image"].help_text).startswith(shown)
+
+
+def test_a_form_that_is_valid_does_not_look_for_what_it_would_show(in_memory):
+    photo = Photo.objects.create(title="Dune", image="old.jpg")
+    with CaptureQueriesContext(connection) as queries:
+        assert PhotoForm({"title": "Reef"}, instance=photo).is_valid()
+    assert len(queries) == 0
+
+
+def test_showing_a_form_looks_once_for_each_field_and_never_after_prefetching(pending):
+    with CaptureQueriesContext(connection) as queries:
+        form = PhotoForm(instance=pending)
+        before = len(queries)
+        form.as_div()
+        form.as_p()
+        assert len(queries) - before == 1
+
+    prefetch_uploads([pending], "image")
+    form = PhotoForm(instance=pending)
+    with CaptureQueriesContext(connection) as queries:
+        assert PENDING in form.as_div()
+    assert len(queries) == 0
+
+
+# Clear
+
+
+class PairForm(AsyncImageFormMixin, forms.ModelForm):
+    image_widget = AsyncImageInput
+
+    class Meta:
+        model = OnlyImages
+        fields = ["front"]
+
+
+class RequiredForm(PhotoForm):
+    image_widget = AsyncImageInput
+
+
+def test_clear_is_offered_for_a_pending_image_of_an_optional_field(in_memory):
+    images = OnlyImages.objects.create()
+    save_image(in_memory(), images, "front")
+
+    assert "front-clear" in str(PairForm(instance=images)["front"])
+
+
+def test_clear_is_neither_offered_nor_taken_for_a_pending_image_that_is_required(pending):
+    assert "image-clear" not in str(RequiredForm(instance=pending)["image"])
+
+    form = RequiredForm({"title": "Reef", "image-clear": "on"}, instance=pending)
+    form.save()
+
+    assert Upload.objects.pending().count() == 1
+
+
+def test_clear_is_not_offered_for_a_field_that_is_disabled():
+    form = PairForm(instance=OnlyImages.objects.create(front="front.jpg"))
+    form.fields["front"].disabled = True
+
+    assert "front-clear" not in str(form["front"])
+
+
+def test_clear_is_not_offered_for_a_pending_image_where_a_worker_does_not_save_the_field(in_memory):
+    class OtherForm(PairForm):
+        async_fields = []
+
+    images = OnlyImages.objects.create()
+    save_image(in_memory(), images, "front")
+    form = OtherForm(instance=images)
+    AsyncImageInput.install(form, "front")
+
+    assert "front-clear" not in str(form["front"])
+
+
+def test_an_image_whose_storage_has_no_address_can_be_cleared(monkeypatch):
+    def refuse(storage, name):
+        raise NotImplementedError
+
+    images = OnlyImages.objects.create(front="front.jpg")
+    form = PairForm(instance=images)
+    assert "front-clear" in str(form["front"])
+    monkeypatch.setattr("django.core.files.storage.FileSystemStorage.url", refuse)
+
+    assert form["front"].field.widget.is_initial(images.front)

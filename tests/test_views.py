@@ -8,12 +8,15 @@ import pytest
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Layout, Submit
 from django import forms
+from django.contrib.messages import get_messages
+from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.forms import modelform_factory
 from django.template import TemplateDoesNotExist
 from django.test import Client
 from django.urls import include, path
+from django.utils.functional import SimpleLazyObject
 from django.views.generic import CreateView, FormView
 
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
@@ -24,6 +27,7 @@ from django_async_forms.views import (
     AsyncImageUpdateView,
     AsyncImageViewMixin,
 )
+from django_async_forms.widgets import AsyncImageInput
 from tests import pictures
 from tests.project.models import Document, Measured, Photo
 
@@ -561,3 +565,100 @@ def test_a_form_with_errors_cannot_be_saved(in_memory):
     for commit in (True, False):
         with pytest.raises(ValueError, match="could not be created"):
             form_class({}, {"image": in_memory()}).save(commit)
+
+
+# The heading, the message and the nonce
+
+
+def test_the_page_is_headed_by_what_it_does_to_which_model(pack, client):
+    photo = Photo.objects.create(title="Dune", image=picture())
+
+    assert "<h1>Add photo</h1>" in page_of(client.get("/WithFields/"))
+    assert "<h1>Change photo</h1>" in page_of(client.get(f"/Update/{photo.pk}/"))
+
+
+def messages_of(client, address, data):
+    response = client.post(address, data)
+    assert response.status_code == 302
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def test_the_message_says_that_the_image_follows(client):
+    data = {"title": "Dune", "image": picture()}
+
+    assert messages_of(client, "/WithFields/", data) == ["Saved. The image follows in a moment."]
+
+
+def test_the_message_without_an_image_says_that_it_is_saved(client):
+    photo = Photo.objects.create(title="Dune", image=picture())
+
+    assert messages_of(client, f"/Update/{photo.pk}/", {"title": "Reef"}) == ["Saved."]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"), [(None, []), ("", []), ("%(title)s is here.", ["Dune is here."])]
+)
+def test_a_view_says_what_its_message_is(client, monkeypatch, message, expected):
+    monkeypatch.setattr(WithFields, "success_message", message)
+
+    data = {"title": "Dune", "image": picture()}
+    assert messages_of(client, "/WithFields/", data) == expected
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_django_s_own_message_mixin_leaves_the_only_message(rf, client, is_first, monkeypatch):
+    bases = (SuccessMessageMixin, WithFields) if is_first else (WithFields, SuccessMessageMixin)
+    view = type("WithMixin", bases, {"success_message": "Thank you."})
+    request = client.get("/WithFields/").wsgi_request
+    request.method, request.FILES["image"] = "POST", picture()
+    request.POST = {"title": "Dune"}
+
+    view.as_view()(request)
+
+    assert [str(message) for message in get_messages(request)] == ["Thank you."]
+
+
+def test_a_project_without_messages_has_none(client, settings):
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "messages" not in name]
+
+    response = client.post("/WithFields/", {"title": "Dune", "image": picture()})
+
+    assert response.status_code == 302
+
+
+def test_the_page_shows_the_messages_that_wait(client):
+    client.post("/WithFields/", {"title": "Dune", "image": picture()})
+
+    assert "Saved. The image follows in a moment." in page_of(client.get("/WithFields/"))
+
+
+def test_the_page_lists_the_fields_with_errors(pack, client):
+    page = page_of(client.post("/WithFields/", {"title": "Dune"}))
+
+    assert '<a href="#id_image">Image</a>' in page
+    assert '<a href="#id_title">' not in page
+
+
+def test_scripts_and_style_sheets_of_the_page_have_its_nonce(pack, client, monkeypatch):
+    monkeypatch.setattr(WithFields, "dispatch", with_nonce(WithFields.dispatch))
+    monkeypatch.setattr(AsyncImageFormMixin, "image_widget", AsyncImageInput)
+
+    page = page_of(client.get("/WithFields/"))
+
+    tags = re.findall("<(?:script|link)[^>]*>", page)
+    assert len(tags) >= 5
+    assert all(' nonce="a&amp;b"' in tag for tag in tags)
+
+
+def test_scripts_of_the_page_have_no_nonce_where_the_page_has_none(pack, client, monkeypatch):
+    monkeypatch.setattr(AsyncImageFormMixin, "image_widget", AsyncImageInput)
+
+    assert "nonce" not in page_of(client.get("/WithFields/"))
+
+
+def with_nonce(dispatch):
+    def wrapped(view, request, *args, **kwargs):
+        request.csp_nonce = SimpleLazyObject(lambda: "a&b")
+        return dispatch(view, request, *args, **kwargs)
+
+    return wrapped
