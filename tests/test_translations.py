@@ -227,10 +227,10 @@ def test_a_form_refuses_in_the_language(db, settings, language, expected):
 @pytest.mark.parametrize(
     ("language", "expected"),
     [
-        ("de", "Diese Datei ist zu groß; erlaubt sind höchstens 4,8\xa0MB."),
-        ("es", "Este archivo es demasiado grande; el límite es de 4,8\xa0MB."),
-        ("fr", "Ce fichier est trop volumineux\xa0; la limite est de 4,8\xa0Mio."),
-        ("nl", "Dit bestand is te groot; toegestaan is ten hoogste 4,8\xa0MB."),
+        ("de", "Diese Datei ist {}\xa0MB groß; erlaubt sind höchstens 4,8\xa0MB."),
+        ("es", "Este archivo ocupa {}\xa0MB; el límite es de 4,8\xa0MB."),
+        ("fr", "Ce fichier fait {}\xa0Mio\xa0; la limite est de 4,8\xa0Mio."),
+        ("nl", "Dit bestand is {}\xa0MB groot; toegestaan is ten hoogste 4,8\xa0MB."),
     ],
 )
 def test_a_file_input_speaks_the_language(db, settings, language, expected):
