@@ -50,7 +50,7 @@ class AsyncImageInput extends HTMLElement {
     const { input } = this;
     const file = input?.files?.[0] ?? null;
     if (!input || file === this.#file) return;
-    const isChanged = file || this.#file || this.find(".async-image-error").textContent;
+    const isChanged = file || this.#file || this.find(".async-image-error")?.textContent;
     this.#file = file;
     const refusal = file ? this.#refusal(file) : "";
     if (isChanged) this.#say(refusal, refusal);
@@ -85,6 +85,7 @@ class AsyncImageInput extends HTMLElement {
     input.setCustomValidity(refusal);
     input.setAttribute("aria-invalid", `${isInvalid}`);
     input.classList.toggle("is-invalid", isInvalid);
+    if (!error) return;
     error.textContent = text;
     error.id = `${input.id}_refused`;
     const others = (input.getAttribute("aria-describedby") ?? "").replace(/\S+_refused/, "");
@@ -94,6 +95,7 @@ class AsyncImageInput extends HTMLElement {
   /** @param {File | null} file */
   #preview(file) {
     const preview = this.find(".async-image-preview");
+    if (!preview) return;
     preview.replaceChildren();
     preview.hidden = !file;
     if (!file) return;
