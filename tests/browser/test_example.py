@@ -174,6 +174,13 @@ def test_a_page_of_the_example_demands_trusted_types(site, path):
     assert "unsafe" not in policy
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_of_the_example_runs_only_scripts_with_its_nonce(site, path):
+    policy = policy_of(f"{site.address}{path}")
+
+    assert re.search(r"script-src 'nonce-[\w-]+';", policy)
+
+
 def test_each_answer_of_the_example_has_a_nonce_of_its_own(site):
     one, other = (re.search(r"'nonce-[\w-]+'", policy_of(site.address))[0] for _ in range(2))
 
@@ -194,3 +201,36 @@ def test_the_example_compares_the_two_ways_with_a_bar_for_each(visit):
     assert [bar.bounding_box()["width"] > 0 for bar in page.locator(".bar rect").all()] == [
         True
     ] * 2
+
+
+def test_the_list_of_the_example_shows_the_new_photo_by_itself_and_moves_nothing(
+    chromium, tmp_path
+):
+    with example.running(tmp_path) as site:
+        add_photo(site.address, "Dune", image=pictures.jpeg(1800, 600))
+        page = chromium.new_page(base_url=site.address)
+        page.goto("")
+        page.evaluate(
+            """() => {
+                window.shifts = 0;
+                new PerformanceObserver((list) => { window.shifts += list.getEntries().length; })
+                    .observe({ type: "layout-shift" });
+            }"""
+        )
+        frame = page.locator(".frame").bounding_box()
+        image = page.wait_for_selector(".card img")
+
+        assert image.evaluate("image => image.naturalWidth") == 1800
+        assert page.locator(".frame").bounding_box() == frame
+        assert page.evaluate("window.shifts") == 0
+        page.close()
+
+
+def test_the_chosen_image_of_the_example_is_shown_before_it_is_sent(visit):
+    page = visit("photos/add/")
+    page.set_input_files(
+        "[name=image]",
+        {"name": "dune.jpg", "mimeType": "image/jpeg", "buffer": pictures.jpeg(30, 20)},
+    )
+
+    page.wait_for_selector(".async-image-preview img")

@@ -73,15 +73,15 @@ MEDIA_ROOT = DATA / "media"
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 
-# All scripts of a page come from the site or carry the nonce of the page, and no text becomes HTML.
-# Chosen images are shown from blob: addresses before they are sent.
+# A page runs only scripts that carry its nonce, so an uploaded file never becomes one, and no text
+# becomes HTML. Chosen images are shown from blob: addresses before they are sent.
 POLICY = (
-    "default-src 'none'; script-src 'self' 'nonce-NONCE'; style-src 'self' 'nonce-NONCE'; "
+    "default-src 'none'; script-src 'nonce-NONCE'; style-src 'self' 'nonce-NONCE'; "
     "img-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-# The admin's scripts include jQuery, which Trusted Types would stop.
-ADMIN_POLICY = POLICY.rpartition("; ")[0]
+# The scripts of Django's admin carry no nonce. They include jQuery, which Trusted Types would stop.
+ADMIN_POLICY = POLICY.replace("'nonce-NONCE';", "'self';").rpartition("; ")[0]
 
 # Uploads arrive in one folder, wait for the worker in another, and end in MEDIA_ROOT. All three are
 # on one file system, so that they are linked from one to the next and never copied.
