@@ -1,7 +1,10 @@
 """Runs a test with Django's own form, which defines the right result, and with ours."""
 
+from contextlib import suppress
+
 import pytest
 from django import forms
+from django.db import transaction
 from django.forms import modelform_factory
 
 from django_async_forms.forms import AsyncImageModelForm
@@ -21,6 +24,17 @@ def form_for(base, model, data, files=None, instance=None, fields=None):
 def async_form(model, data, files=None, instance=None, fields=None):
     """Return a form with the mixin."""
     return form_for(AsyncImageModelForm, model, data, files, instance, fields)
+
+
+class RollBackError(Exception):
+    """Raised to roll a transaction back."""
+
+
+def roll_back(function):
+    """Call a function in a transaction that is rolled back."""
+    with suppress(RollBackError), transaction.atomic():
+        function()
+        raise RollBackError
 
 
 def without_chance(name):

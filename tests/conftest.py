@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from functools import partial
 
 import pytest
+from django.apps import apps
 from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
 
 from django_async_forms.storage import StagingFileSystemStorage
@@ -81,14 +82,29 @@ def connect():
 
 
 @pytest.fixture
+def photo():
+    """A photo without an image."""
+    return _photo_model().objects.create(title="Dune")
+
+
+@pytest.fixture
+def old(in_memory):
+    """A photo with an image."""
+    return _photo_model().objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+@pytest.fixture
 def new_upload(in_memory):
     """Makes a photo with a pending image, and returns the upload."""
-    from tests.project.models import Photo  # Some tests run in another project.
 
     def make(title="Dune", **kwargs):
-        return save_image(in_memory(**kwargs), Photo.objects.create(title=title))
+        return save_image(in_memory(**kwargs), _photo_model().objects.create(title=title))
 
     return make
+
+
+def _photo_model():
+    return apps.get_model("project.Photo")  # Not imported: some tests run in another project.
 
 
 @pytest.fixture

@@ -59,11 +59,6 @@ def received(connect):
     return sent
 
 
-@pytest.fixture
-def photo():
-    return Photo.objects.create(title="Dune")
-
-
 def fail_times(count, error=None):
     failures = iter([error or OSError("the storage is away")] * count)
 

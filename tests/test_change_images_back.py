@@ -19,11 +19,6 @@ def names():
     return [photo.image.name for photo in Photo.objects.all()]
 
 
-@pytest.fixture
-def old(in_memory):
-    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
-
-
 def set_it(photo, name):
     photo.image = name
     photo.save()

@@ -5,12 +5,9 @@ Old and new values are compared by value: a file by its name, JSON and arrays by
 Django's own form defines the right result: a test runs with both forms, or compares their results.
 """
 
-from contextlib import suppress
-
 import pytest
 from django import forms
 from django.core.files.base import ContentFile
-from django.db import transaction
 from django.db.models.signals import pre_save
 from django.forms import modelform_factory
 from django.utils import timezone
@@ -19,21 +16,11 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import both, form_for, without_chance
+from tests.both import both, form_for, roll_back, without_chance
 from tests.habits.models import Embedded, Framed, Noting, Thumbnailed, Vector
 from tests.project.models import Document, Measured, Photo
 
 pytestmark = pytest.mark.django_db
-
-
-class RollBackError(Exception):
-    """Raised to roll a transaction back."""
-
-
-def roll_back(function):
-    with suppress(RollBackError), transaction.atomic():
-        function()
-        raise RollBackError
 
 
 # Every change, at every moment

@@ -4,8 +4,6 @@ Arguments to save() after form.save(commit=False) have the same meaning as in pl
 Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
-from contextlib import suppress
-
 import django
 import pytest
 from asgiref.sync import async_to_sync
@@ -15,7 +13,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, both, form_for, without_chance
+from tests.both import async_form, both, form_for, roll_back, without_chance
 from tests.habits.models import DefaultKeyed, Narrow, Selected, SelectedChild
 from tests.project.models import (
     Keyed,
@@ -38,24 +36,8 @@ def positional(test):
     return pytest.mark.skipif(django.VERSION >= (6, 0), reason="Django 6 takes keywords")(test)
 
 
-class RollBackError(Exception):
-    """Raised to roll a transaction back."""
-
-
-def roll_back(function):
-    with suppress(RollBackError), transaction.atomic():
-        function()
-        raise RollBackError
-
-
 def names(model=Photo, using="default"):
     return sorted(without_chance(one.image.name) for one in model.objects.using(using))
-
-
-@pytest.fixture
-def old(in_memory):
-    """A photo with an image."""
-    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
 @pytest.fixture

@@ -4,38 +4,20 @@ A view saves a form, and then saves the same rows again, perhaps after the worke
 Each test runs with Django's own form, which defines the right result, and with ours.
 """
 
-from contextlib import suppress
-
 import pytest
-from django.db import transaction
 from django.forms import inlineformset_factory, modelformset_factory
 
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, both, form_for, without_chance
+from tests.both import async_form, both, form_for, roll_back, without_chance
 from tests.project.models import Album, Measured, OnlyImages, Page, Photo, Restaurant, Slugged
 
 pytestmark = pytest.mark.django_db
 
 
-class RollBackError(Exception):
-    """Raised to roll a transaction back."""
-
-
-def roll_back(function):
-    with suppress(RollBackError), transaction.atomic():
-        function()
-        raise RollBackError
-
-
 def names(model=Photo):
     return [without_chance(one.image.name) for one in model.objects.order_by("pk")]
-
-
-@pytest.fixture
-def old(in_memory):
-    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
 def photo_formset(base, files, instances=()):

@@ -16,11 +16,6 @@ from tests.project.models import Coded, Document, Elsewhere, Measured, Photo, Re
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def photo():
-    return Photo.objects.create(title="Dune")
-
-
 def test_an_image_is_pending_and_then_saved(photo, in_memory, staging):
     data = pictures.jpeg()
 

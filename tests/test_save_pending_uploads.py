@@ -30,11 +30,6 @@ def refusing(use_final_storage):
     use_final_storage(Refusing)
 
 
-@pytest.fixture
-def photo():
-    return Photo.objects.create(title="Dune")
-
-
 class AsUsersWriteIt(TestCase):
     def test_a_posted_image_is_there_after_it(self):
         data = pictures.jpeg()

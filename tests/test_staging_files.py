@@ -33,11 +33,6 @@ class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
         fields = ["title", "image"]
 
 
-@pytest.fixture
-def photo():
-    return Photo.objects.create(title="Dune")
-
-
 def staged_files(location):
     return [path for path in Path(location).rglob("*") if path.is_file()]
 

@@ -16,6 +16,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from django_async_forms.views import AsyncImageCreateView
 from tests import pictures, services
+from tests.both import RollBackError, roll_back
 from tests.project.models import (
     Elsewhere,
     Keyed,
@@ -32,10 +33,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "other"]),
     pytest.mark.urls("tests.test_transactions"),
 ]
-
-
-class RollBackError(Exception):
-    """Raised to roll a transaction back."""
 
 
 @pytest.fixture(autouse=True)
@@ -59,13 +56,6 @@ def form_class(model, fields):
 
 PhotoForm = form_class(Photo, ["title", "image"])
 MeasuredForm = form_class(Measured, ["title", "image", "cover"])
-
-
-def roll_back(function):
-    """Call a function in a transaction that is rolled back."""
-    with suppress(RollBackError), transaction.atomic():
-        function()
-        raise RollBackError
 
 
 def bytes_of(instance, field_name="image"):

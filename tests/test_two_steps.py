@@ -34,12 +34,6 @@ def names():
     return sorted(photo.image.name for photo in Photo.objects.all())
 
 
-@pytest.fixture
-def old(in_memory):
-    """A photo with an image."""
-    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
-
-
 @pytest.fixture(params=["new", "old"])
 def photo(request):
     """The instance of the form: None, or one with an image."""

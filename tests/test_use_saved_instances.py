@@ -33,12 +33,6 @@ def names(model=Photo, using="default"):
     return sorted(without_chance(one.image.name) for one in model.objects.using(using))
 
 
-@pytest.fixture
-def old(in_memory):
-    """A photo with an image."""
-    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
-
-
 @pytest.fixture(params=["with an image", "without"])
 def files(request, in_memory):
     """The files that are posted with a form for an instance with an image."""

@@ -93,12 +93,6 @@ def without_chance(name):
 
 
 @pytest.fixture
-def photo():
-    """A photo without an image."""
-    return Photo.objects.create(title="Dune")
-
-
-@pytest.fixture
 def picture():
     """The bytes of one small JPEG, the same for both ways."""
     return pictures.jpeg(seed=0)

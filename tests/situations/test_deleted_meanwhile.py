@@ -24,11 +24,6 @@ def delete(instance):
     type(instance).objects.get(pk=instance.pk).delete()
 
 
-@pytest.fixture
-def old(in_memory):
-    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
-
-
 @both
 def test_a_deleted_instance_is_inserted_again_with_its_new_image(base, old, in_memory, staging):
     data = pictures.jpeg()

@@ -31,11 +31,6 @@ def pending_names():
     return sorted(Upload.objects.values_list("name", flat=True))
 
 
-@pytest.fixture
-def old(in_memory):
-    return Photo.objects.create(title="Old", image=in_memory("old.jpg"))
-
-
 # New instances
 
 
