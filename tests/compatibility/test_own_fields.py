@@ -191,7 +191,7 @@ def test_a_save_that_saves_nothing_is_reported_as_an_error(in_memory, media):
 
     save_image_task.apply(args=[str(upload.pk), "default"])
 
-    assert "Frozen.save() did not come" in Upload.objects.get().error
+    assert "Frozen.save() did not call" in Upload.objects.get().error
     assert not files(media)
 
 
