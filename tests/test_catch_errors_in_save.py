@@ -241,7 +241,7 @@ def post(client, page, title):
 
 
 @by_page
-def test_a_page_shows_what_a_view_has_caught(page, client, atomic_requests):
+def test_a_page_shows_the_error_that_a_view_has_caught(page, client, atomic_requests):
     response = post(client, page, "bad")
 
     assert response.status_code == 200
@@ -251,7 +251,9 @@ def test_a_page_shows_what_a_view_has_caught(page, client, atomic_requests):
 
 
 @by_page
-def test_a_page_shows_what_a_view_has_caught_after_the_write(page, client, atomic_requests):
+def test_a_page_shows_the_error_that_a_view_has_caught_after_the_write(
+    page, client, atomic_requests
+):
     response = post(client, page, "bad afterwards")
     assert b"1 saved" in response.content
     Strict.objects.update(title="good")  # The worker's save() would refuse it as well.

@@ -40,7 +40,7 @@ def test_a_change_before_the_form_is_written(change, moment, both_ways):  # noqa
 
 @pytest.mark.parametrize("moment", BEFORE, ids=by_name)
 @pytest.mark.parametrize("change", [save_without_commit, delete_without_commit], ids=by_name)
-def test_a_change_before_the_form_is_newer_than_an_image_that_was_sent_before(
+def test_a_change_before_the_form_is_newer_than_a_pending_image(
     change,
     moment,
     both_ways,  # noqa: F811

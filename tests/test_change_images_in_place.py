@@ -309,7 +309,7 @@ def send(base, old, in_memory):
     ids=by_name,
 )
 @every_change
-def test_a_change_is_newer_than_an_image_that_was_sent_before(change, moment, both_ways, in_memory):
+def test_a_change_is_newer_than_an_image_that_is_pending(change, moment, both_ways, in_memory):
     def case(base, old):
         send(base, old, in_memory)
         moment(base, Measured.objects.get(), change)
@@ -322,9 +322,7 @@ def test_a_change_is_newer_than_an_image_that_was_sent_before(change, moment, bo
 
 @every_moment
 @no_change
-def test_an_image_that_was_sent_before_survives_what_changes_no_image(
-    change, moment, both_ways, in_memory
-):
+def test_a_pending_image_survives_code_that_changes_no_image(change, moment, both_ways, in_memory):
     def case(base, old):
         send(base, old, in_memory)
         moment(base, Measured.objects.get(), change)

@@ -25,7 +25,7 @@ def old(in_memory):
 
 @both
 @pytest.mark.parametrize("title", ["Dune", "Old"], ids=["with a new title", "alone"])
-def test_a_model_that_writes_only_what_has_changed_gets_its_image(base, title, old, in_memory):
+def test_a_model_that_writes_only_changed_columns_gets_its_image(base, title, old, in_memory):
     form_for(base, Guarded, {"title": title}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()
 
@@ -33,7 +33,7 @@ def test_a_model_that_writes_only_what_has_changed_gets_its_image(base, title, o
 
 
 @both
-def test_a_model_that_writes_only_what_has_changed_gets_its_image_after_a_rollback(
+def test_a_model_that_writes_only_changed_columns_gets_its_image_after_a_rollback(
     base, old, in_memory
 ):
     form = form_for(base, Guarded, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old)

@@ -96,7 +96,7 @@ def test_a_page_that_is_larger_than_the_first_counts_as_large(limits, format_nam
     assert codes(form_with(data)) == ["too_many_pixels"]
 
 
-def test_a_page_in_the_other_byte_order_counts_too(limits):
+def test_a_page_in_the_other_byte_order_counts(limits):
     file = io.BytesIO()
     pages = [Image.new("I;16B", size) for size in ((16, 16), (400, 300))]
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])

@@ -84,7 +84,7 @@ def test_a_message_holds_the_id_of_the_upload_and_its_database(broker, in_memory
     assert keywords == {}
 
 
-def test_a_message_holds_nothing_of_what_the_user_sent(broker, in_memory):
+def test_a_message_holds_no_data_of_the_user(broker, in_memory):
     post(Photo, in_memory(FILE_NAME))
 
     message = in_the_broker(broker)

@@ -508,7 +508,9 @@ def test_a_thumbnail_that_an_attempt_has_stored_is_removed_with_its_image(
     assert not Thumbnailed.objects.get().thumbnail
 
 
-def test_a_plain_form_shows_what_one_name_becomes(use_final_storage, in_memory):
+def test_three_images_with_one_name_become_three_objects_as_with_a_plain_form(
+    use_final_storage, in_memory
+):
     use_final_storage(Bucket)
     found = []
     for base in (forms.ModelForm, AsyncImageModelForm):

@@ -161,7 +161,7 @@ def test_update_fields_of_a_new_instance_are_refused_and_stage_nothing(base, uns
 @pytest.mark.parametrize(
     "fields", [["image"], ["image", "width", "height"], ["title", "image"]], ids=",".join
 )
-def test_update_fields_with_an_image_that_has_dimensions_write_those_too(base, fields, in_memory):
+def test_update_fields_with_an_image_write_its_dimensions(base, fields, in_memory):
     old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     files = {"image": in_memory("new.jpg", pictures.jpeg(80, 40))}
     photo = form_for(base, Measured, {"title": "Dune"}, files, old).save(commit=False)
@@ -227,7 +227,7 @@ def test_update_fields_reach_the_tables_of_parent_and_child(base, fields, expect
 
 
 @both
-def test_update_fields_of_a_clearing_form_clear_what_they_name(base, in_memory):
+def test_update_fields_of_a_clearing_form_clear_only_their_fields(base, in_memory):
     Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     data = {"title": "Dune", "image-clear": "on"}
     form = form_for(base, Measured, data, {}, Measured.objects.get(), ["title", "image"])
@@ -403,7 +403,7 @@ def test_positional_arguments_mean_the_same_as_in_django(base, arguments, expect
 
 @both
 @positional
-def test_a_positional_database_has_the_image_too(base, unsaved):
+def test_an_image_is_saved_to_a_positional_database(base, unsaved):
     unsaved(base, instance=None).save(False, False, "other")
     save_pending_uploads("other")
 

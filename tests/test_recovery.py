@@ -563,7 +563,7 @@ def test_a_database_that_is_down_does_not_keep_another_from_being_recovered(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_tells_what_it_has_done(location, new_upload, clock, mailbox):
+def test_a_run_logs_its_result(location, new_upload, clock, mailbox):
     fail(new_upload("Failed long ago"))
     clock.forward(MONTH + 1)
     new_upload("Pending")

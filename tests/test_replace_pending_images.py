@@ -387,7 +387,7 @@ def test_an_expression_counts_the_save_of_the_request_and_of_the_worker(in_memor
     assert (counted.image.name, counted.saves) == ("habits/new.jpg", 2)
 
 
-def test_an_expression_counts_on_from_what_others_have_counted(in_memory):
+def test_an_expression_continues_the_count_of_others(in_memory):
     old = Counted.objects.create(title="Old")
     async_form(Counted, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     Counted.objects.update(saves=40)

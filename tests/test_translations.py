@@ -64,7 +64,7 @@ def test_templates_mark_their_texts_in_one_way_only():
         assert others == [], template
 
 
-def test_there_is_a_catalogue_for_each_language():
+def test_each_language_has_a_catalogue():
     assert sorted(path.name for path in (PACKAGE / "locale").iterdir()) == LANGUAGES
 
 

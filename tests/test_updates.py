@@ -341,7 +341,7 @@ def test_an_upload_after_clearing_is_attached(in_memory):
     assert bytes_of(measured) == new
 
 
-def test_clearing_clears_what_was_attached_since_the_form_was_loaded(in_memory):
+def test_clearing_clears_an_image_that_was_attached_since_the_form_was_loaded(in_memory):
     MeasuredForm({"title": "Dune"}, {"image": in_memory()}).save()
     loaded = Measured.objects.get()
     save_pending_uploads()

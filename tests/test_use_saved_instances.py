@@ -389,7 +389,7 @@ def test_a_receiver_of_post_delete_can_remove_a_new_instances_file(base, in_memo
 
 
 @both
-def test_a_deleted_instance_can_be_saved_once_more(base, old):
+def test_a_deleted_instance_can_be_saved_again(base, old):
     saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
     saved.delete()
 

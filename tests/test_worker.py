@@ -198,7 +198,7 @@ def test_a_worker_that_starts_later_attaches_pending_images(workers, browser):
     assert pictures.stored(Photo.objects.get().image) == data
 
 
-def test_a_worker_that_is_stopped_finishes_what_it_is_storing(workers, witness, browser):
+def test_a_worker_that_is_stopped_finishes_its_image(workers, witness, browser):
     data = pictures.jpeg()
     worker = workers.start()
     witness.order("hold")

@@ -46,7 +46,7 @@ def test_a_change_has_a_record_with_the_old_image_and_then_one_with_the_new(in_m
     ]
 
 
-def test_the_latest_record_is_what_a_plain_form_would_have_left(both_ways):
+def test_the_latest_record_is_that_of_a_plain_form(both_ways):
     latest = []
 
     def case(way):

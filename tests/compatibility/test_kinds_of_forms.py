@@ -108,7 +108,7 @@ def test_a_form_may_override_save_on_both_sides_of_ours(in_memory):
     assert Upload.objects.for_instance(photo).count() == 1
 
 
-def test_a_subclass_of_a_form_with_the_mixin_has_it_too(in_memory):
+def test_a_subclass_of_a_form_with_the_mixin_has_the_mixin(in_memory):
     class Form(PhotoForm):
         class Meta(PhotoForm.Meta):
             fields = ["image"]

@@ -87,7 +87,7 @@ def test_both_images_of_a_new_child_are_attached(in_memory):
     assert pictures.stored(saved.frame) == frame
 
 
-def test_the_form_of_a_child_stores_what_a_plain_form_stores(both_ways):
+def test_the_form_of_a_child_stores_the_same_as_a_plain_form(both_ways):
     def case(way):
         files = {"image": way.upload("a.jpg", seed=1), "frame": way.upload("b.jpg", seed=2)}
         instance = way.save(Painting, {"title": "Old"}, files)
@@ -99,7 +99,7 @@ def test_the_form_of_a_child_stores_what_a_plain_form_stores(both_ways):
     assert ours == plain
 
 
-def test_the_form_of_the_parent_stores_what_a_plain_form_stores_on_a_child(both_ways):
+def test_the_form_of_the_parent_stores_the_same_as_a_plain_form_on_a_child(both_ways):
     def case(way):
         files = {"image": way.upload("a.jpg", seed=1), "frame": way.upload("b.jpg", seed=2)}
         way.save(Painting, {"title": "Old"}, files)

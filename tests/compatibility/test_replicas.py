@@ -70,7 +70,7 @@ def test_an_instance_that_was_read_from_the_replica_is_written_where_it_belongs(
     assert Photo.objects.using("other").get().title == "Old"
 
 
-def test_a_new_title_does_not_bring_back_what_the_replica_still_has(photo, in_memory):
+def test_a_new_title_does_not_bring_back_the_old_image_of_the_replica(photo, in_memory):
     Photo.objects.using("default").update(image="photos/newer.jpg")
 
     PhotoForm({"title": "New"}, instance=photo).save()

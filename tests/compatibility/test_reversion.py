@@ -262,7 +262,7 @@ def test_a_form_saves_an_instance_that_came_back(revised, in_memory):
 # Its admin
 
 
-def test_its_admin_stages_the_image_and_makes_a_revision(admin):
+def test_the_version_admin_stages_the_image_and_makes_a_revision(admin):
     response = admin.post("/admin/compatibility/revised/add/", {"title": "Dune", "image": upload()})
 
     assert response.status_code == 302
@@ -272,7 +272,9 @@ def test_its_admin_stages_the_image_and_makes_a_revision(admin):
 
 
 @pytest.mark.parametrize("name", ["plain", "admin"])
-def test_its_admin_goes_back_to_a_revision_as_without_the_mixin(name, revised, admin, in_memory):
+def test_the_version_admin_goes_back_to_a_revision_as_without_the_mixin(
+    name, revised, admin, in_memory
+):
     save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
     save_pending_uploads()
     version = Version.objects.earliest("pk")
@@ -286,7 +288,7 @@ def test_its_admin_goes_back_to_a_revision_as_without_the_mixin(name, revised, a
     assert row() == ("Old", "revised/old.jpg")
 
 
-def test_its_admin_goes_back_with_a_new_image(revised, admin, in_memory):
+def test_the_version_admin_goes_back_with_a_new_image(revised, admin, in_memory):
     save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
     save_pending_uploads()
     version = Version.objects.earliest("pk")
@@ -299,7 +301,7 @@ def test_its_admin_goes_back_with_a_new_image(revised, admin, in_memory):
     assert row() == ("Old", "revised/newest.jpg")
 
 
-def test_its_admin_brings_back_a_deleted_instance(revised, admin):
+def test_the_version_admin_brings_back_a_deleted_instance(revised, admin):
     revised.delete()
     version = Version.objects.get_deleted(Revised).get()
 

@@ -62,7 +62,7 @@ def run(*arguments):
     return done.stdout
 
 
-def test_the_environment_has_what_the_settings_read_and_nothing_else():
+def test_the_environment_has_exactly_the_variables_of_the_settings():
     read = set()
     for path in (DEPLOY / "production").glob("*.py"):
         read |= set(re.findall(r'os\.environ(?:\.get\(|\[)"(\w+)"', path.read_text()))
@@ -158,7 +158,7 @@ def test_the_temporary_folder_of_the_site_fits_simultaneous_requests():
     assert f"/var/cache/{unit('web')['CacheDirectory']}" == folder
 
 
-def test_the_image_has_what_the_processes_need():
+def test_the_container_image_has_the_files_of_the_processes():
     sources = re.findall(r"^COPY (.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.M)
 
     assert all((ROOT / source).exists() for line in sources for source in line.split())

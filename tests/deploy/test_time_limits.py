@@ -41,9 +41,7 @@ def hold(witness, monkeypatch, in_memory):
     return post
 
 
-def test_at_the_soft_limit_an_attempt_has_failed_and_the_next_comes_after_a_pause(
-    worker, witness, hold
-):
+def test_an_attempt_fails_at_the_soft_limit_and_is_retried_after_a_pause(worker, witness, hold):
     data = pictures.jpeg()
     photo = hold(data, soft_time_limit=1)
     upload = Upload.objects.get()
@@ -57,7 +55,7 @@ def test_at_the_soft_limit_an_attempt_has_failed_and_the_next_comes_after_a_paus
     assert pictures.stored(photo.image) == data
 
 
-def test_at_the_hard_limit_the_process_is_killed_and_recovery_has_the_image_saved(
+def test_recovery_sends_an_upload_again_whose_process_is_killed_at_the_hard_limit(
     worker, witness, hold
 ):
     data = pictures.jpeg()

@@ -52,7 +52,7 @@ def test_thumbnails_exist_before_a_page_asks(library, address, save_form, in_mem
     assert address(photo) in stored - {photo.image.url}
 
 
-def test_sorl_thumbnail_makes_in_the_worker_what_the_page_asks_for(
+def test_sorl_thumbnail_makes_the_thumbnails_of_a_page_in_the_worker(
     save_form, in_memory, media, connected
 ):
     libraries.need("sorl-thumbnail")

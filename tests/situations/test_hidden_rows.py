@@ -89,7 +89,7 @@ def test_deleting_a_hidden_row_discards_its_upload(hidden, staging):
     assert not staged_files()
 
 
-def test_deleting_what_a_manager_finds_discards_its_uploads(hidden):
+def test_deleting_the_rows_that_a_manager_finds_discards_their_uploads(hidden):
     Hidden.everything.all().delete()
 
     assert not Upload.objects.exists()

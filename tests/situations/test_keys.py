@@ -255,7 +255,9 @@ def elsewhere(transactional_db):
     return execute
 
 
-def test_a_process_without_forms_discards_the_upload_of_what_it_deletes(elsewhere, in_memory):
+def test_a_process_without_forms_discards_the_upload_of_an_instance_that_it_deletes(
+    elsewhere, in_memory
+):
     async_form(Slugged, {"slug": "again"}, {"image": in_memory()}).save()
 
     elsewhere("Slugged.objects.get(slug='again').delete()")

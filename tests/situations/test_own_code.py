@@ -167,7 +167,7 @@ def test_a_save_that_takes_a_flag_off_all_rows_leaves_it_on_its_own(base, in_mem
 
 @both
 @pytest.mark.parametrize("title", ["old", "new"])
-def test_a_save_that_writes_only_what_has_changed_writes_the_image(base, title, in_memory):
+def test_a_save_that_writes_only_changed_columns_writes_the_image(base, title, in_memory):
     data = pictures.jpeg()
     instance = WritesWhatChanged.objects.create(title="old")
     files = {"image": in_memory(data=data)}

@@ -408,7 +408,7 @@ def test_the_worker_attaches_the_images_of_all_tenants(worker, client):
 
 
 @committing
-def test_the_worker_attaches_what_a_command_for_all_tenants_recovers(worker, in_memory):
+def test_the_worker_attaches_uploads_that_a_command_for_all_tenants_recovers(worker, in_memory):
     for name in SCHEMAS:
         with schema_context(name), transaction.atomic():
             save(name, "New", in_memory("new.jpg"))

@@ -181,7 +181,7 @@ def test_the_stored_rows_and_files_are_those_of_a_plain_form(language, in_memory
     assert stored[0] == stored[1]
 
 
-def test_while_the_german_image_is_pending_a_page_falls_back_to_the_english_one(in_memory):
+def test_a_page_shows_the_english_image_while_the_german_one_is_pending(in_memory):
     with override("en"):
         photo = Photo.objects.create(image_en=in_memory("old-en.jpg"))
 
@@ -301,7 +301,7 @@ def test_the_original_beside_the_german_field_leaves_the_english_image(photo, in
 # The admin
 
 
-def test_its_admin_stages_the_german_image_and_leaves_the_english_one(admin, photo):
+def test_the_admin_stages_the_german_image_and_leaves_the_english_one(admin, photo):
     image = SimpleUploadedFile("new.jpg", pictures.jpeg(), "image/jpeg")
     data = {"title_en": "New", "title_de": "Neu", "image_de": image}
 
@@ -312,7 +312,7 @@ def test_its_admin_stages_the_german_image_and_leaves_the_english_one(admin, pho
     assert attached() == ("en/old-en.jpg", "en/new.jpg")
 
 
-def test_its_admin_adds_a_photo_with_an_image_in_each_language(admin):
+def test_the_admin_adds_a_photo_with_an_image_in_each_language(admin):
     english, german = pictures.jpeg(), pictures.jpeg()
     data = {
         "title_en": "New",
@@ -329,7 +329,7 @@ def test_its_admin_adds_a_photo_with_an_image_in_each_language(admin):
     assert pictures.stored(photo.image_de) == german
 
 
-def test_its_change_page_shows_that_the_german_image_is_pending(admin, photo, in_memory):
+def test_the_change_page_shows_that_the_german_image_is_pending(admin, photo, in_memory):
     save("de", {"note": "New"}, {"image_de": in_memory("new.jpg")}, photo)
 
     page = admin.get(f"/admin/translated/photo/{photo.pk}/change/").content.decode()
@@ -337,7 +337,7 @@ def test_its_change_page_shows_that_the_german_image_is_pending(admin, photo, in
     assert "async-image" in page
 
 
-def test_its_change_list_names_the_field_that_is_pending(admin, photo, in_memory):
+def test_the_change_list_names_the_pending_field(admin, photo, in_memory):
     save("de", {"note": "New"}, {"image_de": in_memory("new.jpg")}, photo)
 
     page = admin.get("/admin/translated/photo/").content.decode()
@@ -345,7 +345,7 @@ def test_its_change_list_names_the_field_that_is_pending(admin, photo, in_memory
     assert "Image [de]: pending" in page
 
 
-def test_an_inline_of_its_admin_stages_the_image(admin):
+def test_an_inline_of_the_admin_stages_the_image(admin):
     album = Album.objects.create(name="Dunes")
     inline = PageInline(Album, site)
     formset_class = inline.get_formset(_request(admin))
