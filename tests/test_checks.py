@@ -14,6 +14,7 @@ from django.contrib.admin.sites import AdminSite
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import models
+from django.forms import modelform_factory
 from django.test.utils import isolate_apps
 from django.views.generic import CreateView, FormView
 
@@ -30,8 +31,9 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def own_classes():
-    """Removes the forms and views of a test, which the checks know as long as they exist."""
-    yield
+    """Isolates the models of a test, and removes its forms and views, which the checks know."""
+    with isolate_apps("tests.project"):
+        yield
     gc.collect()
 
 
@@ -362,48 +364,42 @@ def test_good_forms_are_left_alone():
 # Models
 
 
-@pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
-def test_a_unique_image_is_found():
-    class Unique(models.Model):
-        image = models.ImageField(unique=True)
+def make_model(name, /, **columns):
+    """Return a model of the test project with these columns."""
+    meta = type("Meta", (), {"app_label": "project"})
+    return type(name, (models.Model,), {"__module__": __name__, "Meta": meta, **columns})
 
-        class Meta:
-            app_label = "project"
+
+@pytest.mark.usefixtures("own_classes")
+def test_a_unique_image_is_found():
+    unique = make_model("Unique", image=models.ImageField(unique=True))
 
     class UniqueForm(AsyncImageModelForm):
         class Meta:
-            model = Unique
+            model = unique
             fields = ["image"]
 
-    (message,) = about(Unique._meta.get_field("image"), "E010")
+    (message,) = about(unique._meta.get_field("image"), "E010")
 
     assert "Unique.image" in message.msg
     assert message.hint
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_unique_image_that_is_saved_in_the_request_is_left_alone():
-    class Unique(models.Model):
-        image = models.ImageField(unique=True)
-        other = models.ImageField()
-
-        class Meta:
-            app_label = "project"
+    unique = make_model("Unique", image=models.ImageField(unique=True), other=models.ImageField())
 
     class OtherForm(AsyncImageModelForm):
         async_fields = ["other"]
 
         class Meta:
-            model = Unique
+            model = unique
             fields = ["image", "other"]
 
-    assert about(Unique._meta.get_field("image"), "E010") == []
+    assert about(unique._meta.get_field("image"), "E010") == []
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_constraint_that_looks_at_an_image_is_found():
     class Constrained(models.Model):
         link = models.CharField(max_length=100)
@@ -437,25 +433,11 @@ def test_a_constraint_that_looks_at_an_image_is_found():
 def keyed_by(primary_key, **more):
     """Return a model with this primary key, and a form for its image."""
     columns = {"primary_key": primary_key} if primary_key is not None else {}
-
-    class Keyed(models.Model):
-        image = models.ImageField()
-
-        class Meta:
-            app_label = "project"
-
-        locals().update({**columns, **more})
-
-    class KeyedForm(AsyncImageModelForm):
-        class Meta:
-            model = Keyed
-            fields = ["image"]
-
-    return Keyed, KeyedForm
+    model = make_model("Keyed", image=models.ImageField(), **columns, **more)
+    return model, modelform_factory(model, AsyncImageModelForm, fields=["image"])
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_primary_key_that_is_longer_than_the_outbox_keeps_is_found():
     model, _form = keyed_by(models.CharField(max_length=256, primary_key=True))
 
@@ -467,21 +449,14 @@ def test_a_primary_key_that_is_longer_than_the_outbox_keeps_is_found():
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_primary_key_that_points_to_a_long_one_is_found():
-    class Named(models.Model):
-        name = models.CharField(max_length=300, primary_key=True)
-
-        class Meta:
-            app_label = "project"
-
-    model, _form = keyed_by(models.OneToOneField(Named, models.CASCADE, primary_key=True))
+    named = make_model("Named", name=models.CharField(max_length=300, primary_key=True))
+    model, _form = keyed_by(models.OneToOneField(named, models.CASCADE, primary_key=True))
 
     assert len(about(model, "E019")) == 1
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_primary_key_of_columns_that_are_too_long_together_is_found():
     model, _form = keyed_by(
         None,
@@ -494,7 +469,6 @@ def test_a_primary_key_of_columns_that_are_too_long_together_is_found():
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_primary_key_of_unlimited_text_is_warned_about():
     model, _form = keyed_by(models.TextField(primary_key=True))
 
@@ -505,7 +479,6 @@ def test_a_primary_key_of_unlimited_text_is_warned_about():
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 @pytest.mark.parametrize(
     "key",
     [
@@ -529,23 +502,18 @@ def translated(field):
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_form_with_the_original_of_a_translated_field_is_found():
-    class Translated(models.Model):
-        image = models.ImageField()
-        image_de = translated(image)
-
-        class Meta:
-            app_label = "project"
+    image = models.ImageField()
+    translated_model = make_model("Translated", image=image, image_de=translated(image))
 
     class OriginalForm(AsyncImageModelForm):
         class Meta:
-            model = Translated
+            model = translated_model
             fields = ["image"]
 
     class GermanForm(AsyncImageModelForm):
         class Meta:
-            model = Translated
+            model = translated_model
             fields = ["image_de"]
 
     (message,) = about(OriginalForm, "E018")
@@ -556,14 +524,9 @@ def test_a_form_with_the_original_of_a_translated_field_is_found():
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_an_admin_that_replaces_the_originals_is_left_alone():
-    class Translated(models.Model):
-        image = models.ImageField()
-        image_de = translated(image)
-
-        class Meta:
-            app_label = "project"
+    image = models.ImageField()
+    translated_model = make_model("Translated", image=image, image_de=translated(image))
 
     class OriginalAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
         pass
@@ -574,27 +537,25 @@ def test_an_admin_that_replaces_the_originals_is_left_alone():
 
     for admin_class, count in ((OriginalAdmin, 1), (TranslatedAdmin, 0)):
         site = AdminSite()
-        site.register(Translated, admin_class)
+        site.register(translated_model, admin_class)
         assert len(found("E018")) == count
         del site
         gc.collect()
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_an_inline_that_puts_the_mixin_on_its_form_is_checked():
-    class Unique(models.Model):
-        album = models.ForeignKey(Album, models.CASCADE)
-        image = models.ImageField(unique=True)
-
-        class Meta:
-            app_label = "project"
+    unique = make_model(
+        "Unique",
+        album=models.ForeignKey(Album, models.CASCADE),
+        image=models.ImageField(unique=True),
+    )
 
     class OwnForm(forms.ModelForm):
         pass
 
     class UniqueInline(AsyncImageAdminMixin, admin.TabularInline):
-        model = Unique
+        model = unique
         form = OwnForm
 
     class OwnAdmin(admin.ModelAdmin):
@@ -603,77 +564,57 @@ def test_an_inline_that_puts_the_mixin_on_its_form_is_checked():
     site = AdminSite()
     site.register(Photo, OwnAdmin)
 
-    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+    assert len(about(unique._meta.get_field("image"), "E010")) == 1
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_model_with_a_form_only_in_the_admin_is_checked():
-    class Unique(models.Model):
-        image = models.ImageField(unique=True)
-
-        class Meta:
-            app_label = "project"
+    unique = make_model("Unique", image=models.ImageField(unique=True))
 
     class UniqueAdmin(admin.ModelAdmin):
         form = AsyncImageModelForm
 
     site = AdminSite()
-    site.register(Unique, UniqueAdmin)
+    site.register(unique, UniqueAdmin)
 
-    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+    assert len(about(unique._meta.get_field("image"), "E010")) == 1
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_model_that_only_a_view_names_is_checked():
-    class Unique(models.Model):
-        image = models.ImageField(unique=True)
-
-        class Meta:
-            app_label = "project"
+    unique = make_model("Unique", image=models.ImageField(unique=True))
 
     class UniqueView(AsyncImageCreateView):
-        model = Unique
+        model = unique
         fields = ["image"]
 
-    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+    assert len(about(unique._meta.get_field("image"), "E010")) == 1
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_model_that_a_view_has_by_its_queryset_is_checked():
-    class Unique(models.Model):
-        image = models.ImageField(unique=True)
-
-        class Meta:
-            app_label = "project"
+    unique = make_model("Unique", image=models.ImageField(unique=True))
 
     class UniqueView(AsyncImageUpdateView):
-        queryset = Unique._default_manager.all()
+        queryset = unique._default_manager.all()
         fields = ["image"]
 
-    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+    assert len(about(unique._meta.get_field("image"), "E010")) == 1
 
 
 @pytest.mark.usefixtures("own_classes")
-@isolate_apps("tests.project")
 def test_a_model_that_a_form_view_has_by_its_form_is_checked():
-    class Unique(models.Model):
-        image = models.ImageField(unique=True)
-
-        class Meta:
-            app_label = "project"
+    unique = make_model("Unique", image=models.ImageField(unique=True))
 
     class UniqueForm(forms.ModelForm):
         class Meta:
-            model = Unique
+            model = unique
             fields = ["image"]
 
     class UniqueView(AsyncImageViewMixin, FormView):
         form_class = UniqueForm
 
-    assert len(about(Unique._meta.get_field("image"), "E010")) == 1
+    assert len(about(unique._meta.get_field("image"), "E010")) == 1
 
 
 @pytest.mark.usefixtures("own_classes")
