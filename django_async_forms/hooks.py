@@ -12,6 +12,8 @@ Nothing gentler works:
   required image that is pending.
 - ``from_db()`` and ``refresh_from_db()``: they note what was loaded, so that a form can tell it
   from what other code has changed since.
+- ``pre_save``: a worker stores the image before Django opens its transaction for a model with
+  parents.
 - ``post_delete``: a key may be used again, so an instance's uploads are discarded with it,
   whichever process deletes it.
 
