@@ -132,7 +132,7 @@ def pair(request, pk):
 
 
 def done(request):
-    return HttpResponse("<h1>Done</h1><div style='height: 3000px'></div><p id=below>Below</p>")
+    return HttpResponse("<h1>Done</h1><svg height=3000></svg><p id=below>Below</p>")
 
 
 def with_policy(view):
