@@ -86,7 +86,7 @@ def _check_format(image: Image.Image | None, formats: Sequence[str]) -> None:
     format_name = "JPEG" if image.format == "MPO" else image.format
     if format_name not in formats:
         raise ValidationError(
-            _("Images of the format %(format)s are not allowed. Send one of these: %(formats)s."),
+            _("Images of the format %(format)s are not allowed. Choose one of these: %(formats)s."),
             code="format",
             params={"format": format_name, "formats": ", ".join(formats)},
         )

@@ -69,7 +69,7 @@ class UploadAdmin(UploadDisplay):
     show_facets = admin.ShowFacets.NEVER
     # What is looked for, get_search_results() says.
     search_fields = ["object_pk__exact"]
-    search_help_text = _("Primary key, beginning of the file name, or ID of an upload.")
+    search_help_text = _("Primary key, beginning of the file name, or upload ID.")
     # The second takes the place of Django's action of that name.
     actions = ["retry_uploads", "delete_selected"]
 
@@ -111,7 +111,10 @@ class UploadAdmin(UploadDisplay):
             using = chosen_database(request)
             context = {
                 "summary": list(words.summary(Summary.of(using), using)),
-                "silent_databases": silent,
+                "silent_databases": [
+                    gettext("The database “%s” does not answer.") % printable(alias)
+                    for alias in silent
+                ],
                 "title": capfirst(self.opts.verbose_name_plural),
                 "subtitle": using if len(databases) > 1 else None,
             }
@@ -153,7 +156,7 @@ class UploadAdmin(UploadDisplay):
             "discard_url": self._page(request, "delete", upload),
             "may_retry": self.has_retry_permission(request) and upload.state == Upload.State.FAILED,
             "may_discard": self.has_delete_permission(request, upload),
-            "title": gettext("Upload"),
+            "title": capfirst(self.opts.verbose_name),
         }
         return super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
@@ -216,15 +219,28 @@ class UploadAdmin(UploadDisplay):
 
     def _ask(self, request: HttpRequest, uploads: list[Any]) -> TemplateResponse:
         link_instances(uploads[:MAX_LISTED], self.admin_site, request)
+        count, more = len(uploads), max(len(uploads) - MAX_LISTED, 0)
         context = {
             **self.admin_site.each_context(request),
             **self._titles(gettext("Discard")),
+            "question": ngettext(
+                "Do you want to discard this upload?",
+                "Do you want to discard these %(count)d uploads?",
+                count,
+            )
+            % {"count": count},
+            "consequence": ngettext(
+                "Its staged file will be deleted and cannot be recovered. "
+                "The instance keeps its current image.",
+                "Their staged files will be deleted and cannot be recovered. "
+                "Each instance keeps its current image.",
+                count,
+            ),
             "listed": [
                 (printable(upload.name), upload.instance_link) for upload in uploads[:MAX_LISTED]
             ],
             "uploads": uploads,
-            "count": len(uploads),
-            "more": max(len(uploads) - MAX_LISTED, 0),
+            "more": ngettext("and %d more", "and %d more", more) % more if more else "",
             "back_url": self._list_address(request),
             "media": self.media,
         }

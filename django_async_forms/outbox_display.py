@@ -10,7 +10,7 @@ from django.core.files.storage import FileSystemStorage
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.text import Truncator
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -41,7 +41,7 @@ class UploadDisplay(_ModelAdmin):
         return format_html(
             "{}<br><small>{}</small>{}",
             self._sign(obj),
-            gettext("%(made_of_most)s attempts") % {"made_of_most": words.attempts(obj)},
+            words.attempts_made(obj),
             format_html("<br><small>{}</small>", self.next_attempt(obj)) if is_waiting else "",
         )
 
@@ -64,7 +64,7 @@ class UploadDisplay(_ModelAdmin):
             words.size(obj),
         )
 
-    @admin.display(description=_("for"))
+    @admin.display(description=_("instance"))
     def instance_cell(self, obj: Any) -> str:
         """Return the instance, with a link to its change page, and the field."""
         return format_html(
@@ -131,7 +131,7 @@ class UploadDisplay(_ModelAdmin):
         """Return the staged image if it is one that browsers show, and a link to the file."""
         name = self._local_format(obj)
         if name is None:
-            return gettext("The staged file is missing.")
+            return gettext("The staged file is missing")
         address = reverse(f"{self.admin_site.name}:django_async_forms_upload_staged", args=[obj.pk])
         address += database_query(obj.using)
         if (name and name not in SHOWN) or (name == "" and self._is_local(obj)):
@@ -140,7 +140,7 @@ class UploadDisplay(_ModelAdmin):
             '<a class="outbox-stage" href="{}"><img src="{}" alt="{}" loading="lazy"></a>',
             address,
             address,
-            gettext("The staged image"),
+            capfirst(gettext("staged image")),
         )
 
     def _is_local(self, obj: Upload) -> bool:
@@ -161,7 +161,7 @@ class UploadDisplay(_ModelAdmin):
                     logger.warning("Upload %s: its staged file is not shown: %r", obj.pk, error)
         return obj.local_format  # type: ignore[no-any-return]
 
-    @admin.display(description=_("for"))
+    @admin.display(description=_("instance"))
     def instance(self, obj: Any) -> str:
         """Return the instance, what it calls itself, and the field."""
         name = "" if obj.instance_link.is_gone else instance_text(obj)
@@ -177,7 +177,7 @@ class UploadDisplay(_ModelAdmin):
         """Return a link to the image that the instance has now."""
         name, url = current_image(obj)
         if not name:
-            return gettext("The instance has no image.")
+            return gettext("The instance has no image")
         return format_html('<a href="{}">{}</a>', url, printable(name)) if url else printable(name)
 
     @admin.display(description=_("file name"))

@@ -6,25 +6,36 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.template.defaultfilters import filesizeformat
+from django.template.defaultfilters import filesizeformat, yesno
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.timesince import timesince, timeuntil
-from django.utils.translation import get_language_info, gettext, pgettext
+from django.utils.translation import get_language_info, gettext, npgettext_lazy, pgettext
 
 from .codec import from_json
 from .conf import conf
 from .models import Upload, printable
 from .outbox_list import LIMIT, Summary, database_query
 
+#: The units of a time after "within" and before "ago", where German inflects them.
+_UNITS: Any = {
+    "year": npgettext_lazy("within, ago", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("within, ago", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("within, ago", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("within, ago", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("within, ago", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("within, ago", "%(num)d minute", "%(num)d minutes", "num"),
+}
+
 
 def ago(moment: datetime) -> str:
     """Say how long ago something was."""
     if timezone.now() - moment < timedelta(minutes=1):
         return gettext("less than a minute ago")
-    return gettext("%(time)s ago") % {"time": _breakable(timesince(moment, depth=1))}
+    time = timesince(moment, time_strings=_UNITS, depth=1)
+    return gettext("%(time)s ago") % {"time": _breakable(time)}
 
 
 def _breakable(text: str) -> str:
@@ -45,12 +56,19 @@ def next_attempt(upload: Upload) -> str:
         return gettext("overdue")
     if upload.due_at - timezone.now() < timedelta(minutes=1):
         return gettext("next within a minute")
-    return gettext("next within %(time)s") % {"time": _breakable(timeuntil(upload.due_at, depth=1))}
+    time = timeuntil(upload.due_at, time_strings=_UNITS, depth=1)
+    return gettext("next within %(time)s") % {"time": _breakable(time)}
 
 
 def attempts(upload: Upload) -> str:
     """Say how many attempts were made, of how many."""
     return gettext("%(made)d of %(most)d") % {"made": upload.attempts, "most": conf().MAX_ATTEMPTS}
+
+
+def attempts_made(upload: Upload) -> str:
+    """Say the same in a place that has no label."""
+    values = {"made": upload.attempts, "most": conf().MAX_ATTEMPTS}
+    return gettext("%(made)d of %(most)d attempts") % values
 
 
 def exact(value: datetime) -> str:
@@ -137,19 +155,19 @@ def _pairs(value: Any, label: str, depth: int) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list) and depth:
         plain = [_text(item) for item in value if not isinstance(item, (dict, list))]
         if plain:
-            yield label or gettext("Context"), ", ".join(plain)
+            yield label or capfirst(gettext("context")), ", ".join(plain)
         for item in value:
             if isinstance(item, (dict, list)):
-                yield from _pairs(item, label or gettext("Context"), depth - 1)
+                yield from _pairs(item, label or capfirst(gettext("context")), depth - 1)
     elif not isinstance(value, (dict, list)):
-        yield label or gettext("Context"), _text(value)
+        yield label or capfirst(gettext("context")), _text(value)
 
 
 def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return gettext("yes") if value else gettext("no")
+        return str(yesno(value))
     return printable(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 

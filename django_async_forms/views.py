@@ -56,8 +56,8 @@ class AsyncImageViewMixin(_View):
         """Add the ``heading`` of the package's page: "Add photo", "Change photo"."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         options = context["form"]._meta.model._meta
-        heading = _("Change %(name)s") if context.get("object") else _("Add %(name)s")
-        context.setdefault("heading", heading % {"name": options.verbose_name})
+        heading = _("Change %s") if context.get("object") else _("Add %s")
+        context.setdefault("heading", heading % options.verbose_name)
         return context
 
     def get_template_names(self) -> list[str]:
@@ -94,7 +94,7 @@ class _SuccessMessageMixin(_View):
             return response
         message = self.get_success_message(form.cleaned_data)
         if self.success_message is _SAVED and sends_images(form):
-            message = _("Saved. The image follows in a moment.")
+            message = _("Saved. The image will follow shortly.")
         if message:
             messages.success(self.request, message, fail_silently=True)
         return response

@@ -292,20 +292,20 @@ def test_an_image_that_could_not_be_saved_says_that_the_file_is_kept(photo, uplo
 
 def test_an_image_takes_longer_than_usual_some_time_after_its_creation(photo, upload):
     html = visible(shown(photo))
-    assert "This takes longer than usual" not in html
+    assert "This is taking longer than usual" not in html
     assert re.search(r'data-slow-in="(30.0|29.\d)"', html)
 
     Upload.objects.update(created_at=timezone.now() - timedelta(seconds=31))
 
     html = visible(shown(photo))
-    assert "This takes longer than usual" in html
+    assert "This is taking longer than usual" in html
     assert "The image is being saved" not in html
 
 
 def test_a_setting_says_when_an_image_takes_longer_than_usual(photo, upload, settings):
     settings.ASYNC_FORMS = {"SLOW_AFTER": 0.001}
 
-    assert "This takes longer than usual" in visible(shown(photo))
+    assert "This is taking longer than usual" in visible(shown(photo))
 
 
 def test_an_image_that_was_retried_does_not_begin_anew_to_be_usual(photo, upload):
@@ -313,7 +313,7 @@ def test_an_image_that_was_retried_does_not_begin_anew_to_be_usual(photo, upload
     give_up(upload)
     upload.retry()
 
-    assert "This takes longer than usual" in visible(shown(photo))
+    assert "This is taking longer than usual" in visible(shown(photo))
 
 
 def stored_url(instance):
@@ -437,7 +437,7 @@ def test_a_file_takes_longer_than_usual_too(document, settings):
     settings.ASYNC_FORMS = {"SLOW_AFTER": 0.001}
     file_upload(document)
 
-    assert "This takes longer than usual" in visible(file_shown(document))
+    assert "This is taking longer than usual" in visible(file_shown(document))
 
 
 def test_a_file_brings_script_and_style_sheet(document):

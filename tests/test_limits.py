@@ -150,7 +150,7 @@ def test_another_format_is_refused(limits):
 
     assert codes(form) == [FORMAT]
     assert form.errors["image"] == [
-        "Images of the format PNG are not allowed. Send one of these: JPEG, WEBP."
+        "Images of the format PNG are not allowed. Choose one of these: JPEG, WEBP."
     ]
 
 

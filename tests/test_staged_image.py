@@ -146,7 +146,7 @@ def test_the_page_has_the_image_in_a_stage(admin_client, in_memory, each_staging
 
     page = admin_client.get(address(upload, "change")).content.decode()
 
-    assert f'<img src="{address(upload)}" alt="The staged image" loading="lazy">' in page
+    assert f'<img src="{address(upload)}" alt="Staged image" loading="lazy">' in page
 
 
 def test_the_page_does_not_wait_for_a_remote_storage(admin_client, in_memory, remote):
@@ -207,7 +207,7 @@ def test_the_page_says_that_the_staged_file_is_missing(admin_client, in_memory, 
 
     page = admin_client.get(address(upload, "change")).content.decode()
 
-    assert "The staged file is missing." in page
+    assert "The staged file is missing" in page
 
 
 def test_the_staged_file_of_an_upload_that_has_ended_is_told_in_words(admin_client, in_memory):

@@ -426,7 +426,7 @@ def test_a_list_that_is_cut_off_says_so(admin_client, pending, failed, monkeypat
 
     page = admin_client.get(LIST).content.decode()
 
-    assert "There are more than 1 uploads." in page
+    assert "There are more uploads than the list shows." in page
 
 
 def test_the_summary_tells_what_is_pending_failed_and_overdue(admin_client, pending, failed):
@@ -564,7 +564,7 @@ def test_discarding_an_upload_asks_and_says_what_is_lost(admin_client, failed):
     page = admin_client.get(page_of(failed, "delete")).content.decode()
 
     assert "Do you want to discard this upload?" in page
-    assert "The instance keeps the image that it has." in page
+    assert "The instance keeps its current image." in page
     assert Upload.objects.exists()
 
 

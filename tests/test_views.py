@@ -586,7 +586,7 @@ def messages_of(client, address, data):
 def test_the_message_says_that_the_image_follows(client):
     data = {"title": "Dune", "image": picture()}
 
-    assert messages_of(client, "/WithFields/", data) == ["Saved. The image follows in a moment."]
+    assert messages_of(client, "/WithFields/", data) == ["Saved. The image will follow shortly."]
 
 
 def test_the_message_without_an_image_says_that_it_is_saved(client):
@@ -629,7 +629,7 @@ def test_a_project_without_messages_has_none(client, settings):
 def test_the_page_shows_the_messages_that_wait(client):
     client.post("/WithFields/", {"title": "Dune", "image": picture()})
 
-    assert "Saved. The image follows in a moment." in page_of(client.get("/WithFields/"))
+    assert "Saved. The image will follow shortly." in page_of(client.get("/WithFields/"))
 
 
 def test_the_page_lists_the_fields_with_errors(pack, client):

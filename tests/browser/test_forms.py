@@ -847,7 +847,7 @@ def test_the_package_s_page_keeps_a_strict_policy_and_says_that_it_is_saved(
     page.wait_for_url("**/done/")
     page.goto(f"/own/{Photo.objects.get().pk}/")
     assert page.text_content("h1") == "Change photo"
-    assert page.text_content(".messages") == "Saved. The image follows in a moment."
+    assert page.text_content(".messages") == "Saved. The image will follow shortly."
     assert page.is_visible("text=The image is being saved")
 
 

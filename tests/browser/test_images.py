@@ -1049,16 +1049,16 @@ def test_a_page_says_that_an_image_takes_longer_than_usual(pages, owed, settings
     settings.ASYNC_FORMS = {"SLOW_AFTER": 4}
     page = pages(address(owed))
     page.wait_for_selector("async-image >> text=The image is being saved")
-    assert not page.is_visible("text=This takes longer than usual")
+    assert not page.is_visible("text=This is taking longer than usual")
 
-    page.wait_for_selector("async-image >> text=This takes longer than usual")
+    page.wait_for_selector("async-image >> text=This is taking longer than usual")
     assert not page.is_visible("text=The image is being saved")
     page.reload()
-    page.wait_for_selector("async-image >> text=This takes longer than usual")
+    page.wait_for_selector("async-image >> text=This is taking longer than usual")
     save_pending_uploads()
 
     wait_for_all(page)
-    assert not page.is_visible("text=This takes longer than usual")
+    assert not page.is_visible("text=This is taking longer than usual")
 
 
 # A policy
