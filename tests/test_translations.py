@@ -2,6 +2,7 @@
 
 import ast
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import django
@@ -12,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.forms import modelform_factory
 from django.template import Context, Template
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 import django_async_forms
 from django_async_forms.forms import AsyncImageModelForm
@@ -28,20 +29,26 @@ each_language = pytest.mark.parametrize("language", LANGUAGES)
 
 #: The placeholders of a text: %(size)s, %d.
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[^\s%]*?[a-z]")
-GETTEXT = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
+GETTEXT = re.compile(r"_|(n?)(p?)gettext(?:_lazy)?")
 
 
 def texts_in_python():
-    """Yield the texts of the package's modules. Of a text with a plural, yield the singular."""
+    """Yield the texts of the package's modules: the context, the text, and its plural."""
     for module in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", None) in GETTEXT:
-                yield ast.literal_eval(node.args[0])
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                function = GETTEXT.fullmatch(node.func.id)
+                if function:
+                    has_plural, has_context = map(bool, function.groups())
+                    texts = map(ast.literal_eval, node.args[: 1 + has_context + has_plural])
+                    context = next(texts) if has_context else None
+                    yield context, next(texts), next(texts, "")
 
 
 def texts_in_templates():
     for template in (PACKAGE / "templates").rglob("*.html"):
-        yield from re.findall(r'{% translate "([^"]*)"', template.read_text())
+        for text in re.findall(r'{% translate "([^"]*)"', template.read_text()):
+            yield None, text, ""
 
 
 def catalogue(language, ending="po"):
@@ -52,6 +59,14 @@ def catalogue(language, ending="po"):
 def translations(entry):
     """Return the translations of an entry: one text, or one for each plural form."""
     return list(entry.msgstr_plural.values()) or [entry.msgstr]
+
+
+def pairs(entry):
+    """Yield each translation of an entry with its text. All four languages have one singular."""
+    singular, *plurals = translations(entry)
+    yield entry.msgid, singular
+    for plural in plurals:
+        yield entry.msgid_plural, plural
 
 
 # The catalogues
@@ -73,7 +88,8 @@ def test_a_catalogue_has_the_texts_of_the_package_and_no_others(language):
     texts = {*texts_in_python(), *texts_in_templates()}
     assert len(texts) > 30
 
-    assert {entry.msgid for entry in catalogue(language)} == texts
+    found = [(entry.msgctxt, entry.msgid, entry.msgid_plural) for entry in catalogue(language)]
+    assert sorted(found, key=str) == sorted(texts, key=str)
 
 
 @each_language
@@ -87,8 +103,8 @@ def test_every_text_is_translated_and_none_is_in_doubt(language):
 @each_language
 def test_a_translation_has_the_placeholders_of_its_text(language):
     for entry in catalogue(language):
-        expected = sorted(PLACEHOLDER.findall(entry.msgid))
-        for text in translations(entry):
+        for source, text in pairs(entry):
+            expected = sorted(PLACEHOLDER.findall(source))
             assert sorted(PLACEHOLDER.findall(text)) == expected, entry.msgid
 
 
@@ -133,7 +149,9 @@ def test_the_compiled_catalogues_match_their_sources(language):
     written, compiled = catalogue(language), catalogue(language, "mo")
 
     def content(file):
-        return {(entry.msgid, entry.msgid_plural, *translations(entry)) for entry in file}
+        return {
+            (entry.msgctxt, entry.msgid, entry.msgid_plural, *translations(entry)) for entry in file
+        }
 
     assert content(compiled) == content(written)
     assert compiled.metadata == written.metadata
@@ -164,20 +182,20 @@ def image_of(photo):
 
 
 @pytest.mark.parametrize(
-    ("language", "pending", "failed", "refresh"),
+    ("language", "pending", "failed", "reload"),
     [
-        ("en", "The image is being saved", "The image could not be saved", "Refresh"),
-        ("de", "Das Bild wird gespeichert", "konnte nicht gespeichert werden", "Aktualisieren"),
-        ("es", "La imagen se está guardando", "No se ha podido guardar", "Actualizar"),
-        ("fr", "image est en cours d", "pas pu être enregistrée", "Actualiser"),
-        ("nl", "De afbeelding wordt opgeslagen", "kon niet worden opgeslagen", "Vernieuwen"),
+        ("en", "The image is being saved", "The image could not be saved", "Reload the page"),
+        ("de", "Das Bild wird gespeichert", "konnte nicht gespeichert werden", "die Seite neu"),
+        ("es", "La imagen se está guardando", "No se ha podido guardar", "Recargue la página"),
+        ("fr", "image est en cours d", "pas pu être enregistrée", "Actualisez la page"),
+        ("nl", "De afbeelding wordt opgeslagen", "kon niet worden opgeslagen", "Vernieuw de"),
     ],
 )
-def test_an_image_on_its_way_speaks_the_language(photo, language, pending, failed, refresh):
+def test_an_image_on_its_way_speaks_the_language(photo, language, pending, failed, reload):
     with translation.override(language):
         html = image_of(photo)
 
-    for text in (pending, failed, refresh):
+    for text in (pending, failed, reload):
         assert text in html
 
 
@@ -186,7 +204,7 @@ def test_no_english_is_left_on_an_image(photo, language):
     with translation.override(language):
         html = image_of(photo)
 
-    for text in texts_in_templates():
+    for _, text, _ in texts_in_templates():
         assert text not in html
 
 
@@ -280,6 +298,48 @@ def test_the_admin_counts_in_the_language(
     )
 
     assert [str(message) for message in get_messages(response.wsgi_request)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("de", "vor 3 Tagen"),
+        ("es", "hace 3 días"),
+        ("fr", "il y a 3 jours"),
+        ("nl", "3 dagen geleden"),
+    ],
+)
+def test_the_admin_tells_an_age_in_the_language(admin_client, photo, settings, language, expected):
+    settings.LANGUAGE_CODE = language
+    Upload.objects.update(created_at=timezone.now() - timedelta(days=3, minutes=1))
+
+    html = admin_client.get(reverse("admin:django_async_forms_upload_changelist")).content.decode()
+
+    assert f">{expected}</time>" in html
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "two"),
+    [
+        ("de", "diesen Upload verwerfen?", "diese 2 Uploads verwerfen?"),
+        ("es", "descartar esta carga?", "descartar estas 2 cargas?"),
+        ("fr", "abandonner ce téléversement\xa0?", "abandonner ces 2 téléversements\xa0?"),
+        ("nl", "deze upload verwerpen?", "deze 2 uploads verwerpen?"),
+    ],
+)
+def test_the_admin_asks_in_the_language(
+    admin_client, photo, in_memory, settings, language, one, two
+):
+    settings.LANGUAGE_CODE = language
+    upload = save_image(in_memory(), Photo.objects.create(title="Dune"))
+
+    for chosen, expected in [([upload], one), (Upload.objects.all(), two)]:
+        response = admin_client.post(
+            reverse("admin:django_async_forms_upload_changelist"),
+            {"action": "delete_selected", "_selected_action": [upload.pk for upload in chosen]},
+        )
+
+        assert expected in response.content.decode()
 
 
 @each_language
