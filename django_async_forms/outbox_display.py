@@ -168,7 +168,7 @@ class UploadDisplay(_ModelAdmin):
         return format_html(
             "{}{}, {}",
             self._link(obj.instance_link),
-            f" “{Truncator(name).chars(100)}”" if name else "",
+            " " + gettext("“%s”") % Truncator(name).chars(100) if name else "",
             self._field(obj),
         )
 
