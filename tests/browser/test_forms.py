@@ -95,7 +95,7 @@ def filled_in(request, pages, picture):
         page = pages(f"/send/{kind}/{request.param}")
         with_script = "true" if request.param == "" else "false"
         page.wait_for_function(
-            f"Boolean(customElements.get('async-image-input')) === {with_script}"
+            f"() => Boolean(customElements.get('async-image-input')) === {with_script}"
         )
         fill_in(page, picture())
         return page
@@ -219,7 +219,7 @@ def test_a_dialog_is_closed_and_its_form_stays_usable(filled_in, posts):
 
     for _ in range(2):
         press(page, "dialog button")
-        page.wait_for_function("!document.querySelector('dialog').open")
+        page.wait_for_function("() => !document.querySelector('dialog').open")
         page.evaluate("document.querySelector('dialog').showModal()")
 
     assert label(page) == "Close"
@@ -389,7 +389,7 @@ def test_back_leads_to_the_form(filled_in, posts):
 def open_form(pages, picture, kind="page", **written):
     forms_site.written.update(written)
     page = pages(f"/send/{kind}/")
-    page.wait_for_function("Boolean(customElements.get('async-image-input'))")
+    page.wait_for_function("() => Boolean(customElements.get('async-image-input'))")
     fill_in(page, picture())
     return page
 
@@ -513,7 +513,7 @@ def test_after_back_the_file_that_is_still_chosen_is_shown(pages, picture, posts
     page.go_back()
 
     page.wait_for_function(
-        "document.querySelector('.async-image-preview img')?.naturalWidth === 320"
+        "() => document.querySelector('.async-image-preview img')?.naturalWidth === 320"
     )
     assert page.evaluate("document.querySelector('[name=image]').files[0].name") == "dune.jpg"
 
@@ -541,7 +541,7 @@ def test_the_buttons_come_back_when_the_request_of_a_library_ends(pages, picture
 
     assert label(page) == "Save"
     press(page)
-    page.wait_for_function("asked === 2")
+    page.wait_for_function("() => asked === 2")
 
 
 def test_a_form_in_a_shadow_root_is_sent_once(pages, picture, posts):
@@ -608,7 +608,7 @@ REFUSED = [
 @pytest.fixture
 def form_page(pages):
     page = pages("/send/page/")
-    page.wait_for_function("Boolean(customElements.get('async-image-input'))")
+    page.wait_for_function("() => Boolean(customElements.get('async-image-input'))")
     return page
 
 
@@ -728,7 +728,7 @@ def test_a_preview_moves_nothing_and_stays_in_its_stage(pages, picture, size):
     before = page.evaluate(stage)
 
     page.set_input_files("[name=image]", picture(data=pictures.jpeg(*size)))
-    page.wait_for_function("document.querySelector('.async-image-preview img')?.naturalWidth")
+    page.wait_for_function("() => document.querySelector('.async-image-preview img')?.naturalWidth")
 
     assert page.evaluate(stage) == before
     assert page.evaluate("window.shifts ?? 0") == 0
@@ -838,7 +838,7 @@ def test_the_package_s_page_keeps_a_strict_policy_and_says_that_it_is_saved(
     del settings.CRISPY_TEMPLATE_PACK
     page = pages("/own/add/")
     assert page.text_content("h1") == "Add photo"
-    page.wait_for_function("Boolean(customElements.get('async-image-input'))")
+    page.wait_for_function("() => Boolean(customElements.get('async-image-input'))")
     fill_in(page, picture())
     page.wait_for_selector(".async-image-preview img")
 

@@ -107,7 +107,7 @@ def test_the_pages_fit_smaller_screens(admin_pages, uploads, width):
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_stage_has_one_height_for_each_image(admin_pages, uploads, number):
     page = admin_pages(page_of(uploads[number]))
-    page.wait_for_function("document.querySelector('.outbox-stage img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('.outbox-stage img').naturalWidth > 0")
 
     box = page.locator(".outbox-stage").bounding_box()
     image = page.locator(".outbox-stage img").bounding_box()
