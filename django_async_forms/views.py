@@ -46,9 +46,9 @@ class AsyncImageViewMixin(_View):
         form_class: Any = super().get_form_class()
         if not issubclass(form_class, forms.BaseModelForm):
             raise ImproperlyConfigured(
-                f"{type(self).__name__} has the form class {form_class.__name__}, which is no "
-                "ModelForm. Only the images of a ModelForm can be saved by a worker; with another "
-                "form, call django_async_forms.uploads.save_image()."
+                f"{type(self).__name__} has the form class {form_class.__name__}, which is not a "
+                "ModelForm. A worker saves only the images of a ModelForm. With another form, call "
+                "django_async_forms.uploads.save_image()."
             )
         return async_form_class(form_class)
 

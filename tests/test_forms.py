@@ -1,4 +1,4 @@
-"""A form with the mixin: what is saved at once, what is owed, and what is left alone."""
+"""A form with the mixin: what it saves immediately, what it stages, and what it leaves alone."""
 
 import pytest
 from django import forms
@@ -25,7 +25,7 @@ class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
         fields = ["title", "image"]
 
 
-def test_saving_saves_the_instance_at_once_and_owes_the_image(in_memory, staging):
+def test_saving_saves_the_instance_immediately_and_stages_the_image(in_memory, staging):
     form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
     photo = form.save()
 
@@ -34,7 +34,7 @@ def test_saving_saves_the_instance_at_once_and_owes_the_image(in_memory, staging
     assert Upload.objects.for_instance(photo).pending().count() == 1
 
 
-def test_the_image_is_there_once_what_is_owed_is_saved(in_memory, on_disk, staging):
+def test_the_image_is_there_once_its_upload_is_attached(in_memory, on_disk, staging):
     for make in (in_memory, on_disk):
         data = pictures.jpeg()
         photo = PhotoForm({"title": "Dune"}, {"image": make(data=data)}).save()
@@ -46,7 +46,7 @@ def test_the_image_is_there_once_what_is_owed_is_saved(in_memory, on_disk, stagi
         assert not Upload.objects.exists()
 
 
-def test_an_image_that_is_owed_is_not_asked_for_again(in_memory):
+def test_a_form_does_not_ask_again_for_a_pending_image(in_memory):
     photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
 
     form = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get())
@@ -59,7 +59,7 @@ def test_an_image_that_is_owed_is_not_asked_for_again(in_memory):
     assert (photo.title, bool(photo.image)) == ("Arrakis", True)
 
 
-def test_an_image_that_is_not_owed_is_asked_for():
+def test_a_form_asks_for_an_image_that_is_not_pending():
     photo = Photo.objects.create(title="Dune")
 
     form = PhotoForm({"title": "Arrakis"}, instance=photo)

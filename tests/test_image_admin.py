@@ -52,7 +52,7 @@ def photo():
 
 
 def give_up(upload):
-    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no room")
+    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no space")
 
 
 def list_page(client, model, **query):

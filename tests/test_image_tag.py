@@ -89,7 +89,7 @@ def picture(name="old.jpg"):
 
 
 def give_up(upload):
-    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no room")
+    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no space")
 
 
 def page(source, **context):
@@ -214,7 +214,7 @@ def test_an_image_that_could_not_be_saved_says_so(photo, upload):
 def test_an_image_that_could_not_be_saved_does_not_say_why(photo, upload):
     give_up(upload)
 
-    assert "no room" not in shown(photo)
+    assert "no space" not in shown(photo)
 
 
 def test_an_image_that_could_not_be_saved_asks_nothing(photo, upload):
@@ -430,7 +430,7 @@ def test_a_file_that_could_not_be_saved_says_so(document):
 
     assert "report.txt" in html
     assert "The file could not be saved. Your file is kept." in html
-    assert "no room" not in html
+    assert "no space" not in html
 
 
 def test_a_file_takes_longer_than_usual_too(document, settings):
@@ -494,7 +494,7 @@ def test_a_new_image_that_was_attached_since_is_shown_and_not_the_old_one(saved,
     assert "new" in stored_url(saved)
 
 
-def test_the_measures_of_an_image_that_was_attached_since_are_its_own(in_memory):
+def test_an_image_that_was_attached_since_has_its_own_dimensions(in_memory):
     measured = Measured.objects.create(title="Dune")
     save_image(in_memory(data=pictures.jpeg(80, 40)), measured, "image")
     save_pending_uploads()

@@ -75,7 +75,7 @@ def upload(photo, in_memory):
 
 
 def give_up(upload):
-    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no room")
+    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no space")
 
 
 def token_of(instance, field_name="image"):
@@ -119,7 +119,7 @@ def test_a_saved_image_has_its_url(photo, upload):
     assert answer_for(photo) == {"state": "saved", "url": photo.image.url}
 
 
-def test_the_old_image_is_no_answer_while_a_new_one_is_pending(photo, upload, in_memory):
+def test_the_status_is_pending_and_not_the_old_image_while_a_new_one_is_pending(photo, upload, in_memory):
     save_pending_uploads()
     save_image(in_memory(), photo)
 
@@ -157,7 +157,7 @@ def test_an_instance_that_is_gone_has_no_url(photo, upload):
 def test_a_failure_does_not_say_why(photo, upload):
     give_up(upload)
 
-    assert b"no room" not in post(json.dumps({"tokens": [token_of(photo)]})).content
+    assert b"no space" not in post(json.dumps({"tokens": [token_of(photo)]})).content
 
 
 def test_each_field_has_an_answer_of_its_own(in_memory):
@@ -215,14 +215,14 @@ def test_the_same_key_of_another_model_is_another_instance(photo, upload):
     ],
     ids=["nothing", "no token", "forged", "no ASCII", "a lone surrogate", "long"],
 )
-def test_what_is_no_token_is_left_out(token, photo, upload):
+def test_a_text_that_is_not_a_token_is_left_out(token, photo, upload):
     good = token_of(photo)
 
     assert ask(token, good) == {good: {"state": "pending"}}
 
 
 @pytest.mark.parametrize("token", [None, 5, ["a"], {"a": "b"}, True])
-def test_what_is_no_text_is_left_out(token):
+def test_a_token_that_is_not_a_text_is_left_out(token):
     assert ask(token) == {}
 
 

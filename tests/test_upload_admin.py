@@ -59,7 +59,7 @@ def failed(in_memory):
     document = Document.objects.create(title="Deed")
     upload = save_image(in_memory("deed.jpg"), document)
     Upload.objects.filter(pk=upload.pk).update(
-        state=Upload.State.FAILED, attempts=12, error="OSError: no room"
+        state=Upload.State.FAILED, attempts=12, error="OSError: no space"
     )
     return upload
 
@@ -82,7 +82,7 @@ def test_the_list_shows_what_is_pending_and_what_has_failed(admin_client, pendin
 
     for text in (str(pending.pk), "project.photo", "dune.jpg", "pending"):
         assert text in page
-    for text in (str(failed.pk), "project.document", "deed.jpg", "failed", "OSError: no room"):
+    for text in (str(failed.pk), "project.document", "deed.jpg", "failed", "OSError: no space"):
         assert text in page
 
 
@@ -195,7 +195,7 @@ def test_an_upload_can_be_looked_at_and_not_changed(admin_client, failed):
     response = admin_client.get(page_of(failed))
 
     page = response.content.decode()
-    assert "OSError: no room" in page
+    assert "OSError: no space" in page
     assert "deed.jpg" in page
     assert not re.search(r"<(input|textarea|select)\b[^>]*name=\"(error|state|object_pk)\"", page)
     response = admin_client.post(page_of(failed), {"state": "pending"})
@@ -285,7 +285,7 @@ def test_the_list_gives_the_age_in_words_and_the_exact_time(admin_client, pendin
 
 
 def test_a_long_error_is_shortened_in_the_list_and_whole_in_the_page(admin_client, failed):
-    error = "OSError: " + "no room " * 100 + "at all"
+    error = "OSError: " + "no space " * 100 + "at all"
     Upload.objects.update(error=error)
 
     page = admin_client.get(LIST).content.decode()

@@ -1,4 +1,4 @@
-"""The generic views: whatever form class they have, the page works and the image is owed."""
+"""The generic views: whatever form class they have, the page works and the image is staged."""
 
 import html
 import re
@@ -200,7 +200,7 @@ def tag(page, pattern):
 
 
 @pytest.mark.parametrize("view", CREATE_VIEWS, ids=lambda view: view.__name__)
-def test_a_post_creates_the_instance_and_owes_the_image(view, client, staging):
+def test_a_post_creates_the_instance_and_stages_the_image(view, client, staging):
     data = pictures.jpeg()
 
     response = client.post(f"/{view.__name__}/", {"title": "Dune", "image": picture(data)})
@@ -215,7 +215,7 @@ def test_a_post_creates_the_instance_and_owes_the_image(view, client, staging):
 
 
 @pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
-def test_a_post_changes_the_instance_and_owes_the_image(view, client, staging):
+def test_a_post_changes_the_instance_and_stages_the_image(view, client, staging):
     old, new = pictures.jpeg(), pictures.jpeg()
     photo = Photo.objects.create(title="Old", image=picture(old))
 
@@ -299,7 +299,7 @@ def test_a_form_class_of_the_project_stays_as_it_was(client, in_memory):
 
 
 @pytest.mark.parametrize("view", [WithContactForm, WithContactFormView])
-def test_a_form_that_is_no_model_form_is_refused(view, client):
+def test_a_form_that_is_not_a_model_form_is_refused(view, client):
     with pytest.raises(ImproperlyConfigured, match=rf"{view.__name__}.*ContactForm.*save_image"):
         client.get(f"/{view.__name__}/")
 
@@ -367,7 +367,7 @@ def test_the_page_of_an_update_shows_what_there_is(view, pack, client):
     assert tag(page, f'a href="{photo.image.url}"')
 
 
-def test_the_page_of_an_update_does_not_demand_an_image_that_is_owed(pack, client):
+def test_the_page_of_an_update_does_not_demand_a_pending_image(pack, client):
     client.post("/WithFields/", {"title": "Dune", "image": picture()})
 
     page = page_of(client.get(f"/Update/{Photo.objects.get().pk}/"))
@@ -501,7 +501,7 @@ def test_the_page_can_be_replaced(client, template):
 
 
 BROKEN = {
-    "no image": b"This is no image.",
+    "no image": b"This is not an image.",
     "half an image": pictures.jpeg(seed=0)[:20],
     "nothing": b"",
 }
@@ -531,7 +531,7 @@ def test_a_broken_upload_is_the_error_that_plain_django_makes_of_it(
     assert not Upload.objects.exists()
 
 
-def test_a_broken_upload_leaves_the_old_image_and_what_is_owed(client):
+def test_a_broken_file_leaves_the_old_image_and_the_pending_upload(client):
     photo = Photo.objects.create(title="Dune", image=picture())
     client.post(f"/Update/{photo.pk}/", {"title": "Dune", "image": picture()})
     upload = Upload.objects.get()

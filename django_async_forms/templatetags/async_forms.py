@@ -107,7 +107,7 @@ def async_file(
     context: Context, instance: Model, field_name: str, **options: Any
 ) -> dict[str, Any]:
     """
-    Render a link to a file, or what becomes of it: ``{% async_file report "document" %}``.
+    Render a link to a file, or its name and state: ``{% async_file report "document" %}``.
 
     While it is pending, the page shows its name or the link to the old file, which turns into the
     link to the new one as soon as that is there. Options: ``class``, of the link, and

@@ -35,7 +35,7 @@ def add(page, path, title="Dune"):
     page.click(SEND)
 
 
-def owe(in_memory, photo=None, name="dune.jpg", size=(320, 240)):
+def stage_image(in_memory, photo=None, name="dune.jpg", size=(320, 240)):
     photo = photo or Photo.objects.create(title="Dune")
     return save_image(in_memory(name, plain(*size)), photo)
 
@@ -54,13 +54,13 @@ def photo_of(shape):
 
 
 def give_up(upload):
-    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no room")
+    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no space")
 
 
 @pytest.fixture
-def owed(in_memory, broker):
-    """A photo whose image is owed, which no worker is there for."""
-    return owe(in_memory)
+def pending(in_memory, broker):
+    """A photo whose image is pending, and stays so: there is no worker."""
+    return stage_image(in_memory)
 
 
 def address(upload, what=""):
@@ -145,8 +145,8 @@ def test_an_image_that_cannot_be_saved_says_so_and_appears_when_it_is_retried(
     assert not page.query_selector("text=could not be saved")
 
 
-def test_a_page_can_react_to_the_image(pages, owed, broker):
-    page = pages(address(owed))
+def test_a_page_can_react_to_the_image(pages, pending, broker):
+    page = pages(address(pending))
     page.evaluate(
         "addEventListener('django-async-forms:saved', "
         "event => { document.title = event.detail.url; })"
@@ -157,8 +157,8 @@ def test_a_page_can_react_to_the_image(pages, owed, broker):
     page.wait_for_function("() => document.title.endsWith('dune.jpg')")
 
 
-def test_an_image_that_is_cleared_meanwhile_leaves_no_box(pages, owed):
-    page = pages(address(owed))
+def test_an_image_that_is_cleared_meanwhile_leaves_no_box(pages, pending):
+    page = pages(address(pending))
     page.wait_for_selector("async-image svg")
 
     Upload.objects.all().discard()
@@ -170,8 +170,8 @@ def test_an_image_that_is_cleared_meanwhile_leaves_no_box(pages, owed):
 # Without JavaScript
 
 
-def test_without_javascript_the_page_says_to_reload_it(pages, owed):
-    page = pages(address(owed), java_script_enabled=False)
+def test_without_javascript_the_page_says_to_reload_it(pages, pending):
+    page = pages(address(pending), java_script_enabled=False)
     assert page.is_visible("async-image >> text=The image is being saved")
     assert page.is_visible("async-image >> text=Reload the page to see it.")
 
@@ -190,8 +190,8 @@ def test_without_javascript_a_form_can_be_sent(pages, broker, picture):
     assert Upload.objects.get().name == "dune.jpg"
 
 
-def test_with_javascript_nobody_has_to_reload_the_page(pages, owed):
-    page = pages(address(owed))
+def test_with_javascript_nobody_has_to_reload_the_page(pages, pending):
+    page = pages(address(pending))
 
     page.wait_for_selector("async-image[data-live] >> text=The image is being saved")
 
@@ -228,7 +228,7 @@ def layouts(write):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_an_image_appears_in(place, pages, write, layouts, owed):
+def test_an_image_appears_in(place, pages, write, layouts, pending):
     source, around = PLACES[place]
     page = pages(write(LAYOUTS + source.replace("HERE", IMAGE)))
     page.wait_for_selector(f"{around} async-image[data-live]")
@@ -255,7 +255,9 @@ def in_roots(page, expression):
     )
 
 
-def test_images_in_shadow_roots_of_the_markup_appear_in_the_style_of_the_others(pages, write, owed):
+def test_images_in_shadow_roots_of_the_markup_appear_in_the_style_of_the_others(
+    pages, write, pending
+):
     root = f"<section><template shadowrootmode='open'>{IMAGE}</template></section>"
     page = pages(write(root * 2 + IMAGE))
     page.wait_for_selector("async-image[data-live]")
@@ -273,7 +275,7 @@ def test_images_in_shadow_roots_of_the_markup_appear_in_the_style_of_the_others(
     )
 
 
-def test_an_image_that_a_script_puts_into_a_shadow_root_keeps_its_style(pages, write, owed):
+def test_an_image_that_a_script_puts_into_a_shadow_root_keeps_its_style(pages, write, pending):
     page = pages(write(f"<section></section>{IMAGE}{IMAGE}"))
     page.wait_for_selector("async-image[data-live]")
 
@@ -294,7 +296,7 @@ def test_an_image_that_a_script_puts_into_a_shadow_root_keeps_its_style(pages, w
 
 
 @pytest.mark.parametrize("library", ["htmx2", "htmx4"])
-def test_an_image_that_htmx_swaps_in_appears(library, node_modules, pages, write, owed):
+def test_an_image_that_htmx_swaps_in_appears(library, node_modules, pages, write, pending):
     write(f"<p>{IMAGE}</p>", "part", OF_LIBRARIES)
     page = pages(
         write(
@@ -313,9 +315,9 @@ def test_an_image_that_htmx_swaps_in_appears(library, node_modules, pages, write
 
 @pytest.mark.parametrize("library", ["htmx2", "htmx4"])
 def test_htmx_can_take_the_image_away_that_brought_the_style(
-    library, node_modules, pages, write, in_memory, owed
+    library, node_modules, pages, write, in_memory, pending
 ):
-    owe(in_memory)
+    stage_image(in_memory)
     page = pages(
         write(
             f"<script src='/node_modules/{library}/dist/htmx.min.js'></script>"
@@ -337,7 +339,7 @@ def test_htmx_can_take_the_image_away_that_brought_the_style(
 TURBO = "<script src='/node_modules/@hotwired/turbo/dist/turbo.es2017-umd.js'></script>"
 
 
-def test_an_image_in_a_turbo_frame_appears(node_modules, pages, write, owed):
+def test_an_image_in_a_turbo_frame_appears(node_modules, pages, write, pending):
     write(f"<turbo-frame id='part'>{IMAGE}</turbo-frame>", "part", OF_LIBRARIES)
     page = pages(
         write(
@@ -353,7 +355,7 @@ def test_an_image_in_a_turbo_frame_appears(node_modules, pages, write, owed):
     wait_for_all(page)
 
 
-def test_an_image_appears_in_a_page_that_turbo_has_kept(node_modules, pages, write, owed):
+def test_an_image_appears_in_a_page_that_turbo_has_kept(node_modules, pages, write, pending):
     write("<h1>Another page</h1>", "other", OF_LIBRARIES)
     page = pages(
         write(
@@ -374,7 +376,7 @@ def test_an_image_appears_in_a_page_that_turbo_has_kept(node_modules, pages, wri
 MORPH = "<meta name='turbo-refresh-method' content='morph'>"
 
 
-def test_an_image_whose_page_turbo_morphs_appears(node_modules, pages, write, owed):
+def test_an_image_whose_page_turbo_morphs_appears(node_modules, pages, write, pending):
     page = pages(write(f"{MORPH}{TURBO}<h1>Photos</h1>{IMAGE}", headers=OF_LIBRARIES))
     page.wait_for_selector("async-image[data-live]")
     page.evaluate("window.element = document.querySelector('async-image')")
@@ -394,7 +396,7 @@ def test_a_saved_image_that_turbo_morphs_into_a_pending_one_appears(
     photo = Photo.objects.create(title="Dune", image=ContentFile(pictures.jpeg(), name="old.jpg"))
     page = pages(write(f"{MORPH}{TURBO}<h1>Photos</h1>{IMAGE}", headers=OF_LIBRARIES))
     page.wait_for_selector("async-image[data-state=saved]")
-    owe(in_memory, photo, "new.jpg")
+    stage_image(in_memory, photo, "new.jpg")
 
     page.evaluate("Turbo.session.refresh(location.href)")
     page.wait_for_selector("async-image[data-live] >> text=The new image is being saved")
@@ -403,7 +405,7 @@ def test_a_saved_image_that_turbo_morphs_into_a_pending_one_appears(
     page.wait_for_selector("async-image[data-state=saved] img[src$='new.jpg']")
 
 
-def test_an_image_that_is_moved_appears(pages, write, owed):
+def test_an_image_that_is_moved_appears(pages, write, pending):
     page = pages(write(f"<p>{IMAGE}</p><div></div>"))
     page.wait_for_selector("async-image[data-live]")
 
@@ -413,7 +415,7 @@ def test_an_image_that_is_moved_appears(pages, write, owed):
     page.wait_for_selector("div async-image[data-state=saved] img")
 
 
-def test_an_image_that_is_cloned_appears_twice(pages, write, owed):
+def test_an_image_that_is_cloned_appears_twice(pages, write, pending):
     page = pages(write(IMAGE))
     page.wait_for_selector("async-image[data-live]")
 
@@ -424,12 +426,12 @@ def test_an_image_that_is_cloned_appears_twice(pages, write, owed):
     assert page.locator("async-image img").count() == 2
 
 
-def test_images_that_are_added_later_appear(pages, write, owed, in_memory):
+def test_images_that_are_added_later_appear(pages, write, pending, in_memory):
     page = pages(write(ALL))
     page.wait_for_selector("async-image[data-live]")
     save_pending_uploads()
     wait_for_all(page)
-    owe(in_memory)
+    stage_image(in_memory)
 
     page.evaluate(
         """async () => {
@@ -450,7 +452,7 @@ def test_images_that_are_added_later_appear(pages, write, owed, in_memory):
 
 @pytest.fixture
 def three(in_memory, broker):
-    return [owe(in_memory) for _ in range(3)]
+    return [stage_image(in_memory) for _ in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -487,7 +489,7 @@ def test_an_image_that_another_script_has_changed_does_not_stop_the_others(
     )
 
 
-def test_a_wrapped_image_stays_in_what_is_around_it(pages, write, owed):
+def test_a_wrapped_image_stays_in_what_is_around_it(pages, write, pending):
     page = pages(write(IMAGE))
     page.wait_for_selector("async-image[data-live]")
     page.evaluate(
@@ -505,7 +507,7 @@ def test_a_wrapped_image_stays_in_what_is_around_it(pages, write, owed):
 
 
 def test_an_image_whose_template_is_the_projects_own_appears(
-    pages, write, owed, settings, tmp_path
+    pages, write, pending, settings, tmp_path
 ):
     (tmp_path / "django_async_forms").mkdir()
     (tmp_path / "django_async_forms/image.html").write_text(
@@ -526,7 +528,7 @@ def test_an_image_whose_template_is_the_projects_own_appears(
 def test_an_image_in_a_picture_of_the_projects_appears(
     pages, write, in_memory, broker, settings, tmp_path
 ):
-    owe(in_memory, photo_of((64, 48)), "new.jpg")
+    stage_image(in_memory, photo_of((64, 48)), "new.jpg")
     (tmp_path / "django_async_forms").mkdir()
     (tmp_path / "django_async_forms/img.html").write_text(
         '<picture><source srcset="{{ src }}"><img src="{{ src }}" alt="{{ alt }}"></picture>'
@@ -598,7 +600,7 @@ def test_an_image_without_a_url_leaves_no_box_and_does_not_stop_the_others(
 
 def test_a_hundred_images_are_one_request_at_a_time(pages, in_memory, broker):
     for _ in range(100):
-        owe(in_memory)
+        stage_image(in_memory)
     page = pages("/photos/")
     with requests_of(page, "/uploads/status/") as requests:
         wait_until(lambda: page.wait_for_timeout(10) or len(requests) >= 2, "it asks again")
@@ -610,8 +612,8 @@ def test_a_hundred_images_are_one_request_at_a_time(pages, in_memory, broker):
     assert len(requests) < 10
 
 
-def test_a_tab_that_nobody_looks_at_asks_nothing(pages, owed):
-    page = pages(address(owed))
+def test_a_tab_that_nobody_looks_at_asks_nothing(pages, pending):
+    page = pages(address(pending))
     hide = """hidden => {
         Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
         document.dispatchEvent(new Event("visibilitychange"));
@@ -627,8 +629,8 @@ def test_a_tab_that_nobody_looks_at_asks_nothing(pages, owed):
         page.wait_for_selector("img[src$='dune.jpg']")
 
 
-def test_it_asks_less_and_less_often(pages, owed):
-    page = pages(address(owed))
+def test_it_asks_less_and_less_often(pages, pending):
+    page = pages(address(pending))
     with requests_of(page, "/uploads/status/") as requests:
         wait_until(lambda: page.wait_for_timeout(10) or len(requests) >= 4, "it asks four times")
     starts = page.evaluate(
@@ -640,8 +642,8 @@ def test_it_asks_less_and_less_often(pages, owed):
     assert pauses == sorted(pauses)
 
 
-def test_once_its_token_has_expired_it_asks_no_more(pages, owed, settings):
-    page = pages(address(owed))
+def test_once_its_token_has_expired_it_asks_no_more(pages, pending, settings):
+    page = pages(address(pending))
     settings.ASYNC_FORMS = {"STATUS_MAX_AGE": 0.001}
 
     page.wait_for_selector("async-image >> text=Reload the page to see it.")
@@ -651,8 +653,8 @@ def test_once_its_token_has_expired_it_asks_no_more(pages, owed, settings):
     assert requests == []
 
 
-def test_once_its_token_has_expired_the_page_need_not_be_the_last_word(pages, owed, settings):
-    page = pages(address(owed))
+def test_once_its_token_has_expired_the_page_need_not_be_the_last_word(pages, pending, settings):
+    page = pages(address(pending))
     fresh = page.get_attribute("async-image", "data-token")
     settings.ASYNC_FORMS = {"STATUS_MAX_AGE": 0.001}
     page.wait_for_selector("async-image:not([data-live])")
@@ -665,7 +667,7 @@ def test_once_its_token_has_expired_the_page_need_not_be_the_last_word(pages, ow
 
 
 def test_more_images_than_one_request_takes_all_appear(pages, write, in_memory, broker):
-    first = owe(in_memory, photo_of((8, 6)))
+    first = stage_image(in_memory, photo_of((8, 6)))
     name = Photo.objects.get().image.name
     photos = Photo.objects.bulk_create(Photo(title="Dune", image=name) for _ in range(600))
     Upload.objects.bulk_create(
@@ -685,8 +687,8 @@ def test_more_images_than_one_request_takes_all_appear(pages, write, in_memory, 
     wait_for_all(page)
 
 
-def test_images_of_several_status_urls_are_asked_for_by_url(pages, write, owed, in_memory):
-    owe(in_memory)
+def test_images_of_several_status_urls_are_asked_for_by_url(pages, write, pending, in_memory):
+    stage_image(in_memory)
     page = pages(write(ALL))
     page.evaluate("document.querySelector('async-image').dataset.statusUrl = '/others/status/'")
     with requests_of(page, "/others/status/") as others, requests_of(page, "/uploads/") as usual:
@@ -697,8 +699,8 @@ def test_images_of_several_status_urls_are_asked_for_by_url(pages, write, owed, 
     assert len(json.loads(others[-1].post_data)["tokens"]) == 1
 
 
-def test_a_status_url_that_does_not_answer_does_not_stop_another(pages, write, owed, in_memory):
-    owe(in_memory)
+def test_a_status_url_that_does_not_answer_does_not_stop_another(pages, write, pending, in_memory):
+    stage_image(in_memory)
     page = pages(write(ALL))
     page.route("**/others/status/", lambda route: None)
     page.evaluate("document.querySelector('async-image').dataset.statusUrl = '/others/status/'")
@@ -743,7 +745,7 @@ def survive(page, answer):
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_an_answer_of_another_kind_is_survived(answer, pages, write, owed):
+def test_an_answer_of_another_kind_is_survived(answer, pages, write, pending):
     survive(pages(write(IMAGE)), ANSWERS[answer])
     pages.errors.clear()
 
@@ -764,13 +766,13 @@ def test_an_answer_of_another_kind_is_survived(answer, pages, write, owed):
     ],
     ids=json.dumps,
 )
-def test_an_answer_for_an_image_that_is_not_understood_is_survived(answer, pages, write, owed):
+def test_an_answer_for_an_image_that_is_not_understood_is_survived(answer, pages, write, pending):
     page = pages(write(IMAGE))
     token = page.get_attribute("async-image", "data-token")
     survive(page, {"json": {"images": {token: answer}}})
 
 
-def test_a_server_that_is_away_is_asked_again(pages, write, owed):
+def test_a_server_that_is_away_is_asked_again(pages, write, pending):
     page = pages(write(IMAGE))
     page.wait_for_selector("async-image[data-live]")
     with requests_of(page, "/uploads/status/") as requests:
@@ -784,7 +786,7 @@ def test_a_server_that_is_away_is_asked_again(pages, write, owed):
     pages.errors.clear()
 
 
-def test_a_server_that_is_silent_is_asked_again(pages, write, owed):
+def test_a_server_that_is_silent_is_asked_again(pages, write, pending):
     page = pages(write(IMAGE))
     silent = []
     page.route("**/uploads/status/", lambda route: silent.append(route))
@@ -796,7 +798,7 @@ def test_a_server_that_is_silent_is_asked_again(pages, write, owed):
     wait_for_all(page)
 
 
-def test_an_answer_for_a_token_that_the_element_no_longer_has_is_ignored(pages, write, owed):
+def test_an_answer_for_a_token_that_the_element_no_longer_has_is_ignored(pages, write, pending):
     page = pages(write(IMAGE))
     held = []
     page.route("**/uploads/status/", lambda route: held.append(route))
@@ -812,8 +814,8 @@ def test_an_answer_for_a_token_that_the_element_no_longer_has_is_ignored(pages, 
 
 
 @pytest.mark.parametrize("event", ["pageshow", "online"])
-def test_a_page_that_comes_back_does_not_wait_for_the_end_of_its_pause(event, pages, owed):
-    page = pages(address(owed))
+def test_a_page_that_comes_back_does_not_wait_for_the_end_of_its_pause(event, pages, pending):
+    page = pages(address(pending))
     with requests_of(page, "/uploads/status/") as requests:
         wait_until(lambda: page.wait_for_timeout(10) or len(requests) >= 5, "it asks five times")
         came_back = page.evaluate(
@@ -829,7 +831,7 @@ def test_a_page_that_comes_back_does_not_wait_for_the_end_of_its_pause(event, pa
     assert min(start for start in starts if start > came_back) - came_back < 1500
 
 
-def test_a_page_that_the_back_button_restores_asks_at_once(pages, write, owed):
+def test_a_page_that_the_back_button_restores_asks_immediately(pages, write, pending):
     write("<h1>Another page</h1>", "other")
     page = pages(write(IMAGE))
     page.wait_for_selector("async-image[data-live]")
@@ -876,41 +878,41 @@ def boxes_of(page):
 def test_it_has_one_size_in_every_state(options, viewport, pages, write, in_memory, broker):
     for shape in OLD_SHAPES.values():
         for size in NEW_SHAPES.values():
-            owe(in_memory, photo_of(shape), size=size)
+            stage_image(in_memory, photo_of(shape), size=size)
     tag = f"{{% async_image photo 'image' {options} %}}"
     source = f"{{% for photo in photos %}}<p>{tag}</p>{{% endfor %}}<p>What comes after it</p>"
     page = pages(write(source), viewport={"width": viewport, "height": 900})
     page.wait_for_selector("async-image[data-live]")
-    pending = boxes_of(page)
+    before = boxes_of(page)
     page.evaluate(SHIFTS)
 
     save_pending_uploads()
     wait_for_all(page)
 
-    assert boxes_of(page) == pending
+    assert boxes_of(page) == before
     assert page.evaluate("shifts") == []
     page.reload()
     wait_for_all(page)
-    assert boxes_of(page) == pending
+    assert boxes_of(page) == before
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
 
 
-def test_a_thumbnail_in_a_crowded_table_keeps_its_width(pages, write, layouts, owed):
+def test_a_thumbnail_in_a_crowded_table_keeps_its_width(pages, write, layouts, pending):
     thumbnail = "{% async_image photos.0 'image' width=48 height=32 %}"
     text = "It is a dune. " * 50
     source = f"{LAYOUTS}<table><tr><td>{thumbnail}</td><td>{text}</td></tr></table>"
     page = pages(write(source), viewport={"width": 390, "height": 800})
     page.wait_for_selector("async-image[data-live]")
-    pending = box_of(page)
-    assert (pending["width"], pending["height"]) == (48, 32)
+    before = box_of(page)
+    assert (before["width"], before["height"]) == (48, 32)
 
     save_pending_uploads()
     wait_for_all(page)
 
-    assert box_of(page) == pending
+    assert box_of(page) == before
 
 
-def test_its_default_size_is_its_natural_one(pages, write, owed):
+def test_its_default_size_is_its_natural_one(pages, write, pending):
     page = pages(write(IMAGE))
     page.wait_for_selector("async-image[data-live]")
 
@@ -924,30 +926,30 @@ def test_a_photo_that_its_exif_data_turns_has_one_size(pages, write, in_memory, 
     save_image(in_memory("turned.jpg", plain(320, 240, exif=exif)), photo)
     page = pages(write(IMAGE))
     page.wait_for_selector("async-image[data-live]")
-    pending = box_of(page)
-    assert (pending["width"], pending["height"]) == (240, 320)
+    before = box_of(page)
+    assert (before["width"], before["height"]) == (240, 320)
 
     save_pending_uploads()
     wait_for_all(page)
 
-    assert box_of(page) == pending
+    assert box_of(page) == before
     page.reload()
-    assert box_of(page) == pending
+    assert box_of(page) == before
 
 
 @pytest.mark.parametrize("old", ["none", "tall"])
 def test_an_image_of_unknown_dimensions_keeps_the_place(old, pages, write, in_memory, broker):
-    owe(in_memory, photo_of(OLD_SHAPES[old]))
+    stage_image(in_memory, photo_of(OLD_SHAPES[old]))
     Upload.objects.update(width=None, height=None)
     page = pages(write(f"<p>{IMAGE}</p><p>What comes after it</p>"))
     page.wait_for_selector("async-image[data-live]")
-    pending = boxes_of(page)
+    before = boxes_of(page)
     page.evaluate(SHIFTS)
 
     save_pending_uploads()
     wait_for_all(page)
 
-    assert boxes_of(page) == pending
+    assert boxes_of(page) == before
     assert page.evaluate("shifts") == []
 
 
@@ -956,18 +958,18 @@ def test_an_image_that_the_worker_made_smaller_keeps_the_place(pages, write, in_
     tag = "{% async_image shrunk.0 'image' alt='Dune' %}"
     page = pages(write(f"<p>{tag}</p><p>What comes after it</p>"))
     page.wait_for_selector("async-image[data-live]")
-    pending = boxes_of(page)
+    before = boxes_of(page)
     page.evaluate(SHIFTS)
 
     save_pending_uploads()
     wait_for_all(page)
 
     assert page.evaluate("document.querySelector('img').naturalWidth") == 64
-    assert boxes_of(page) == pending
+    assert boxes_of(page) == before
     assert page.evaluate("shifts") == []
 
 
-def test_what_a_page_says_of_images_wins(pages, write, owed):
+def test_what_a_page_says_of_images_wins(pages, write, pending):
     site.written["style"] = (
         "img { border: 3px solid; } async-image { display: block; }"
         " .async-image-box { opacity: .5; } .async-image-note { padding: 20px; }"
@@ -995,14 +997,14 @@ def test_what_a_page_says_of_images_wins(pages, write, owed):
 FILES = "{% for document in documents %}<p>{% async_file document 'file' %}</p>{% endfor %}"
 
 
-def owe_file(document, name="report.txt"):
+def stage_file(document, name="report.txt"):
     file = SimpleUploadedFile(name, b"The report", "text/plain")
     return save_image(file, document, "file")
 
 
 def test_a_pending_file_turns_into_a_link(pages, write, broker):
     document = Document.objects.create(title="Report")
-    owe_file(document)
+    stage_file(document)
     page = pages(write(FILES))
     page.wait_for_selector("async-file[data-live] >> text=The file is being saved")
     assert page.is_visible("text=report.txt")
@@ -1021,7 +1023,7 @@ def test_a_pending_file_turns_into_a_link(pages, write, broker):
 def test_the_link_to_the_old_file_stays_until_the_new_one_is_there(pages, write, broker):
     document = Document.objects.create(title="Report")
     document.file.save("old.txt", ContentFile(b"Old"))
-    owe_file(document, "new.txt")
+    stage_file(document, "new.txt")
     page = pages(write(FILES))
     page.wait_for_selector("async-file[data-live] >> text=The new file is being saved")
     assert page.inner_text("async-file a") == "old.txt"
@@ -1032,7 +1034,7 @@ def test_the_link_to_the_old_file_stays_until_the_new_one_is_there(pages, write,
 
 
 def test_a_file_that_could_not_be_saved_says_so(pages, write, broker):
-    upload = owe_file(Document.objects.create(title="Report"))
+    upload = stage_file(Document.objects.create(title="Report"))
     page = pages(write(FILES))
     page.wait_for_selector("async-file[data-live]")
 
@@ -1045,9 +1047,9 @@ def test_a_file_that_could_not_be_saved_says_so(pages, write, broker):
 # It takes longer
 
 
-def test_a_page_says_that_an_image_takes_longer_than_usual(pages, owed, settings):
+def test_a_page_says_that_an_image_takes_longer_than_usual(pages, pending, settings):
     settings.ASYNC_FORMS = {"SLOW_AFTER": 4}
-    page = pages(address(owed))
+    page = pages(address(pending))
     page.wait_for_selector("async-image >> text=The image is being saved")
     assert not page.is_visible("text=This is taking longer than usual")
 
@@ -1070,9 +1072,9 @@ STRICT = (
 )
 
 
-def test_images_appear_under_a_strict_policy_with_nonces(pages, write, owed, in_memory):
-    give_up(owe(in_memory))
-    owe_file(Document.objects.create(title="Report"))
+def test_images_appear_under_a_strict_policy_with_nonces(pages, write, pending, in_memory):
+    give_up(stage_image(in_memory))
+    stage_file(Document.objects.create(title="Report"))
     root = f"<section><template shadowrootmode='open'>{IMAGE}</template></section>"
     page = pages(
         write(
@@ -1095,8 +1097,8 @@ def test_images_appear_under_a_strict_policy_with_nonces(pages, write, owed, in_
 # Admin
 
 
-def test_the_admin_shows_what_is_being_saved(pages, owed, in_memory, logged_in, live_server):
-    give_up(owe(in_memory))
+def test_the_admin_shows_what_is_being_saved(pages, pending, in_memory, logged_in, live_server):
+    give_up(stage_image(in_memory))
     page = pages("/photos/")
     page.context.add_cookies([{**logged_in, "url": live_server.url}])
 
@@ -1104,7 +1106,7 @@ def test_the_admin_shows_what_is_being_saved(pages, owed, in_memory, logged_in, 
     cells = page.locator("td.field-async_uploads").all_text_contents()
     assert sorted(cells) == ["Image: failed", "Image: pending"]
 
-    page.goto(f"/admin/project/photo/{owed.object_pk}/change/")
+    page.goto(f"/admin/project/photo/{pending.object_pk}/change/")
     page.wait_for_selector("async-image >> text=The image is being saved")
     save_pending_uploads()
     page.wait_for_selector("async-image[data-state=saved] img")
@@ -1115,21 +1117,21 @@ def test_the_admin_shows_what_is_being_saved(pages, owed, in_memory, logged_in, 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("what", ["create", "update", "pending", "slow", "failed", "list", "files"])
-def test_axe_finds_nothing(what, colours, pages, write, owed, in_memory, settings):
+def test_axe_finds_nothing(what, colours, pages, write, pending, in_memory, settings):
     if what == "slow":
         settings.ASYNC_FORMS = {"SLOW_AFTER": 0.001}
     if what == "failed":
-        give_up(owed)
-    give_up(owe(in_memory))
-    owe_file(Document.objects.create(title="Report"))
+        give_up(pending)
+    give_up(stage_image(in_memory))
+    stage_file(Document.objects.create(title="Report"))
     files = f"<html lang='en'><main><h1>Files</h1>{FILES}</main>"
     page = pages(
         {
             "create": "/photos/add/",
-            "update": address(owed, "change/"),
+            "update": address(pending, "change/"),
             "list": "/photos/",
             "files": write(files),
-        }.get(what, address(owed)),
+        }.get(what, address(pending)),
         color_scheme=colours,
         bypass_csp=True,  # Axe is put into the page.
     )
@@ -1139,20 +1141,20 @@ def test_axe_finds_nothing(what, colours, pages, write, owed, in_memory, setting
     assert results.violations_count == 0, results.generate_report()
 
 
-def test_nothing_moves_for_whoever_wants_that(pages, owed):
+def test_nothing_moves_for_whoever_wants_that(pages, pending):
     motion = """[".async-image-box", ".async-image-icon"].map(
         (name) => getComputedStyle(document.querySelector(name)).animationName)"""
 
-    still = pages(address(owed), reduced_motion="reduce").evaluate(motion)
-    moving = pages(address(owed), reduced_motion="no-preference").evaluate(motion)
+    still = pages(address(pending), reduced_motion="reduce").evaluate(motion)
+    moving = pages(address(pending), reduced_motion="no-preference").evaluate(motion)
 
     assert still == ["none", "none"]
     assert moving == ["async-image-shimmer", "async-image-turn"]
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
-def test_the_note_is_in_the_middle_and_its_icon_before_the_words(direction, pages, owed):
-    page = pages(address(owed))
+def test_the_note_is_in_the_middle_and_its_icon_before_the_words(direction, pages, pending):
+    page = pages(address(pending))
     page.evaluate("direction => { document.documentElement.dir = direction; }", direction)
     box, note, icon = (
         page.locator(name).first.bounding_box()
@@ -1168,7 +1170,7 @@ def test_the_note_is_in_the_middle_and_its_icon_before_the_words(direction, page
 
 @pytest.mark.parametrize("scrolled", [0, 600, 1500, 2900])
 def test_the_note_is_in_what_is_seen_of_a_tall_image(scrolled, pages, write, in_memory, broker):
-    owe(in_memory, size=(400, 3000))
+    stage_image(in_memory, size=(400, 3000))
     page = pages(write(f"<h1>Photos</h1>{IMAGE}"), viewport={"width": 390, "height": 700})
     page.wait_for_selector("async-image[data-live]")
 
@@ -1184,7 +1186,7 @@ def test_the_note_is_in_what_is_seen_of_a_tall_image(scrolled, pages, write, in_
         assert middle == pytest.approx((top + bottom) / 2, abs=60)
 
 
-def test_a_thumbnail_has_the_icon_and_screen_readers_the_words(pages, write, layouts, owed):
+def test_a_thumbnail_has_the_icon_and_screen_readers_the_words(pages, write, layouts, pending):
     page = pages(write(f"{LAYOUTS}<div class='thumbnail'>{IMAGE}</div>"))
     page.wait_for_selector("async-image[data-live]")
 
@@ -1198,12 +1200,12 @@ def test_a_thumbnail_has_the_icon_and_screen_readers_the_words(pages, write, lay
 
 
 @pytest.mark.parametrize("state", ["pending", "slow", "failed"])
-def test_each_state_has_a_shape_of_its_own_and_words(state, pages, owed, settings):
+def test_each_state_has_a_shape_of_its_own_and_words(state, pages, pending, settings):
     if state == "slow":
         settings.ASYNC_FORMS = {"SLOW_AFTER": 0.001}
     if state == "failed":
-        give_up(owed)
-    page = pages(address(owed), forced_colors="active")
+        give_up(pending)
+    page = pages(address(pending), forced_colors="active")
 
     note = page.locator(f"[data-when={state}]")
     assert note.is_visible()
@@ -1212,7 +1214,7 @@ def test_each_state_has_a_shape_of_its_own_and_words(state, pages, owed, setting
 
 
 def test_a_wide_image_does_not_widen_a_phones_page(pages, write, in_memory, broker):
-    owe(in_memory, size=(1500, 500))
+    stage_image(in_memory, size=(1500, 500))
     page = pages(write(IMAGE), viewport={"width": 390, "height": 800})
     page.wait_for_selector("async-image[data-live]")
 

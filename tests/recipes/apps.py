@@ -30,7 +30,7 @@ def _blocks():
     yield "shrunk_later", "docs/howto/fields.rst", "self.image.path"
     yield "shrunk_before", "docs/howto/fields.rst", "_committed"
     yield "picture_only", "docs/howto/metadata.rst", "PictureOnlyField"
-    yield "name_of_its_own", "docs/howto/s3.rst", "name_of_its_own"
+    yield "unique_name", "docs/howto/s3.rst", "unique_name"
     for library, containing in [
         ("django-imagekit", "ProcessedImageField"),
         ("django-stdimage", "StdImageField"),

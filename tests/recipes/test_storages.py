@@ -174,7 +174,7 @@ def test_images_are_stored_on_s3(bucket, settings, save_form, in_memory):
 
 
 def test_each_image_has_its_own_name(save_form, in_memory):
-    model = apps.get_model("name_of_its_own.Photo")
+    model = apps.get_model("unique_name.Photo")
     photo = save_form(model, image=in_memory("Dune at my house.JPG"), title="Dune")
 
     save_pending_uploads()
