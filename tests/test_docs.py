@@ -273,4 +273,4 @@ def test_each_image_of_the_pages_is_made_by_a_command():
 
 def test_the_changelog_begins_with_this_version():
     changelog = (ROOT / "docs" / "changelog.rst").read_text(encoding="utf-8")
-    assert re.search(r"^\d+\.\d+\.\d+$", changelog, re.M)[0] == django_async_forms.__version__
+    assert re.search(r"^(\d+\.\d+\.\d+) - ", changelog, re.M)[1] == django_async_forms.__version__

@@ -119,7 +119,9 @@ def test_a_saved_image_has_its_url(photo, upload):
     assert answer_for(photo) == {"state": "saved", "url": photo.image.url}
 
 
-def test_the_status_is_pending_and_not_the_old_image_while_a_new_one_is_pending(photo, upload, in_memory):
+def test_the_status_is_pending_and_not_the_old_image_while_a_new_one_is_pending(
+    photo, upload, in_memory
+):
     save_pending_uploads()
     save_image(in_memory(), photo)
 
