@@ -32,5 +32,7 @@ class AsyncImage(Field):  # type: ignore[misc]
 
     def render(self, form: BaseForm, context: Any, *args: Any, **kwargs: Any) -> str:
         for name in self.fields:
-            AsyncImageInput.install(form, name)
+            # crispy-forms itself decides what a field that the form lacks means.
+            if name in form.fields:
+                AsyncImageInput.install(form, name)
         return str(super().render(form, context, *args, **kwargs))

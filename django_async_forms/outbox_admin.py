@@ -173,12 +173,12 @@ class UploadAdmin(UploadDisplay):
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
 
     def _retry(self, request: HttpRequest, uploads: list[Upload]) -> int:
-        count = retry(self._rows(request, uploads))
-        if count:
+        done = [upload for upload in uploads if retry(self._rows(request, upload))]
+        if done:
             user: Any = request.user
             text = gettext("Retried.")
-            LogEntry.objects.log_actions(user.pk, uploads, CHANGE, change_message=text)
-        return count
+            LogEntry.objects.log_actions(user.pk, done, CHANGE, change_message=text)
+        return len(done)
 
     @admin.action(permissions=["delete"], description=_("Discard selected uploads"))
     def delete_selected(
@@ -198,14 +198,15 @@ class UploadAdmin(UploadDisplay):
             self.message_user(request, text % MAX_ACTION, messages.WARNING)
         return chosen[:MAX_ACTION]
 
-    def _rows(self, request: HttpRequest, uploads: list[Upload]) -> UploadQuerySet:
-        rows = Upload.objects.using(chosen_database(request))
-        return rows.filter(pk__in=[upload.pk for upload in uploads])
+    def _rows(self, request: HttpRequest, upload: Upload) -> UploadQuerySet:
+        return Upload.objects.using(chosen_database(request)).filter(pk=upload.pk)
 
     def _discard(self, request: HttpRequest, uploads: list[Upload], asked: int) -> None:
-        count = self._rows(request, uploads).discard()
-        if count:
-            self.log_deletions(request, uploads)  # type: ignore[arg-type]
+        # One by one, so that the log names those that were discarded here.
+        done = [upload for upload in uploads if self._rows(request, upload).discard()]
+        count = len(done)
+        if done:
+            self.log_deletions(request, done)  # type: ignore[arg-type]
         text = ngettext("%d upload was discarded.", "%d uploads were discarded.", count) % count
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
         # A worker, or another operator, has been faster.

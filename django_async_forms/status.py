@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import FileField, ImageField, Model
+from django.db.models import F, FileField, ImageField, Model
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.views.decorators.cache import cache_control
@@ -155,13 +155,17 @@ def _find_files(targets: Iterable[Target]) -> dict[Target, dict[str, str | None]
     found: dict[Target, dict[str, str | None]] = {}
     for (using, _), of_model in groupby(sorted(targets, key=_table), _table):
         by_key: dict[Any, list[Target]] = {}
-        columns = {"pk"}
+        names = {}
         for target in of_model:
             field = target.get_field()
             by_key.setdefault(key_from_text(field.model, target.object_pk), []).append(target)
-            columns.update(column.name for column in image_columns(field))
+            names[field.attname] = f"_async_forms_{field.attname}"
         instances = rows(field.model, using).filter(pk__in=list(by_key))
-        for instance in instances.only(*columns):
+        # Set after loading: Django opens the file of an image that is loaded without dimensions.
+        file_names = {alias: F(attname) for attname, alias in names.items()}
+        for instance in instances.only("pk").annotate(**file_names):
+            for attname, alias in names.items():
+                instance.__dict__[attname] = getattr(instance, alias)
             found.update((target, _saved(instance, target)) for target in by_key[instance.pk])
     return found
 

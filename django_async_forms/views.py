@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic import CreateView, UpdateView
 
-from .forms import async_form_class, sends_images
+from .forms import AsyncImageFormMixin, async_form_class, sends_images
 
 if TYPE_CHECKING:
     _CreateView = CreateView[Any, Any]
@@ -80,8 +80,12 @@ class _SuccessMessageMixin(_View):
     #: ``SuccessMessageMixin``. By default it tells whether an image follows. ``None`` turns it off.
     success_message: Any = _SAVED
 
+    _sends_images = False
+
     def get_success_message(self, cleaned_data: dict[str, Any]) -> str:
         """Return the message, or nothing."""
+        if self.success_message is _SAVED and self._sends_images:
+            return _("Saved. The image will follow shortly.")
         return str(self.success_message % cleaned_data) if self.success_message else ""
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -92,9 +96,9 @@ class _SuccessMessageMixin(_View):
         is_left = SuccessMessageMixin in mro[: mro.index(_SuccessMessageMixin)]
         if is_left or not apps.is_installed("django.contrib.messages"):
             return response
+        # A get_form() of the project's may return any form.
+        self._sends_images = isinstance(form, AsyncImageFormMixin) and sends_images(form)
         message = self.get_success_message(form.cleaned_data)
-        if self.success_message is _SAVED and sends_images(form):
-            message = _("Saved. The image will follow shortly.")
         if message:
             messages.success(self.request, message, fail_silently=True)
         return response

@@ -101,7 +101,7 @@ class AsyncImageInput(forms.ClearableFileInput):
 
     def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
         attrs: dict[str, Any] = super().build_attrs(base_attrs, extra_attrs)
-        if attrs.get("accept", "image/*") == "image/*":  # Which Django writes there.
+        if attrs.get("accept") == "image/*":  # Which Django writes there for an image field.
             attrs["accept"] = ",".join(content_types())
         return attrs
 

@@ -9,7 +9,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.template import Context, Engine, Template, TemplateSyntaxError
+from django.template import Context, Engine, RequestContext, Template, TemplateSyntaxError
 from django.template.loader import get_template
 from django.test import Client
 from django.urls import include, path
@@ -732,6 +732,19 @@ def test_they_have_the_nonce_that_django_csp_sets_on_the_request(photo, upload, 
     request.csp_nonce = SimpleLazyObject(lambda: "abc")
 
     html = page("{% async_image p 'image' %}", p=photo, request=request)
+
+    assert html.count('nonce="abc"') == 2
+
+
+@pytest.mark.parametrize("name", ["csp_nonce", "_csp_nonce"])
+def test_they_have_the_nonce_of_the_request_in_an_included_template(name, photo, upload, rf):
+    request = rf.get("/")
+    setattr(request, name, "abc")
+    part = Template("{% load async_forms %}{% async_image p 'image' %}")
+
+    html = Template("{% include part with p=p only %}").render(
+        RequestContext(request, {"part": part, "p": photo})
+    )
 
     assert html.count('nonce="abc"') == 2
 

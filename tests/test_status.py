@@ -119,6 +119,14 @@ def test_a_saved_image_has_its_url(photo, upload):
     assert answer_for(photo) == {"state": "saved", "url": photo.image.url}
 
 
+def test_the_file_of_an_image_without_dimensions_is_not_opened(db):
+    measured = Measured.objects.create(title="Dune")
+    # As a form of a plain FileField leaves an SVG: a file, and no dimensions.
+    Measured.objects.filter(pk=measured.pk).update(image="measured/gone.svg")
+
+    assert answer_for(measured)["url"].endswith("measured/gone.svg")
+
+
 def test_the_status_is_pending_and_not_the_old_image_while_a_new_one_is_pending(
     photo, upload, in_memory
 ):

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
 from django.db.models import JSONField, Value
@@ -15,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_async_forms import outbox_admin, outbox_list
-from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.models import StoredChunk, Upload, UploadQuerySet
 from django_async_forms.tasks import save_image_task
 from django_async_forms.uploads import save_image
 from tests import pictures
@@ -616,6 +617,23 @@ def test_an_upload_that_a_worker_settles_meanwhile_is_told(admin_client, pending
     assert "1 upload was discarded." in page
     assert "1 upload had ended or changed meanwhile." in page
     assert not Upload.objects.exists()
+
+
+def test_the_log_names_only_the_uploads_that_were_discarded(
+    admin_client, pending, failed, monkeypatch
+):
+    discard = UploadQuerySet.discard
+
+    def settle_first(uploads):
+        # A worker attaches the other one between the query of the action and this.
+        uploads.model.objects.filter(pk=pending.pk).delete()
+        return discard(uploads)
+
+    monkeypatch.setattr(UploadQuerySet, "discard", settle_first)
+
+    do(admin_client, "delete_selected", pending, failed, post="yes")
+
+    assert [entry.object_id for entry in LogEntry.objects.all()] == [str(failed.pk)]
 
 
 def test_an_upload_that_ended_before_the_question_is_told(admin_client, pending):

@@ -605,6 +605,22 @@ def test_a_view_says_what_its_message_is(client, monkeypatch, message, expected)
     assert messages_of(client, "/WithFields/", data) == expected
 
 
+@pytest.mark.parametrize("message", ["It is here.", ""])
+def test_a_message_that_a_view_makes_itself_is_the_only_one(client, monkeypatch, message):
+    monkeypatch.setattr(WithFields, "get_success_message", lambda *args: message)
+
+    data = {"title": "Dune", "image": picture()}
+    assert messages_of(client, "/WithFields/", data) == [message][: bool(message)]
+
+
+def test_a_view_whose_form_has_no_mixin_says_that_it_is_saved(client, monkeypatch):
+    plain = modelform_factory(Photo, fields=["title", "image"])
+    monkeypatch.setattr(WithFields, "get_form_class", lambda view: plain)
+
+    data = {"title": "Dune", "image": picture()}
+    assert messages_of(client, "/WithFields/", data) == ["Saved."]
+
+
 @pytest.mark.parametrize("is_first", [True, False])
 def test_django_s_own_message_mixin_leaves_the_only_message(rf, client, is_first, monkeypatch):
     bases = (SuccessMessageMixin, WithFields) if is_first else (WithFields, SuccessMessageMixin)

@@ -223,8 +223,12 @@ def _is_first(context: Context, asset: str) -> bool:
 
 def _nonce(context: Context) -> str:
     """Return the nonce of the page's Content-Security-Policy: Django's, or django-csp's."""
-    nonce = context.get("csp_nonce")
-    if nonce is None:
-        nonce = getattr(context.get("request"), "csp_nonce", None)
+    # A template that was included with "only" has no variables of the page.
+    request = context.get("request") or getattr(context, "request", None)
+    nonces = (
+        context.get("csp_nonce"),
+        getattr(request, "csp_nonce", None),
+        getattr(request, "_csp_nonce", None),
+    )
     # A lazy one is false until it is text for the first time.
-    return "" if nonce is None else str(nonce)
+    return next((str(nonce) for nonce in nonces if nonce is not None), "")

@@ -544,6 +544,41 @@ def test_the_buttons_come_back_when_the_request_of_a_library_ends(pages, picture
     page.wait_for_function("() => asked === 2")
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        "'htmx:afterRequest', {detail: {requestConfig: {triggeringEvent: {type: 'change'}}}}",
+        "'htmx:after:request', {detail: {ctx: {sourceEvent: {type: 'change'}}}}",
+    ],
+)
+def test_a_request_that_does_not_submit_the_form_leaves_its_buttons(event, pages, picture, posts):
+    page = open_form(pages, picture)
+
+    *_, said = while_sent(
+        page,
+        f"document.querySelector('form').dispatchEvent(new CustomEvent({event}))",
+        "document.body.dispatchEvent(new CustomEvent('htmx:afterRequest', {bubbles: true}))",
+        "document.querySelector('form button').textContent",
+    )
+
+    assert said == "Sending…"
+
+
+def test_a_request_that_does_not_submit_the_form_does_not_begin_its_sending(pages, picture, posts):
+    page = open_form(pages, picture)
+
+    page.evaluate(
+        """() => {
+          const detail = {ctx: {sourceEvent: {type: "change"}}};
+          const event = new CustomEvent("htmx:before:request", {bubbles: true, detail});
+          document.querySelector("form").dispatchEvent(event);
+          return new Promise((done) => setTimeout(done));
+        }"""
+    )
+
+    assert label(page) == "Save"
+
+
 def test_a_form_in_a_shadow_root_is_sent_once(pages, picture, posts):
     page = open_form(pages, picture)
     page.evaluate(

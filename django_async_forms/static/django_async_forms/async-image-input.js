@@ -2,7 +2,8 @@
 // submits its form: this says so, and stops a second press until the answer is there.
 
 const STARTS = ["submit", "turbo:submit-start", "htmx:beforeRequest", "htmx:before:request"];
-const ENDS = ["turbo:submit-end", "htmx:afterRequest", "htmx:after:request", "htmx:beforeHistorySave"];
+const ENDS = ["turbo:submit-end", "htmx:afterRequest", "htmx:after:request", "htmx:finally:request",
+  "htmx:beforeHistorySave"];
 
 /** @type {Map<HTMLFormElement, {event: Event, undo: (() => void)[]}>} */
 const sent = new Map();
@@ -126,10 +127,17 @@ function reset({ target }) {
   setTimeout(() => inputsOf(target).forEach((element) => element.refresh()));
 }
 
+// Of htmx's requests for a form, those that do not submit it: a validation on each change, say.
+/** @param {any} event */
+function isSubmitted({ detail }) {
+  const cause = detail?.requestConfig?.triggeringEvent ?? detail?.ctx?.sourceEvent;
+  return !cause || cause.type === "submit";
+}
+
 // The form is submitted, by the browser or by a library that asks for the answer itself.
 /** @param {any} event */
 function start(event) {
-  const { target: form, submitter, type, detail } = event;
+  const { target: form, submitter, type } = event;
   if (!(form instanceof HTMLFormElement)) return;
   const before = sent.get(form);
   if (before && !before.event.defaultPrevented) {
@@ -145,8 +153,7 @@ function start(event) {
       || !/^(_self|_parent|_top)?$/i.test(target ?? document.querySelector("base")?.target ?? "");
   };
   const inputs = inputsOf(form);
-  const trigger = detail?.requestConfig?.triggeringEvent?.type ?? "submit";
-  if (!inputs.length || stays() || trigger !== "submit") return;
+  if (!inputs.length || stays() || !isSubmitted(event)) return;
   const sending = { event, undo: [] };
   sent.set(form, sending);
   // After all listeners, and after the browser has taken the values.
@@ -164,7 +171,7 @@ function show(form, inputs, undo) {
   const text = element.dataset.sending ?? "";
   const status = element.find("[role=status]");
   element.toggleAttribute("data-busy", true);
-  status.textContent = text;
+  if (status) status.textContent = text; // A template of the project's may lack it.
   let bytes = 0;
   /** @type {NodeListOf<any>} */
   const controls = /** @type {Document} */ (form.getRootNode()).querySelectorAll("button, input");
@@ -184,12 +191,12 @@ function show(form, inputs, undo) {
       else control.value = value;
     });
   }
-  // No browser tells that the answer was a file to save, or none (204): it is there after a time.
-  const timer = setTimeout(finish, 1e4 + bytes / 100, form);
+  // No browser tells that the answer was a file to save, or none (204). At 20 kB/s, it is there by now.
+  const timer = setTimeout(finish, 1e4 + bytes / 20, form);
   undo.push(() => {
     clearTimeout(timer);
     element.removeAttribute("data-busy");
-    status.textContent = "";
+    if (status) status.textContent = "";
   });
 }
 
@@ -200,16 +207,22 @@ function finish(form) {
 }
 
 /** @param {any} event */
-function end({ target }) {
-  for (const form of sent.keys()) if (target.contains(form)) finish(form);
+function end(event) {
+  const { target, type } = event;
+  for (const form of sent.keys()) {
+    const isKept = type === "htmx:beforeHistorySave" && target.contains(form);
+    if (isKept || form === target && isSubmitted(event)) finish(form);
+  }
 }
 
 function endAll() {
   [...sent.keys()].forEach(finish);
 }
 
-// Stop. Then Back, to a page as it was left.
-/** @type {any} */ (window).navigation?.addEventListener("navigateerror", endAll);
-addEventListener("pageshow", ({ persisted }) => persisted && endAll());
-
-customElements.define("async-image-input", AsyncImageInput);
+// A page that Turbo keeps may load the script of the next deployment too.
+if (!customElements.get("async-image-input")) {
+  // Stop. Then Back, to a page as it was left.
+  /** @type {any} */ (window).navigation?.addEventListener("navigateerror", endAll);
+  addEventListener("pageshow", ({ persisted }) => persisted && endAll());
+  customElements.define("async-image-input", AsyncImageInput);
+}
