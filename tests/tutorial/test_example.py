@@ -115,9 +115,8 @@ def test_a_second_example_says_where_the_first_one_runs(tmp_path):
 
 def environment_with(tmp_path, script):
     """Run ``.ci/venv`` in a copy of its repository where ``python3`` is a script."""
-    for name in (".ci/venv", "setup.cfg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    shutil.copy(ROOT / "setup.cfg", tmp_path)
     tools = tmp_path / "bin"
     tools.mkdir()
     for tool in ("bash", "dirname", "awk", "cksum", "cat", "tr", "rm", "env"):
