@@ -37,13 +37,11 @@ class UploadDisplay(_ModelAdmin):
     @admin.display(description=_("state"))
     def state_sign(self, obj: Upload) -> str:
         """Return the state as a sign and a word, the attempts, and when the next one is due."""
-        is_waiting = obj.state == Upload.State.PENDING and not words.is_overdue(obj)
-        return format_html(
-            "{}<br><small>{}</small>{}",
-            self._sign(obj),
-            words.attempts_made(obj),
-            format_html("<br><small>{}</small>", self.next_attempt(obj)) if is_waiting else "",
-        )
+        lines = [words.attempts_made(obj)]
+        if obj.state == Upload.State.PENDING and not words.is_overdue(obj):
+            lines.append(format_html("{}: {}", gettext("next attempt"), self.next_attempt(obj)))
+        small = format_html_join("", "<br><small>{}</small>", ((line,) for line in lines))
+        return self._sign(obj) + small
 
     def _sign(self, obj: Upload) -> str:
         is_overdue = words.is_overdue(obj)

@@ -55,9 +55,9 @@ def next_attempt(upload: Upload) -> str:
     if is_overdue(upload):
         return gettext("overdue")
     if upload.due_at - timezone.now() < timedelta(minutes=1):
-        return gettext("next within a minute")
+        return gettext("within a minute")
     time = timeuntil(upload.due_at, time_strings=_UNITS, depth=1)
-    return gettext("next within %(time)s") % {"time": _breakable(time)}
+    return gettext("within %(time)s") % {"time": _breakable(time)}
 
 
 def attempts(upload: Upload) -> str:

@@ -251,7 +251,7 @@ def test_the_list_says_the_state_in_a_word(admin_client, pending, failed):
 
     states = sorted(cells(page, "state_sign"))
     assert states[0].startswith("failed 12 of 12 attempts")
-    assert states[1].startswith("pending 0 of 12 attempts next within")
+    assert states[1].startswith("pending 0 of 12 attempts next attempt: within")
 
 
 def test_the_list_says_that_an_upload_is_overdue(admin_client, pending):
