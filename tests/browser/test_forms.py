@@ -720,7 +720,7 @@ def test_a_policy_that_forbids_the_preview_leaves_the_input_usable(pages, pictur
     fill_in(page, picture())
     wait_for(page, lambda: pages.errors, "the policy is enforced")
 
-    assert page.is_hidden(".async-image-preview")
+    expect(page.locator(".async-image-preview")).to_be_hidden()
     assert error(page) == ""
     press(page)
     page.wait_for_selector("h1 >> text=Thanks")
@@ -736,10 +736,10 @@ def test_the_error_of_the_server_goes_when_another_file_is_chosen(pages, picture
     expect(page.locator("[name=image]")).to_have_attribute("aria-invalid", "true")
 
     page.set_input_files("[name=image]", picture())
-    assert page.is_hidden("ul.errorlist")
+    expect(page.locator("ul.errorlist")).to_be_hidden()
     page.set_input_files("[name=image]", [])
 
-    assert page.is_visible("ul.errorlist")
+    expect(page.locator("ul.errorlist")).to_be_visible()
     expect(page.locator("[name=image]")).to_have_attribute("aria-invalid", "true")
 
 
@@ -784,7 +784,7 @@ def test_choosing_a_file_unticks_clear_and_clear_drops_the_file(pages, in_memory
     page.check("[name=front-clear]")
 
     assert page.evaluate("document.querySelector('[name=front]').files.length") == 0
-    assert page.is_hidden("async-image-input >> nth=0 >> .async-image-preview")
+    expect(page.locator("async-image-input >> nth=0 >> .async-image-preview")).to_be_hidden()
 
 
 def test_ticking_clear_fades_the_image_and_the_image_stays_in_the_page(pages, in_memory):
@@ -841,7 +841,7 @@ def test_an_input_that_is_moved_keeps_its_preview(form_page, picture):
 def test_the_widget_works_in_a_plain_template(pages, broker, in_memory, picture):
     images = OnlyImages.objects.create(front=in_memory("front.jpg"))
     page = pages(f"/plain/{images.pk}/")
-    assert page.is_visible("img[src$='front.jpg']")
+    expect(page.locator("img[src$='front.jpg']")).to_be_visible()
 
     page.check("[name=front-clear]")
     page.set_input_files("[name=back]", picture("back.jpg"))
@@ -883,7 +883,7 @@ def test_the_package_s_page_keeps_a_strict_policy_and_says_that_it_is_saved(
     page.goto(f"/own/{Photo.objects.get().pk}/")
     assert page.text_content("h1") == "Change photo"
     assert page.text_content(".messages") == "Saved. The image will follow shortly."
-    assert page.is_visible("text=The image is being saved")
+    expect(page.locator("text=The image is being saved")).to_be_visible()
 
 
 @pytest.mark.parametrize("query", ["add", "update"])
