@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 from django.apps import apps
+from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
 
 from django_async_forms.storage import StagingFileSystemStorage
@@ -138,3 +139,16 @@ def on_disk(settings, tmp_path):
     yield make
     for uploaded in made:
         uploaded.close()
+
+
+@pytest.fixture
+def without_url(monkeypatch):
+    """A storage that has no URL for files with "private" in their name."""
+    url = FileSystemStorage.url
+
+    def url_or_error(self, name):
+        if "private" in name:
+            raise ValueError("This file is not accessible via a URL.")
+        return url(self, name)
+
+    monkeypatch.setattr(FileSystemStorage, "url", url_or_error)

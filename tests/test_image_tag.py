@@ -7,7 +7,6 @@ import django
 import pytest
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.template import Context, Engine, RequestContext, Template, TemplateSyntaxError
 from django.template.loader import get_template
@@ -321,19 +320,6 @@ def stored_url(instance):
 
 
 # A storage without a URL
-
-
-@pytest.fixture
-def without_url(monkeypatch):
-    """The storage has no URL for files of this name."""
-    url = FileSystemStorage.url
-
-    def url_or_error(self, name):
-        if "private" in name:
-            raise ValueError("This file is not accessible via a URL.")
-        return url(self, name)
-
-    monkeypatch.setattr(FileSystemStorage, "url", url_or_error)
 
 
 def test_an_image_without_a_url_is_not_shown_and_the_others_are(without_url, caplog):

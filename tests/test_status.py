@@ -8,7 +8,6 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core import signing
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage
 from django.db import connections
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
@@ -390,19 +389,6 @@ def test_it_answers_under_asgi(photo, upload):
     response = ask_async(token)
 
     assert response.json() == {"images": {token: {"state": "pending"}}}
-
-
-@pytest.fixture
-def without_url(monkeypatch):
-    """The storage of photos has no URL for files of this name."""
-    url = FileSystemStorage.url
-
-    def url_or_error(self, name):
-        if "private" in name:
-            raise ValueError("This file is not accessible via a URL.")
-        return url(self, name)
-
-    monkeypatch.setattr(FileSystemStorage, "url", url_or_error)
 
 
 def test_an_image_without_a_url_has_none_and_the_others_have_theirs(without_url, caplog):

@@ -506,17 +506,26 @@ def test_a_wrapped_image_stays_in_what_is_around_it(pages, write, pending):
     page.wait_for_selector("async-image > a > img")
 
 
-def test_an_image_whose_template_is_the_projects_own_appears(
-    pages, write, pending, settings, tmp_path
-):
-    (tmp_path / "django_async_forms").mkdir()
-    (tmp_path / "django_async_forms/image.html").write_text(
+@pytest.fixture
+def override(settings, tmp_path):
+    """Overrides a template of the package, as a project does."""
+
+    def write_template(name, text):
+        (tmp_path / "django_async_forms").mkdir()
+        (tmp_path / "django_async_forms" / name).write_text(text)
+        templates = settings.TEMPLATES[0]
+        settings.TEMPLATES = [{**templates, "DIRS": [tmp_path, *templates["DIRS"]]}]
+
+    return write_template
+
+
+def test_an_image_whose_template_is_the_projects_own_appears(pages, write, pending, override):
+    override(
+        "image.html",
         "{% include 'django_async_forms/assets.html' %}"
         '<async-image data-state="{{ state }}" data-status-url="{{ status_url }}" '
-        'data-token="{{ token }}"><b>Wait</b></async-image>'
+        'data-token="{{ token }}"><b>Wait</b></async-image>',
     )
-    templates = settings.TEMPLATES[0]
-    settings.TEMPLATES = [{**templates, "DIRS": [tmp_path, *templates["DIRS"]]}]
     page = pages(write(ALL))
     page.wait_for_selector("async-image[data-live]")
 
@@ -525,16 +534,12 @@ def test_an_image_whose_template_is_the_projects_own_appears(
     wait_for_all(page)
 
 
-def test_an_image_in_a_picture_of_the_projects_appears(
-    pages, write, in_memory, broker, settings, tmp_path
-):
+def test_an_image_in_a_picture_of_the_projects_appears(pages, write, in_memory, broker, override):
     stage_image(in_memory, photo_of((64, 48)), "new.jpg")
-    (tmp_path / "django_async_forms").mkdir()
-    (tmp_path / "django_async_forms/img.html").write_text(
-        '<picture><source srcset="{{ src }}"><img src="{{ src }}" alt="{{ alt }}"></picture>'
+    override(
+        "img.html",
+        '<picture><source srcset="{{ src }}"><img src="{{ src }}" alt="{{ alt }}"></picture>',
     )
-    templates = settings.TEMPLATES[0]
-    settings.TEMPLATES = [{**templates, "DIRS": [tmp_path, *templates["DIRS"]]}]
     page = pages(write(IMAGE))
     page.wait_for_selector("async-image[data-live]")
 
