@@ -53,11 +53,6 @@ urlpatterns = [path("admin/", site.urls)]
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def photo():
     return Photo.objects.create(title="Dune", image="old.jpg")

@@ -28,11 +28,6 @@ LIST = reverse("admin:django_async_forms_upload_changelist")
 HTML = "<img src=x onerror=alert(1)>.jpg"
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def broker_name():
     """The broker whose messages a test can look at without a server: a folder."""

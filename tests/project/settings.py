@@ -109,6 +109,8 @@ if os.environ.get("TEST_WORKER"):
         _settings["NAME"] = _settings["TEST"]["NAME"]
 DATABASE_ROUTERS = ["tests.project.routers.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Most of the time of a test in the admin went into the password of its user.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

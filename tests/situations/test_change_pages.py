@@ -55,11 +55,6 @@ urlpatterns = [path("plain/", plain_site.urls), path("async/", async_site.urls)]
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture(params=["plain", "async"])
 def post(request, admin_client):
     """Posts to a page of a plain admin and of one with the mixin, and saves the pending images."""
