@@ -1,5 +1,6 @@
 """Fixtures for every test: real images, uploaded files, storages, receivers, and a MEDIA_ROOT."""
 
+import gc
 from contextlib import ExitStack
 from functools import partial
 
@@ -12,8 +13,13 @@ from django_async_forms.storage import StagingFileSystemStorage
 from django_async_forms.uploads import save_image
 from tests import pictures
 
-#: Fixtures that start real workers.
-pytest_plugins = ["tests.worker"]
+#: Fixtures that start real workers, and the option --fast.
+pytest_plugins = ["tests.worker", "tests.fast"]
+
+
+def pytest_collection_finish():
+    """Spare the tests that collect garbage the many objects that were there before them."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
