@@ -271,6 +271,8 @@ def test_each_image_of_the_pages_is_made_by_a_command():
     assert there == {f"{name}.jpg" for name in screenshots} | charts
 
 
-def test_the_changelog_begins_with_this_version():
+def test_the_changelog_begins_with_what_is_unreleased_or_with_this_version_and_its_date():
     changelog = (ROOT / "docs" / "changelog.rst").read_text(encoding="utf-8")
-    assert re.search(r"^(\d+\.\d+\.\d+) - ", changelog, re.M)[1] == django_async_forms.__version__
+    heading = re.findall(r"^(.+)\n-+$", changelog, re.M)[0]
+    version = re.escape(django_async_forms.__version__)
+    assert re.fullmatch(rf"Unreleased|{version} - \d{{4}}-\d\d-\d\d", heading)
