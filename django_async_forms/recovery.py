@@ -118,7 +118,7 @@ def _abandoned(names: list[str], using: str) -> set[str]:
         # The storage may hold other files. Only names that an upload would have are candidates.
         if re.fullmatch(r"[0-9a-f]{32}.*", file) and folder.endswith(f"/{file[:2]}"):
             candidates[name] = uuid.UUID(file[:32])
-    rows = Upload.objects.using(using).filter(pk__in=set(candidates.values()))
+    rows = Upload.objects.using(using).filter(pk__in=candidates.values())
     return set(candidates).difference(rows.values_list("staged", flat=True))
 
 

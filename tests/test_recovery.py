@@ -11,7 +11,8 @@ from django.db import OperationalError, connections
 from django.utils import timezone
 
 from django_async_forms import recovery
-from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.fields import file_fields
+from django_async_forms.models import AbandonedName, StoredChunk, Upload, forget_outboxes
 from django_async_forms.storage import DatabaseStorage, staging_storage
 from django_async_forms.tasks import recover_uploads, save_image_task
 from django_async_forms.uploads import save_image
@@ -573,3 +574,195 @@ def test_a_run_logs_its_result(location, new_upload, clock, mailbox):
     done = recovery.recover("default")
 
     assert done == recovery.Recovered(sent=1, purged=1, abandoned=1)
+
+
+# The bounds of a run
+
+
+def test_a_run_purges_one_batch_of_failed_uploads(new_upload, recover, clock, mailbox, settings):
+    settings.ASYNC_FORMS = {"RECOVER_BATCH": 1}
+    for _ in range(2):
+        fail(new_upload())
+    clock.forward(MONTH + 1)
+
+    recover()
+
+    assert Upload.objects.failed().count() == 1
+
+
+def test_a_failed_upload_beyond_the_batch_is_not_sent(
+    new_upload, recover, clock, mailbox, settings
+):
+    settings.ASYNC_FORMS = {"RECOVER_BATCH": 1}
+    for _ in range(2):
+        fail(new_upload())
+    clock.forward(MONTH + 1)
+
+    recover()
+
+    assert mailbox.take() == []
+
+
+def test_a_failed_upload_is_purged_however_many_uploads_are_pending_for_longer(
+    new_upload, recover, clock, mailbox, settings
+):
+    settings.ASYNC_FORMS = {"RECOVER_BATCH": 1}
+    pending = new_upload("Pending")
+    clock.forward(1)
+    fail(new_upload("Failed"))
+    clock.forward(MONTH + 1)
+
+    recover()
+
+    assert Upload.objects.get() == pending
+
+
+def test_an_upload_that_an_operator_retries_during_the_run_is_not_purged(
+    new_upload, recover, clock, mailbox
+):
+    upload = fail(new_upload())
+    clock.forward(MONTH + 1)
+
+    def retry_after(execute, sql, *args):
+        result = execute(sql, *args)
+        if "SELECT" in sql and Upload._meta.db_table in sql:
+            upload.retry()
+        return result
+
+    with connections["default"].execute_wrapper(retry_after):
+        recover()
+
+    assert Upload.objects.pending().get() == upload
+
+
+def test_each_folder_of_staged_files_has_its_turn(location, recover, mailbox, settings):
+    settings.ASYNC_FORMS = {"RECOVER_BATCH": 1}
+    for first in ("aa", "bb", "cc", "dd"):
+        abandoned_file(location, f"default/{first}/{first}{ID[2:]}", age=60)
+    last = staging_storage("default").listdir("default")[0][-1]
+    old = abandoned_file(location, f"default/{last}/{last}{ID[2:]}", age=2 * DAY)
+
+    runs = 0
+    while old.exists():
+        recover()
+        runs += 1
+        assert runs < 500  # Each run has a chance of one in four.
+
+
+# Files that a run must not remove, or need not
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["avatars/" + ID, "ab/" + ID[:-1], "ab/ab12.jpg", "re/readme"],
+    ids=["in another folder", "shorter", "short", "of words"],
+)
+def test_an_old_file_is_kept_unless_its_name_and_folder_are_an_uploads(
+    location, recover, mailbox, name
+):
+    path = abandoned_file(location, f"default/{name}", age=10 * DAY)
+
+    recover()
+
+    assert path.exists()
+
+
+class Vanishing(FileSystemStorage):
+    """A storage from which a worker takes each file just before recovery looks at its age."""
+
+    def get_modified_time(self, name):
+        self.delete(name)
+        return super().get_modified_time(name)
+
+
+def test_a_staged_file_that_a_worker_has_just_taken_does_not_stop_the_run(
+    use_staging_storage, mailbox, tmp_path
+):
+    use_staging_storage(Vanishing, location=tmp_path / "staging")
+    abandoned_file(tmp_path / "staging", f"default/ab/{ID}", age=2 * DAY)
+
+    assert recovery.recover("default").abandoned == 0
+
+
+def test_a_file_that_is_kept_is_not_counted_as_removed(location, mailbox):
+    abandoned_file(location, f"default/ab/{ID}", age=DAY - 60)
+
+    assert recovery.recover("default").abandoned == 0
+
+
+# Names that ended attempts have reserved
+
+
+@pytest.mark.parametrize("database", ["default", "other"])
+def test_a_name_that_an_attempt_has_abandoned_is_given_up_after_the_keep_time(
+    recover, clock, mailbox, database
+):
+    AbandonedName.objects.using(database).create(digest="0" * 64)
+    clock.forward(DAY + 60)
+
+    recover(using=database)
+
+    assert not AbandonedName.objects.using(database).exists()
+
+
+def test_a_name_that_an_attempt_has_just_abandoned_is_kept(recover, clock, mailbox):
+    AbandonedName.objects.create(digest="0" * 64)
+    clock.forward(DAY - 60)
+
+    recover()
+
+    assert AbandonedName.objects.exists()
+
+
+# Which databases a run is for
+
+
+class FilesElsewhere:
+    """A router that keeps all models with files in one database, and the others in another."""
+
+    def db_for_write(self, model, **hints):
+        return "other" if file_fields(model) else "default"
+
+
+def test_a_database_without_models_that_have_files_is_not_recovered(
+    settings, new_upload, recover, clock, mailbox
+):
+    new_upload()
+    clock.forward(121)
+    settings.DATABASE_ROUTERS = [FilesElsewhere()]
+
+    recover()
+
+    assert mailbox.take() == []
+
+
+@pytest.fixture
+def just_started():
+    """Makes this process forget which databases have an outbox, as one that has just started."""
+    forget_outboxes()
+    yield
+    forget_outboxes()
+
+
+def test_a_database_without_the_outbox_is_not_recovered(just_started, mailbox, monkeypatch, caplog):
+    introspection = connections["other"].introspection
+    monkeypatch.setattr(introspection, "table_names", lambda *args, **kwargs: [])
+
+    recover_uploads()
+
+    assert "Database default: Recovered" in caplog.text
+    assert "Database other" not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_database_that_has_always_been_down_does_not_keep_another_from_being_recovered(
+    mailbox, default_is_down, in_memory, clock, just_started
+):
+    upload = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
+    mailbox.take()
+    clock.forward(121)
+    default_is_down()
+
+    recover_uploads()
+
+    assert mailbox.take() == names(upload)
