@@ -130,10 +130,10 @@ def _stored_at(file: FieldFile) -> datetime | None:
     """Return when a file was stored, or None if it is not there or its storage has no dates."""
     try:
         stored_at: datetime = file.storage.get_modified_time(str(file.name))
-    except (NotImplementedError, FileNotFoundError):
+    except NotImplementedError:
         return None
     except Exception:
-        # Object stores raise other errors for a file that does not exist.
+        # For a file that does not exist, each storage raises an error of its own.
         if not file.storage.exists(str(file.name)):
             return None
         raise

@@ -1,7 +1,10 @@
 """Attempts that fail: a worker retries, gives up, and never removes a file that is in use."""
 
 import logging
+import random
+import re
 import uuid
+from datetime import timedelta
 
 import pytest
 from celery.exceptions import Retry
@@ -12,13 +15,13 @@ from django.db.models.signals import post_save
 from django.utils import timezone
 
 from django_async_forms import delivery
-from django_async_forms.attach import attach
+from django_async_forms.attach import attach, record_failure
 from django_async_forms.models import StoredChunk, Upload
 from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.tasks import save_image_task
 from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.project.models import Photo
+from tests.project.models import Elsewhere, Photo
 from tests.worker import work_on
 
 pytestmark = pytest.mark.django_db
@@ -470,3 +473,139 @@ def work_on_in_a_worker(upload):
     finally:
         save_image_task.pop_request()
         connection.close()
+
+
+# The pauses between attempts
+
+
+@pytest.fixture
+def pauses(monkeypatch, settings, caplog, photo, in_memory):
+    """Returns the seconds of the pause after each failed attempt, of four, without chance."""
+
+    def after_failures(chance, **async_forms):
+        settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 5, "RETRY_PAUSE": 2, **async_forms}
+        monkeypatch.setattr(random, "uniform", chance)
+        fail_times(4)
+        work_on(save_image(in_memory(), photo))
+        return [float(text) for text in re.findall(r"the next in ([0-9.]+) s", caplog.text)]
+
+    return after_failures
+
+
+def test_the_pause_before_the_next_attempt_doubles(pauses):
+    assert pauses(max) == [2, 4, 8, 16]
+
+
+def test_up_to_half_of_a_pause_before_the_next_attempt_is_cut_off(pauses):
+    assert pauses(min) == [1, 2, 4, 8]
+
+
+def test_the_pause_before_the_next_attempt_has_a_limit(pauses):
+    assert pauses(max, MAX_RETRY_PAUSE=5) == [2, 4, 5, 5]
+
+
+def test_the_pause_after_thousands_of_attempts_is_the_limit(
+    photo, in_memory, settings, monkeypatch, caplog
+):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 10_000, "MAX_RETRY_PAUSE": 600}
+    monkeypatch.setattr(random, "uniform", max)
+    upload = save_image(in_memory(), photo)
+    Upload.objects.update(attempts=5000)
+    fail_times(1)
+
+    work_on(upload)
+
+    assert "the next in 600.0 s" in caplog.text
+
+
+def test_recovery_leaves_an_upload_alone_for_the_pause_before_its_next_attempt(
+    photo, in_memory, settings, monkeypatch
+):
+    settings.ASYNC_FORMS = {"RETRY_PAUSE": 500, "RESEND_AFTER": 100}
+    monkeypatch.setattr(random, "uniform", max)
+    upload = Upload.objects.start(save_image(in_memory(), photo).pk)
+
+    assert record_failure(upload, OSError("the storage is away")) == 500
+
+    assert Upload.objects.get().due_at > timezone.now() + timedelta(seconds=590)
+
+
+# Errors
+
+
+def test_a_long_error_text_is_cut(photo, in_memory, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    fail_times(1, OSError("x" * 5000))
+
+    work_on(save_image(in_memory(), photo))
+
+    assert len(Upload.objects.failed().get().error) == 2000
+
+
+def test_a_worker_that_is_told_to_exit_leaves_no_stored_file_behind(
+    connect, photo, in_memory, media
+):
+    upload = save_image(in_memory(), photo)
+
+    def exit_now(**kwargs):
+        raise SystemExit
+
+    connect(post_save, exit_now, Photo)
+    with pytest.raises(SystemExit):
+        work_on(upload)
+
+    assert files(media) == []
+    assert Upload.objects.pending().get() == upload
+
+
+# A column that somebody has changed while the upload was pending
+
+
+class Undatable(FileSystemStorage):
+    """An object store that raises an error of its own, and not ``FileNotFoundError``."""
+
+    def get_modified_time(self, name):
+        raise ConnectionError("404, or something else")
+
+
+def change_image_column(photo, name):
+    """Change the column as other code does that has no file to save."""
+    Photo.objects.filter(pk=photo.pk).update(image=name)
+
+
+def test_an_upload_is_kept_as_failed_if_the_file_that_was_set_meanwhile_is_not_there(
+    old, in_memory, use_final_storage
+):
+    upload = save_image(in_memory(), old)
+    change_image_column(old, "nowhere.jpg")
+    use_final_storage(Undatable)
+
+    work_on(upload)
+
+    assert "cannot tell which is newer" in Upload.objects.failed().get().error
+    assert Upload.objects.get().attempts == 1
+
+
+def test_an_upload_is_retried_if_the_file_that_was_set_meanwhile_cannot_be_dated_now(
+    old, in_memory, use_final_storage, settings
+):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
+    upload = save_image(in_memory(), old)
+    change_image_column(old, old.image.storage.save("there.jpg", in_memory()))
+    use_final_storage(Undatable)
+
+    work_on(upload)
+
+    assert Upload.objects.failed().get().attempts == 3
+    assert "ConnectionError" in Upload.objects.get().error
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_an_upload_of_another_database_ends_if_its_column_was_emptied_meanwhile(in_memory):
+    moon = Elsewhere.objects.create(title="Moon", image=in_memory("old.jpg"))
+    upload = save_image(in_memory(), moon)
+    Elsewhere.objects.update(image="")
+
+    work_on(upload)
+
+    assert not Upload.objects.using("other").exists()
