@@ -9,7 +9,12 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist, SuspiciousOperation
+from django.core.exceptions import (
+    FieldDoesNotExist,
+    ObjectDoesNotExist,
+    SuspiciousOperation,
+    ValidationError,
+)
 from django.core.files.base import File
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Field, FileField, Model, Q, QuerySet
@@ -521,8 +526,8 @@ def _send_failed(upload: Upload) -> None:
             logger.exception("Upload %s: its context could not be restored.", upload.pk)
         try:
             instance = upload.get_instance()
-        except (ObjectDoesNotExist, LookupError):
-            instance = None
+        except (LookupError, FieldDoesNotExist, ValidationError, ObjectDoesNotExist):
+            instance = None  # The model, the field, the kind of key or the row is gone.
         _send_signal(image_failed, instance, upload)
 
 

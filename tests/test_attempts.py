@@ -21,7 +21,7 @@ from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.tasks import save_image_task
 from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.project.models import Elsewhere, Photo
+from tests.project.models import Elsewhere, Photo, Restaurant
 from tests.worker import work_on
 
 pytestmark = pytest.mark.django_db
@@ -609,3 +609,64 @@ def test_an_upload_of_another_database_ends_if_its_column_was_emptied_meanwhile(
     work_on(upload)
 
     assert not Upload.objects.using("other").exists()
+
+
+# The signals of an attempt
+
+
+@pytest.mark.parametrize("field_name", ["image", "menu"])
+def test_post_save_is_told_that_an_attempt_creates_no_row_of_a_child(
+    connect, in_memory, field_name
+):
+    upload = save_image(in_memory(), Restaurant.objects.create(name="Sietch"), field_name)
+    told = []
+    connect(post_save, lambda created, **kwargs: told.append(created), Restaurant)
+
+    work_on(upload)
+
+    assert told == [False]
+
+
+def test_a_receiver_of_image_saved_can_save_a_copy_of_the_instance(connect, photo, in_memory):
+    def copy(instance, **kwargs):
+        instance.pk, instance._state.adding = None, True
+        instance.save()
+
+    connect(image_saved, copy)
+
+    work_on(save_image(in_memory(), photo))
+
+    assert Photo.objects.exclude(pk=photo.pk).get().image
+
+
+def test_a_receiver_that_returns_is_not_logged_as_an_error(connect, photo, in_memory, caplog):
+    connect(image_saved, lambda **kwargs: "done")
+
+    work_on(save_image(in_memory(), photo))
+
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"object_pk": "0"},
+        {"object_pk": "no number"},
+        {"model": "project.tomorrow"},
+        {"field_name": "tomorrow"},
+    ],
+    ids=["instance is gone", "key is another model's", "model is gone", "field is gone"],
+)
+def test_image_failed_is_sent_without_an_instance_if_an_upload_has_none(
+    photo, in_memory, settings, received, change
+):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    upload = save_image(in_memory(), photo)
+    Upload.objects.update(**change)
+
+    work_on(upload)
+
+    ((name, kwargs),) = received
+    assert name == "failed"
+    assert (kwargs["sender"], kwargs["instance"]) == (None, None)
+    assert kwargs["upload"] == Upload.objects.failed().get()
