@@ -16,7 +16,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from django_async_forms.views import AsyncImageCreateView
 from tests import pictures, services
-from tests.both import RollBackError, roll_back
+from tests.both import RollBackError, both, form_for, roll_back, without_chance
 from tests.project.models import (
     Elsewhere,
     Keyed,
@@ -511,3 +511,27 @@ def test_an_instance_of_commit_false_that_was_rolled_back_is_created_by_its_form
     save_pending_uploads()
 
     assert bytes_of(Photo.objects.get()) == data
+
+
+@both
+def test_a_second_form_clears_what_a_first_has_cleared_in_a_rolled_back_transaction(
+    base, in_memory
+):
+    instance = OnlyImages.objects.create(front=in_memory("front.jpg"), back=in_memory("back.jpg"))
+    first = form_for(base, OnlyImages, {"front-clear": "on"}, {}, instance, ["front"])
+    roll_back(first.save)
+    form_for(base, OnlyImages, {}, {"back": in_memory("new.jpg")}, instance, ["back"]).save()
+    save_pending_uploads()
+
+    assert OnlyImages.objects.get().front.name == ""
+
+
+@both
+def test_a_second_form_saves_the_image_of_a_first_in_a_rolled_back_transaction(base, in_memory):
+    instance = OnlyImages.objects.create(front=in_memory("front.jpg"), back=in_memory("back.jpg"))
+    first = form_for(base, OnlyImages, {}, {"front": in_memory("first.jpg")}, instance, ["front"])
+    roll_back(first.save)
+    form_for(base, OnlyImages, {}, {"back": in_memory("new.jpg")}, instance, ["back"]).save()
+    save_pending_uploads()
+
+    assert without_chance(OnlyImages.objects.get().front.name) == "only/first.jpg"
