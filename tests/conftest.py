@@ -5,10 +5,12 @@ from contextlib import ExitStack
 from functools import partial
 
 import pytest
+from django import forms
 from django.apps import apps
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
 
+from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.storage import StagingFileSystemStorage
 from django_async_forms.uploads import save_image
 from tests import pictures
@@ -158,3 +160,9 @@ def without_url(monkeypatch):
         return url(self, name)
 
     monkeypatch.setattr(FileSystemStorage, "url", url_or_error)
+
+
+@pytest.fixture(params=[forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"])
+def base(request):
+    """Runs the test with Django's own form, which defines the right result, and with ours."""
+    return request.param
