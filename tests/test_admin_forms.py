@@ -59,8 +59,7 @@ def photo():
 
 
 def change_page(instance):
-    name = type(instance).__name__.lower()
-    return reverse(f"admin:project_{name}_change", args=[instance.pk])
+    return reverse(f"admin:project_{type(instance).__name__.lower()}_change", args=[instance.pk])
 
 
 def form_class(rf, model_admin_class, model=Photo):
@@ -166,9 +165,7 @@ def test_the_change_page_of_a_form_without_the_mixin_shows_the_pending_image(
 ):
     save_image(in_memory(), photo)
 
-    html = admin_client.get(change_page(photo)).content.decode()
-
-    assert "The new image is being saved" in html
+    assert "The new image is being saved" in admin_client.get(change_page(photo)).content.decode()
 
 
 def test_a_form_that_get_form_is_given_gets_the_mixin(rf):
@@ -240,9 +237,7 @@ def test_an_inline_shows_its_pending_image(admin_client, in_memory):
     album = Album.objects.create(name="Sand")
     save_image(in_memory(), Page.objects.create(album=album))
 
-    html = admin_client.get(change_page(album)).content.decode()
-
-    assert "The image is being saved" in html
+    assert "The image is being saved" in admin_client.get(change_page(album)).content.decode()
 
 
 # Widgets

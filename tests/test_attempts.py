@@ -165,8 +165,7 @@ def test_an_upload_that_kills_its_workers_ends_as_failed(photo, in_memory, setti
 
     work_on(upload)
 
-    failed = Upload.objects.failed().get()
-    assert "3 attempts ended without reporting an error" in failed.error
+    assert "3 attempts ended without reporting an error" in Upload.objects.failed().get().error
     photo.refresh_from_db()
     assert not photo.image
 
@@ -389,8 +388,7 @@ def test_each_step_is_logged_with_the_uploads_id_and_no_file_name(photo, in_memo
 
 
 def test_recovery_leaves_an_upload_that_waits_for_its_next_attempt(photo, in_memory):
-    upload = save_image(in_memory(), photo)
-    Upload.objects.start(upload.pk)
+    Upload.objects.start(save_image(in_memory(), photo).pk)
 
     assert Upload.objects.get().due_at > timezone.now()
 

@@ -18,14 +18,11 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import both, form_for, without_chance
+from tests.both import form_for, without_chance
 from tests.habits.models import Durable, Strict, Trying, TryingInTransaction
 from tests.project.models import Photo, Slugged
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.urls("tests.test_catch_errors_in_save"),
-]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.test_catch_errors_in_save")]
 
 #: For code that must be in the outermost transaction.
 outermost = pytest.mark.django_db(transaction=True)
@@ -38,7 +35,6 @@ def images(model):
 # A save() that catches
 
 
-@both
 @outermost
 def test_a_save_tries_another_slug_after_an_integrity_error(base, in_memory):
     for number in range(3):
@@ -54,7 +50,6 @@ def test_a_save_tries_another_slug_after_an_integrity_error(base, in_memory):
     assert images(Trying) == ["habits/0.jpg", "habits/1.jpg", "habits/2.jpg"]
 
 
-@both
 @outermost
 def test_an_update_tries_another_slug_after_an_integrity_error(base, in_memory):
     Trying.objects.create(title="dune")
@@ -69,7 +64,6 @@ def test_an_update_tries_another_slug_after_an_integrity_error(base, in_memory):
     assert (old.slug, old.image.name) == ("dune-2", "habits/new.jpg")
 
 
-@both
 def test_a_save_with_savepoints_tries_another_slug_in_a_transaction(base, in_memory):
     with transaction.atomic():
         for number in range(2):
@@ -81,7 +75,6 @@ def test_a_save_with_savepoints_tries_another_slug_in_a_transaction(base, in_mem
     assert not Upload.objects.exists()
 
 
-@both
 @outermost
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
 def test_a_save_opens_a_durable_block(base, has_old, in_memory):
@@ -92,7 +85,6 @@ def test_a_save_opens_a_durable_block(base, has_old, in_memory):
     assert images(Durable) == ["habits/new.jpg"]
 
 
-@both
 @outermost
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
 def test_a_receiver_opens_a_durable_block(connect, base, signal, in_memory):
@@ -111,7 +103,6 @@ def test_a_receiver_opens_a_durable_block(connect, base, signal, in_memory):
 # A view that catches, in its transaction
 
 
-@both
 @pytest.mark.parametrize("commit", [True, False], ids=["commit", "without commit"])
 def test_a_validation_error_before_the_write_is_caught_in_a_transaction(base, commit, in_memory):
     with transaction.atomic():
@@ -126,7 +117,6 @@ def test_a_validation_error_before_the_write_is_caught_in_a_transaction(base, co
     assert not Upload.objects.exists()
 
 
-@both
 def test_a_validation_error_after_the_write_is_caught_in_a_transaction(base, in_memory):
     with transaction.atomic():
         form = form_for(base, Strict, {"title": "bad afterwards"}, {"image": in_memory()})
@@ -139,7 +129,6 @@ def test_a_validation_error_after_the_write_is_caught_in_a_transaction(base, in_
     assert images(Strict) == ["habits/dune.jpg"]
 
 
-@both
 def test_an_instance_is_saved_after_its_validation_error_was_caught(base, in_memory):
     with transaction.atomic():
         form = form_for(base, Strict, {"title": "bad"}, {"image": in_memory()})
@@ -152,7 +141,6 @@ def test_an_instance_is_saved_after_its_validation_error_was_caught(base, in_mem
     assert images(Strict) == ["habits/dune.jpg"]
 
 
-@both
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
 def test_an_error_of_a_receiver_is_caught_in_a_transaction(connect, base, signal, in_memory):
     def fail(**kwargs):
@@ -166,7 +154,6 @@ def test_an_error_of_a_receiver_is_caught_in_a_transaction(connect, base, signal
         assert Photo.objects.count() == (0 if signal is pre_save else 1)
 
 
-@both
 def test_an_integrity_error_in_a_savepoint_is_caught_and_the_form_saved_again(base, in_memory):
     Slugged.objects.create(slug="dune")
     with transaction.atomic():
@@ -221,10 +208,7 @@ def view(base):
     return CatchingView.as_view(form_class=form_class)
 
 
-urlpatterns = [
-    path("plain/", view(forms.ModelForm)),
-    path("async/", view(AsyncImageModelForm)),
-]
+urlpatterns = [path("plain/", view(forms.ModelForm)), path("async/", view(AsyncImageModelForm))]
 
 by_page = pytest.mark.parametrize("page", ["/plain/", "/async/"])
 
@@ -254,8 +238,7 @@ def test_a_page_shows_the_error_that_a_view_has_caught(page, client, atomic_requ
 def test_a_page_shows_the_error_that_a_view_has_caught_after_the_write(
     page, client, atomic_requests
 ):
-    response = post(client, page, "bad afterwards")
-    assert b"1 saved" in response.content
+    assert b"1 saved" in post(client, page, "bad afterwards").content
     Strict.objects.update(title="good")  # The worker's save() would refuse it as well.
     save_pending_uploads()
 

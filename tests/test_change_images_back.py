@@ -9,7 +9,7 @@ import copy
 import pytest
 
 from django_async_forms.test import save_pending_uploads
-from tests.both import both, form_for
+from tests.both import form_for
 from tests.project.models import Photo
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,6 @@ def set_it(photo, name):
     photo.save()
 
 
-@both
 def test_an_image_is_set_back_after_a_refresh(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
     Photo.objects.get().image.save("newer.jpg", in_memory("newer.jpg"))
@@ -34,7 +33,6 @@ def test_an_image_is_set_back_after_a_refresh(base, old, in_memory):
     assert names() == ["photos/old.jpg"]
 
 
-@both
 def test_an_image_is_set_back_after_the_worker_and_a_refresh(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()
@@ -45,7 +43,6 @@ def test_an_image_is_set_back_after_the_worker_and_a_refresh(base, old, in_memor
     assert names() == ["photos/old.jpg"]
 
 
-@both
 def test_an_image_is_set_and_set_back_in_one_transaction(base, old):
     photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
     set_it(photo, "photos/other.jpg")
@@ -54,7 +51,6 @@ def test_an_image_is_set_and_set_back_in_one_transaction(base, old):
     assert names() == ["photos/old.jpg"]
 
 
-@both
 @pytest.mark.django_db(transaction=True)
 def test_an_image_is_set_and_set_back_in_two_transactions(base, old):
     photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
@@ -64,7 +60,6 @@ def test_an_image_is_set_and_set_back_in_two_transactions(base, old):
     assert names() == ["photos/old.jpg"]
 
 
-@both
 @pytest.mark.django_db(transaction=True)
 def test_an_image_of_a_copy_is_set_and_set_back(base, old):
     photo = copy.copy(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
@@ -74,7 +69,6 @@ def test_an_image_of_a_copy_is_set_and_set_back(base, old):
     assert names() == ["photos/old.jpg"]
 
 
-@both
 def test_an_image_is_set_and_set_back_beside_a_form_that_waits(base, old):
     form = form_for(base, Photo, {"title": "Dune"}, {}, old, ["title", "image"])
     assert form.is_valid()
@@ -88,7 +82,6 @@ def test_an_image_is_set_and_set_back_beside_a_form_that_waits(base, old):
 # Saves without a change leave the attached image
 
 
-@both
 def test_a_saved_instance_is_saved_again_with_its_key_as_text(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()
@@ -98,7 +91,6 @@ def test_a_saved_instance_is_saved_again_with_its_key_as_text(base, old, in_memo
     assert names() == ["photos/new.jpg"]
 
 
-@both
 def test_a_saved_instance_is_saved_again_raw(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()

@@ -9,7 +9,7 @@ from django.db.models.signals import pre_save
 
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import both, form_for
+from tests.both import form_for
 from tests.habits.models import Noting
 from tests.project.models import Measured, OnlyImages, Place, Restaurant
 from tests.test_change_images_in_place import (  # noqa: F401
@@ -81,7 +81,6 @@ def test_a_change_of_a_loaded_instance_is_kept_beside_a_form_of_another_field(
     assert ours == plain
 
 
-@both
 def test_a_change_of_a_parents_image_is_written_beside_a_childs(base, in_memory):
     Restaurant.objects.create(name="Old", image=in_memory("old.jpg"), menu=in_memory("menu.jpg"))
     loaded = Restaurant.objects.get()
@@ -95,7 +94,6 @@ def test_a_change_of_a_parents_image_is_written_beside_a_childs(base, in_memory)
     assert Place.objects.get().image.name == ""
 
 
-@both
 def test_two_images_are_changed_in_two_ways(base, in_memory):
     OnlyImages.objects.create(front=in_memory("front.jpg"), back=in_memory("back.jpg"))
     only = OnlyImages.objects.get()
@@ -108,7 +106,6 @@ def test_two_images_are_changed_in_two_ways(base, in_memory):
     assert (only.front.name, only.back.name) == ("only/elsewhere.jpg", "")
 
 
-@both
 def test_json_that_a_receiver_changes_in_place_is_written(connect, base, in_memory):
     # The first image that a worker saves must not affect a receiver that is connected later.
     form_for(base, Noting, {"title": "First"}, {"image": in_memory("first.jpg")}).save()

@@ -16,7 +16,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import both, form_for, roll_back, without_chance
+from tests.both import form_for, roll_back, without_chance
 from tests.habits.models import Embedded, Framed, Noting, Thumbnailed, Vector
 from tests.project.models import Document, Measured, Photo
 
@@ -336,8 +336,7 @@ def test_a_pending_image_survives_code_that_changes_no_image(change, moment, bot
 def test_the_image_of_a_form_is_newer_than_a_change_before_it(change, both_ways, in_memory):
     def case(base, old):
         change(old)
-        files = {"image": in_memory("new.jpg", pictures.jpeg(20, 10))}
-        make_form(base, old, files=files).save()
+        make_form(base, old, files={"image": in_memory("new.jpg", pictures.jpeg(20, 10))}).save()
 
     plain, ours = both_ways(case)
 
@@ -357,7 +356,6 @@ def test_a_change_after_the_image_of_a_form_wins(change, both_ways, in_memory):
     assert ours[:2] == plain[:2]
 
 
-@both
 def test_a_plain_file_that_a_view_replaces_is_written(base, in_memory):
     Document.objects.create(title="Old", file=ContentFile(b"old", name="old.txt"))
     document = form_for(base, Document, {"title": "New"}, instance=Document.objects.get())
@@ -368,7 +366,6 @@ def test_a_plain_file_that_a_view_replaces_is_written(base, in_memory):
     assert Document.objects.get().file.name == "documents/new.txt"
 
 
-@both
 def test_a_plain_file_that_is_stored_beside_an_image_is_written(base, in_memory):
     Document.objects.create(title="Old", file=ContentFile(b"old", name="old.txt"))
     files = {"file": ContentFile(b"new", name="new.txt"), "scan": in_memory("scan.jpg")}
@@ -395,7 +392,6 @@ def test_a_change_of_a_deferred_image_is_written(change, both_ways):
     assert ours == plain
 
 
-@both
 @pytest.mark.parametrize("when", ["before the form", "after it is validated", "without commit"])
 def test_reading_a_deferred_image_discards_nothing(base, when, old, in_memory):
     form_for(base, Measured, {"title": "Sent"}, {"image": in_memory("sent.jpg")}, old).save()
@@ -415,7 +411,6 @@ def test_reading_a_deferred_image_discards_nothing(base, when, old, in_memory):
     assert columns()[1].endswith("/sent.jpg")
 
 
-@both
 def test_reading_the_image_between_two_forms_discards_nothing(base, old, in_memory):
     form_for(base, Measured, {"title": "Sent"}, {"image": in_memory("sent.jpg")}, old).save()
     second = form_for(base, Measured, {"title": "Dune"}, instance=old)
@@ -430,7 +425,6 @@ def test_reading_the_image_between_two_forms_discards_nothing(base, old, in_memo
 # Dimensions that must not be empty
 
 
-@both
 def test_a_second_form_fills_the_title_of_an_instance_with_dimensions(base, in_memory):
     framed = form_for(base, Framed, {}, {"image": in_memory()}).save(commit=False)
 
@@ -442,7 +436,6 @@ def test_a_second_form_fills_the_title_of_an_instance_with_dimensions(base, in_m
     ]
 
 
-@both
 def test_an_image_that_the_instance_brought_is_stored_with_its_dimensions(base):
     framed = Framed(image=ContentFile(pictures.jpeg(20, 10), name="made.jpg"))
 
@@ -454,7 +447,6 @@ def test_an_image_that_the_instance_brought_is_stored_with_its_dimensions(base):
     ]
 
 
-@both
 def test_an_update_sets_dimensions_that_must_not_be_empty(base, in_memory):
     old = Framed.objects.create(title="Old", image=in_memory("old.jpg"))
     files = {"image": in_memory("new.jpg", pictures.jpeg(20, 10))}
@@ -468,7 +460,6 @@ def test_an_update_sets_dimensions_that_must_not_be_empty(base, in_memory):
 # Values that change in place, or cannot be compared with "!="
 
 
-@both
 def test_json_that_an_overridden_save_changes_in_place_is_written(base, in_memory):
     form_for(base, Noting, {"title": "Dune"}, {"image": in_memory("first.jpg")}).save()
     save_pending_uploads()
@@ -481,7 +472,6 @@ def test_json_that_an_overridden_save_changes_in_place_is_written(base, in_memor
     assert Noting.objects.get().notes == {"names": ["first.jpg", "second.jpg"]}
 
 
-@both
 @pytest.mark.parametrize("before", [None, [1, 2], [80, 40]], ids=["none", "other", "equal"])
 def test_an_array_column_does_not_stop_an_image(base, before, in_memory):
     embedding = None if before is None else Vector(before)
@@ -495,7 +485,6 @@ def test_an_array_column_does_not_stop_an_image(base, before, in_memory):
     assert embedded.embedding.tolist() == [80, 40]
 
 
-@both
 def test_an_array_is_created_with_its_image(base, in_memory):
     files = {"image": in_memory(data=pictures.jpeg(80, 40))}
     form_for(base, Embedded, {"title": "Dune"}, files).save()
@@ -504,7 +493,6 @@ def test_an_array_is_created_with_its_image(base, in_memory):
     assert Embedded.objects.get().embedding.tolist() == [80, 40]
 
 
-@both
 @pytest.mark.parametrize("has_old", [False, True], ids=["create", "update"])
 def test_a_thumbnail_is_written_with_its_own_dimensions(base, has_old, in_memory):
     old = None
@@ -520,7 +508,6 @@ def test_a_thumbnail_is_written_with_its_own_dimensions(base, has_old, in_memory
     assert found.thumbnail.storage.exists(found.thumbnail.name)
 
 
-@both
 def test_a_name_in_another_case_is_another_name(base, in_memory):
     Photo.objects.create(title="Old", image=in_memory("old.jpg"))
     photo = form_for(base, Photo, {"title": "Dune"}, instance=Photo.objects.get()).save()

@@ -195,9 +195,7 @@ def test_recover_can_be_limited_to_a_database(new_upload, queue, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 1e-6}
     new_upload()
 
-    out = run("recover", "--database", "other")
-
-    assert "default" not in out
+    assert "default" not in run("recover", "--database", "other")
     assert list(queue.glob("*.msg")) == []
 
 

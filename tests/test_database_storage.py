@@ -74,9 +74,7 @@ def test_postgresql_does_not_compress_a_file(storage):
 
 
 def test_text_is_stored_as_utf8(storage):
-    name = storage.save("text.txt", ContentFile("Dünen"))
-
-    assert content_of(storage, name) == "Dünen".encode()
+    assert content_of(storage, storage.save("text.txt", ContentFile("Dünen"))) == "Dünen".encode()
 
 
 def test_a_file_can_be_read_from_anywhere(storage):
@@ -256,9 +254,7 @@ def test_names_that_differ_in_case_are_two_names(storage):
 
 
 def test_names_may_hold_any_script(storage):
-    name = storage.save("沙丘/düne 🏜.jpg", ContentFile(b"data"))
-
-    assert content_of(storage, name) == b"data"
+    assert content_of(storage, storage.save("沙丘/düne 🏜.jpg", ContentFile(b"data"))) == b"data"
     assert storage.listdir("沙丘") == ([], ["düne 🏜.jpg"])
 
 
@@ -542,8 +538,7 @@ def test_a_file_opened_as_text_gives_text(each, mode):
 
 
 def test_a_file_keeps_its_mode_when_it_is_opened_again(storage):
-    name = storage.save("text.txt", ContentFile("Dünen"))
-    file = storage.open(name, "r")
+    file = storage.open(storage.save("text.txt", ContentFile("Dünen")), "r")
     file.close()
 
     with file.open() as again:
@@ -563,8 +558,7 @@ def test_no_mode_opens_a_file_for_writing(storage, mode):
 
 
 def test_a_file_can_be_closed_twice_and_is_not_read_afterwards(each):
-    name = each.save("file.bin", ContentFile(b"data"))
-    file = each.open(name)
+    file = each.open(each.save("file.bin", ContentFile(b"data")))
 
     file.close()
     file.close()
@@ -611,9 +605,7 @@ def test_all_content_that_django_takes_is_saved(each, make_content):
     "make_content", [ContentFile, io.StringIO, lambda text: WithoutASize(text)]
 )
 def test_text_is_saved_as_content(each, make_content):
-    name = each.save("text.txt", make_content("Dünen"))
-
-    assert content_of(each, name) == "Dünen".encode()
+    assert content_of(each, each.save("text.txt", make_content("Dünen"))) == "Dünen".encode()
 
 
 def test_content_in_small_pieces_is_saved_in_full_rows(storage):

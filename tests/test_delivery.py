@@ -225,9 +225,7 @@ urlpatterns = [
 
 @pytest.mark.parametrize("page", ["/form/", "/nested/"])
 def test_the_message_leaves_after_the_response(client, published, image, page):
-    response = client.post(page, image())
-
-    assert response.content == b"published in the view: []"
+    assert client.post(page, image()).content == b"published in the view: []"
     wait_until(lambda: published == ["dune.jpg"], "the message is published")
 
 
@@ -254,9 +252,7 @@ def test_the_message_leaves_after_the_last_byte_of_a_streaming_response(client, 
 
 
 def test_the_message_leaves_although_the_view_fails_after_the_commit(published, image):
-    response = Client(raise_request_exception=False).post("/failing/", image())
-
-    assert response.status_code == 500
+    assert Client(raise_request_exception=False).post("/failing/", image()).status_code == 500
     wait_until(lambda: published == ["dune.jpg"], "the message is published")
 
 
@@ -549,9 +545,7 @@ def eager():
 
 
 def test_an_eager_task_runs_after_the_response_in_the_same_thread(client, eager, image):
-    response = client.post("/eager/", image())
-
-    assert response.content == b"saved in the view: False"
+    assert client.post("/eager/", image()).content == b"saved in the view: False"
     assert Photo.objects.get().image
     assert not delivery._senders
 

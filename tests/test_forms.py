@@ -26,8 +26,7 @@ class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
 
 
 def test_saving_saves_the_instance_immediately_and_stages_the_image(in_memory, staging):
-    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
-    photo = form.save()
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
 
     assert Photo.objects.get().title == "Dune"
     assert not Photo.objects.get().image
@@ -60,9 +59,7 @@ def test_a_form_does_not_ask_again_for_a_pending_image(in_memory):
 
 
 def test_a_form_asks_for_an_image_that_is_not_pending():
-    photo = Photo.objects.create(title="Dune")
-
-    form = PhotoForm({"title": "Arrakis"}, instance=photo)
+    form = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.create(title="Dune"))
 
     assert form.errors["image"] == ["This field is required."]
 
@@ -130,9 +127,7 @@ def test_a_field_of_a_plain_file_says_that_it_is_pending(in_memory):
 
 
 def test_a_form_set_says_it_under_each_of_its_forms(pending):
-    formset = forms.modelformset_factory(Photo, form=PhotoForm, extra=1)
-
-    assert formset().as_div().count(PENDING) == 1
+    assert forms.modelformset_factory(Photo, form=PhotoForm, extra=1)().as_div().count(PENDING) == 1
 
 
 @pytest.mark.parametrize(
@@ -197,8 +192,7 @@ def test_clear_is_offered_for_a_pending_image_of_an_optional_field(in_memory):
 def test_clear_is_neither_offered_nor_taken_for_a_pending_image_that_is_required(pending):
     assert "image-clear" not in str(RequiredForm(instance=pending)["image"])
 
-    form = RequiredForm({"title": "Reef", "image-clear": "on"}, instance=pending)
-    form.save()
+    RequiredForm({"title": "Reef", "image-clear": "on"}, instance=pending).save()
 
     assert Upload.objects.pending().count() == 1
 

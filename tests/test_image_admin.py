@@ -33,10 +33,7 @@ class DocumentAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
     """Has no column that tells."""
 
 
-urlpatterns = [
-    path("admin/", site.urls),
-    path("uploads/", include("django_async_forms.urls")),
-]
+urlpatterns = [path("admin/", site.urls), path("uploads/", include("django_async_forms.urls"))]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -61,8 +58,7 @@ def column(client, model):
 
 
 def change_page(instance):
-    name = type(instance).__name__.lower()
-    return reverse(f"admin:project_{name}_change", args=[instance.pk])
+    return reverse(f"admin:project_{type(instance).__name__.lower()}_change", args=[instance.pk])
 
 
 # The change list

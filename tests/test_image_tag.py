@@ -38,10 +38,7 @@ from tests.project.models import (
 
 urlpatterns = [path("uploads/", include("django_async_forms.urls"))]
 
-pytestmark = [
-    pytest.mark.django_db(databases=["default", "other"]),
-    pytest.mark.urls(__name__),
-]
+pytestmark = [pytest.mark.django_db(databases=["default", "other"]), pytest.mark.urls(__name__)]
 
 SCRIPT = "async-image.js"
 STYLE = "async-image.css"
@@ -97,8 +94,7 @@ def page(source, **context):
 
 def shown(instance, options="", field_name="image"):
     """Return the source of the image on a page."""
-    source = f'{{% async_image instance "{field_name}" {options} %}}'
-    return page(source, instance=instance)
+    return page(f'{{% async_image instance "{field_name}" {options} %}}', instance=instance)
 
 
 def images(html):
@@ -553,9 +549,7 @@ def test_text_of_users_is_escaped(state, in_memory):
 
 
 def test_a_file_name_of_users_is_escaped():
-    photo = Photo.objects.create(title="Dune", image='photos/"><b>.jpg')
-
-    assert "<b>" not in shown(photo)
+    assert "<b>" not in shown(Photo.objects.create(title="Dune", image='photos/"><b>.jpg'))
 
 
 # The box
@@ -717,9 +711,7 @@ def test_they_have_the_nonce_that_django_csp_sets_on_the_request(photo, upload, 
     request = rf.get("/")
     request.csp_nonce = SimpleLazyObject(lambda: "abc")
 
-    html = page("{% async_image p 'image' %}", p=photo, request=request)
-
-    assert html.count('nonce="abc"') == 2
+    assert page("{% async_image p 'image' %}", p=photo, request=request).count('nonce="abc"') == 2
 
 
 @pytest.mark.parametrize("name", ["csp_nonce", "_csp_nonce"])
@@ -928,6 +920,4 @@ def test_an_invalid_form_for_a_new_instance_with_a_key_of_its_own_shows_no_image
             model = Keyed
             fields = ["title", "image"]
 
-    form = KeyedForm({"title": "x" * 200}, {"image": in_memory("new.jpg")})
-
-    assert "new.jpg" not in form.as_p()
+    assert "new.jpg" not in KeyedForm({"title": "x" * 200}, {"image": in_memory("new.jpg")}).as_p()

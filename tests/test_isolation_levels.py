@@ -16,7 +16,7 @@ from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import both, form_for
+from tests.both import form_for
 from tests.project.models import Measured, Photo, Slugged
 from tests.worker import DEADLINE
 
@@ -104,8 +104,7 @@ def post(name=None, base=AsyncImageModelForm, pk=None, **data):
 
 @pytest.fixture
 def old(level):
-    image = ContentFile(pictures.jpeg(), name="old.jpg")
-    return Measured.objects.create(title="Old", image=image)
+    return Measured.objects.create(title="Old", image=ContentFile(pictures.jpeg(), name="old.jpg"))
 
 
 def work_in_both_orders(order):
@@ -199,7 +198,6 @@ def test_deleting_discards_an_image_that_its_snapshot_does_not_show(level, overt
         assert not Upload.objects.exists()
 
 
-@both
 def test_an_image_that_a_worker_has_attached_meanwhile_stays(base, level, overtaken, old):
     def request():
         with transaction.atomic():
@@ -224,7 +222,6 @@ def test_the_second_of_two_forms_in_one_transaction_wins(level, old):
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")
-@both
 @pytest.mark.parametrize("is_update", [True, False], ids=["update", "create"])
 def test_forms_for_two_instances_do_not_conflict(base, is_update, level):
     photos = [None, None]
@@ -234,16 +231,14 @@ def test_forms_for_two_instances_do_not_conflict(base, is_update, level):
 
     def save(number):
         files = {"image": ContentFile(pictures.jpeg(), name=f"{number}.jpg")}
-        form = form_for(base, Photo, {"title": "New"}, files, photos[number])
-        form.save()
+        form_for(base, Photo, {"title": "New"}, files, photos[number]).save()
 
     with transaction.atomic():
         save(0)
         by_another_request(lambda: save(1))
     save_pending_uploads()
 
-    found = {photo.image.name for photo in Photo.objects.all()}
-    assert found == {"photos/0.jpg", "photos/1.jpg"}
+    assert {photo.image.name for photo in Photo.objects.all()} == {"photos/0.jpg", "photos/1.jpg"}
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")
@@ -284,5 +279,4 @@ def test_a_plain_form_shows_which_update_is_refused(level, overtaken, old):
             post(base=forms.ModelForm, name="newer")
 
     assert image() == "old.jpg"
-    wins = "newer.jpg" if may_be_refused(level, request) else "older.jpg"
-    assert image() == wins
+    assert image() == ("newer.jpg" if may_be_refused(level, request) else "older.jpg")

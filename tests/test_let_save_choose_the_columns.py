@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from django_async_forms.test import save_pending_uploads
-from tests.both import both, form_for, without_chance
+from tests.both import form_for, without_chance
 from tests.habits.models import Guarded, Upserted
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,6 @@ def old(in_memory):
     return Guarded.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
-@both
 @pytest.mark.parametrize("title", ["Dune", "Old"], ids=["with a new title", "alone"])
 def test_a_model_that_writes_only_changed_columns_gets_its_image(base, title, old, in_memory):
     form_for(base, Guarded, {"title": title}, {"image": in_memory("new.jpg")}, old).save()
@@ -32,7 +31,6 @@ def test_a_model_that_writes_only_changed_columns_gets_its_image(base, title, ol
     assert (Guarded.objects.get().title, names()) == (title, ["habits/new.jpg"])
 
 
-@both
 def test_a_model_that_writes_only_changed_columns_gets_its_image_after_a_rollback(
     base, old, in_memory
 ):
@@ -46,7 +44,6 @@ def test_a_model_that_writes_only_changed_columns_gets_its_image_after_a_rollbac
     assert (Guarded.objects.get().title, names()) == ("Dune", ["habits/new.jpg"])
 
 
-@both
 def test_a_model_whose_save_returns_something_returns_it(base, in_memory):
     unsaved = form_for(base, Upserted, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save(
         commit=False

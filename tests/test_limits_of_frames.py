@@ -184,8 +184,7 @@ MANY = {
 def test_a_file_made_to_be_counted_for_long_is_refused_quickly(limits, kind):
     data = MANY[kind]()
     limits(MAX_PIXELS=50_000_000)
-    form = form_with(data)
-    field = form.fields["image"]
+    field = form_with(data).fields["image"]
     uploaded = upload(data)
     uploaded.image = Image.open(io.BytesIO(data))  # Like Django's field.
 

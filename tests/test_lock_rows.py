@@ -19,7 +19,7 @@ from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, both, form_for
+from tests.both import async_form, form_for
 from tests.habits.models import Like, Liked, Preparing, Working
 from tests.project.models import Document, Photo, Restaurant
 from tests.worker import DEADLINE
@@ -215,7 +215,6 @@ def test_the_row_of_a_child_is_free_while_the_image_of_its_parent_is_stored(in_m
     assert (restaurant.name, bool(restaurant.image), bool(restaurant.menu)) == ("Tabr", True, True)
 
 
-@both
 def test_nobody_waits_while_the_request_stores_a_file_that_no_worker_does(base, in_memory):
     old = Document.objects.create(title="Old", file=ContentFile(b"old", name="old.txt"))
     Photo.objects.create(title="Elsewhere")
@@ -250,11 +249,9 @@ with_any_form = pytest.mark.parametrize("make_form", FORMS, ids=lambda function:
 
 @pytest.fixture
 def liked():
-    image = ContentFile(pictures.jpeg(), name="old.jpg")
-    return Liked.objects.create(title="Old", image=image)
+    return Liked.objects.create(title="Old", image=ContentFile(pictures.jpeg(), name="old.jpg"))
 
 
-@both
 @needs_key_locks
 @with_any_form
 def test_a_row_that_refers_to_the_instance_is_inserted_while_a_form_is_saved(
@@ -267,7 +264,6 @@ def test_a_row_that_refers_to_the_instance_is_inserted_while_a_form_is_saved(
     assert Like.objects.count() == 1
 
 
-@both
 @needs_key_locks
 @with_any_form
 def test_two_requests_that_refer_to_the_instance_and_then_save_it_do_not_deadlock(
@@ -305,7 +301,6 @@ def test_a_row_that_refers_to_the_instance_is_inserted_while_a_worker_attaches(c
 
 
 @needs_row_locks
-@both
 def test_a_form_for_another_instance_is_saved_while_one_is(base, liked):
     other = Liked.objects.create(title="Other", image=ContentFile(pictures.jpeg(), name="o.jpg"))
 
@@ -319,7 +314,6 @@ def test_a_form_for_another_instance_is_saved_while_one_is(base, liked):
 
 
 @needs_row_locks
-@both
 def test_a_new_instance_is_saved_while_another_is(base):
     with transaction.atomic():
         with_a_new_image(base, None).save()
@@ -329,7 +323,6 @@ def test_a_new_instance_is_saved_while_another_is(base):
     assert Liked.objects.exclude(image="").count() == 2
 
 
-@both
 def test_nobody_waits_while_the_request_stores_a_file_beside_an_image(base, in_memory):
     old = Document.objects.create(title="Old", file=ContentFile(b"old", name="old.txt"))
     Photo.objects.create(title="Elsewhere")

@@ -24,7 +24,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, both, form_for
+from tests.both import async_form, form_for
 from tests.habits.models import Thumbnailed
 from tests.project.models import Album, Document, OnlyImages, Photo, Slugged, Triptych
 from tests.threads import work_in_threads
@@ -157,8 +157,7 @@ def post_photo(data, name="image.jpg", instance=None):
 def test_the_images_of_one_form_have_one_name(storage, moment, use_final_storage, in_memory):
     use_final_storage(storage)
     data = {side: pictures.jpeg() for side in ("left", "middle", "right")}
-    images = {side: in_memory("image.jpg", data[side]) for side in data}
-    async_form(Triptych, {}, images).save()
+    async_form(Triptych, {}, {side: in_memory("image.jpg", data[side]) for side in data}).save()
 
     work_at_the_same_time(moment, Upload.objects.order_by("created_at"))
 
@@ -190,9 +189,7 @@ def test_the_images_of_one_formset_have_one_name(storage, moment, use_final_stor
 def test_the_images_of_many_requests_have_one_name(storage, moment, use_final_storage):
     use_final_storage(storage)
     data = [pictures.jpeg(16, 12) for _ in range(5)]
-    uploads = [post_photo(one)[1] for one in data]
-
-    work_at_the_same_time(moment, uploads)
+    work_at_the_same_time(moment, [post_photo(one)[1] for one in data])
 
     found = Photo.objects.order_by("pk")
     assert [pictures.stored(photo.image) for photo in found] == data
@@ -217,12 +214,10 @@ def test_the_images_of_two_models_have_one_name_and_one_folder(
 def test_simultaneous_requests_with_one_name_become_as_many_files(use_final_storage):
     use_final_storage(Bucket)
     data = [pictures.jpeg(16, 12) for _ in range(6)]
-    uploads = [post_photo(one)[1] for one in data]
-    work_in_threads(work_on, uploads)
+    work_in_threads(work_on, [post_photo(one)[1] for one in data])
     wait_until(lambda: save_pending_uploads() == 0, "what was in the way of another is attached")
 
-    found = Photo.objects.order_by("pk")
-    assert [pictures.stored(photo.image) for photo in found] == data
+    assert [pictures.stored(photo.image) for photo in Photo.objects.order_by("pk")] == data
 
 
 def test_a_name_is_free_again_for_nobody_else_when_an_attempt_fails(use_final_storage):
@@ -266,16 +261,13 @@ def test_a_storage_that_clears_the_name_ends_with_one_of_the_images(
 ):
     use_final_storage(Clearing)
     data = [pictures.jpeg(), pictures.jpeg()]
-    uploads = [post_photo(one)[1] for one in data]
-
-    work_at_the_same_time(moment, uploads)
+    work_at_the_same_time(moment, [post_photo(one)[1] for one in data])
 
     assert not Upload.objects.exists()
     for photo in Photo.objects.all():
         assert pictures.stored(photo.image) in data
 
 
-@both
 def test_a_storage_that_cannot_look_stores_all_the_same(base, use_final_storage, in_memory):
     use_final_storage(Forgetful)
     form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save()
@@ -284,7 +276,6 @@ def test_a_storage_that_cannot_look_stores_all_the_same(base, use_final_storage,
     assert Photo.objects.get().image.name == "photos/dune.jpg"
 
 
-@both
 def test_a_storage_that_names_by_content_keeps_equal_images_once(base, use_final_storage, media):
     use_final_storage(ByContent)
     data = pictures.jpeg()
@@ -425,7 +416,6 @@ def test_a_storage_is_not_asked_for_the_name_of_an_image_that_is_superseded(
     assert pictures.stored(kept.image) == SHARED
 
 
-@both
 def test_an_old_image_stays_in_the_storage_when_a_new_one_replaces_it(
     base, use_final_storage, in_memory, media
 ):
@@ -437,7 +427,6 @@ def test_an_old_image_stays_in_the_storage_when_a_new_one_replaces_it(
     assert [path.name for path in files(media)] == ["new.jpg", "old.jpg"]
 
 
-@both
 def test_a_cleared_image_stays_in_the_storage(base, use_final_storage, in_memory, media):
     use_final_storage(Folder)
     OnlyImages.objects.create(front=in_memory("front.jpg"))

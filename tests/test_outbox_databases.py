@@ -108,16 +108,12 @@ def test_an_upload_elsewhere_is_not_found_here(admin_client, there):
 
 
 def test_an_upload_elsewhere_can_be_retried(admin_client, there):
-    response = admin_client.post(page_of(there, "retry"))
-
-    assert response.url == page_of(there)
+    assert admin_client.post(page_of(there, "retry")).url == page_of(there)
     assert Upload.objects.using("other").pending().get() == there
 
 
 def test_an_upload_elsewhere_can_be_discarded(admin_client, here, there):
-    response = admin_client.post(page_of(there, "delete"), {"post": "yes"})
-
-    assert response.url == OTHER
+    assert admin_client.post(page_of(there, "delete"), {"post": "yes"}).url == OTHER
     assert not Upload.objects.using("other").exists()
     assert Upload.objects.get() == here
 
@@ -139,9 +135,7 @@ def test_the_staged_image_elsewhere_is_shown(admin_client, in_memory):
     data = pictures.jpeg()
     upload = save_image(in_memory(data=data), Elsewhere.objects.create(title="Reef"))
 
-    response = admin_client.get(page_of(upload, "staged"))
-
-    assert b"".join(response.streaming_content) == data
+    assert b"".join(admin_client.get(page_of(upload, "staged")).streaming_content) == data
 
 
 def test_an_instance_of_the_same_key_in_another_database_is_not_linked(admin_client, in_memory):

@@ -93,8 +93,7 @@ class Way:
         self.upload = upload
 
     def form(self, model, fields, *args, **kwargs):
-        form_class = modelform_factory(model, form=self.form_class, fields=fields)
-        return form_class(*args, **kwargs)
+        return modelform_factory(model, form=self.form_class, fields=fields)(*args, **kwargs)
 
     def post(self, page, data):
         return self.client.post(f"/{self.name}/{page}", data)
@@ -201,8 +200,7 @@ def a_prefix(way):
 
 @case(Photo)
 def commit_false_and_no_save_m2m(way):
-    form = way.form(Photo, ["image"], {}, {"image": way.upload()})
-    photo = form.save(commit=False)
+    photo = way.form(Photo, ["image"], {}, {"image": way.upload()}).save(commit=False)
     photo.title = "Set by the view"
     photo.save()
 
@@ -210,8 +208,7 @@ def commit_false_and_no_save_m2m(way):
 @case(Page)
 def commit_false_and_save_m2m(way):
     page = Page(album=Album.objects.create(name="Arrakis"))
-    country = Country.objects.create(code="NA")
-    data = {"caption": "Dune", "tags": [country.pk]}
+    data = {"caption": "Dune", "tags": [Country.objects.create(code="NA").pk]}
     form = way.form(
         Page, ["image", "caption", "tags"], data, {"image": way.upload()}, instance=page
     )
@@ -302,8 +299,7 @@ def an_image_that_clean_replaces(way):
 
 @case(Photo)
 def an_image_that_validation_of_the_model_replaces(way):
-    files = {"image": way.upload()}
-    way.form(Retouched, ["title", "image"], {"title": "Dune"}, files).save()
+    way.form(Retouched, ["title", "image"], {"title": "Dune"}, {"image": way.upload()}).save()
 
 
 @case(Photo)
@@ -316,8 +312,7 @@ def an_image_that_the_view_renames_after_validation(way):
 
 @case(Photo)
 def an_image_that_the_view_replaces_after_validation(way):
-    files = {"image": way.upload(seed=1)}
-    form = way.form(Photo, ["title", "image"], {"title": "Dune"}, files)
+    form = way.form(Photo, ["title", "image"], {"title": "Dune"}, {"image": way.upload(seed=1)})
     assert form.is_valid()
     form.instance.image = way.upload("other.jpg", seed=2)
     form.save()
@@ -402,8 +397,7 @@ def an_update_that_clears_one_image_and_replaces_another(way):
 def an_update_that_leaves_images_alone(way):
     old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
     instance = Measured.objects.create(title="Old", **old)
-    fields = ["title", "image", "cover"]
-    way.form(Measured, fields, {"title": "New"}, {}, instance=instance).save()
+    way.form(Measured, ["title", "image", "cover"], {"title": "New"}, {}, instance=instance).save()
 
 
 @case(Measured, uploads=0)
@@ -574,8 +568,7 @@ def a_parent_that_has_a_child(way):
 
 @case(Place)
 def a_proxy(way):
-    files = {"image": way.upload()}
-    way.form(PlaceProxy, ["name", "image"], {"name": "Sietch"}, files).save()
+    way.form(PlaceProxy, ["name", "image"], {"name": "Sietch"}, {"image": way.upload()}).save()
 
 
 @case(Keyed)
@@ -597,8 +590,7 @@ def a_key_that_the_form_has_on_change(way):
 
 @case(Flag)
 def a_key_that_is_a_relation(way):
-    country = Country.objects.create(code="NA")
-    data = {"country": country.code}
+    data = {"country": Country.objects.create(code="NA").code}
     way.form(Flag, ["country", "image"], data, {"image": way.upload()}).save()
 
 

@@ -13,7 +13,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, both, form_for, roll_back, without_chance
+from tests.both import async_form, form_for, roll_back, without_chance
 from tests.habits.models import DefaultKeyed, Narrow, Selected, SelectedChild
 from tests.project.models import (
     Keyed,
@@ -82,7 +82,6 @@ SIZED = [in_a_list, in_a_tuple, in_a_set, in_a_view]
 as_any = pytest.mark.parametrize("make", [*SIZED, in_an_iterator, in_a_generator])
 
 
-@both
 @as_any
 def test_update_fields_of_any_kind_leave_the_image_out(base, make, unsaved):
     unsaved(base).save(update_fields=make("title"))
@@ -91,7 +90,6 @@ def test_update_fields_of_any_kind_leave_the_image_out(base, make, unsaved):
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
 
 
-@both
 @as_any
 def test_update_fields_of_any_kind_include_the_image(base, make, unsaved):
     unsaved(base).save(update_fields=make("title", "image"))
@@ -100,7 +98,6 @@ def test_update_fields_of_any_kind_include_the_image(base, make, unsaved):
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
 
 
-@both
 @as_any
 def test_update_fields_of_any_kind_name_the_image_only(base, make, unsaved):
     unsaved(base).save(update_fields=make("image"))
@@ -109,7 +106,6 @@ def test_update_fields_of_any_kind_name_the_image_only(base, make, unsaved):
     assert (Photo.objects.get().title, names()) == ("Old", ["photos/new.jpg"])
 
 
-@both
 @pytest.mark.parametrize("make", SIZED)
 def test_empty_update_fields_of_any_kind_save_nothing(base, make, unsaved):
     photo = unsaved(base)
@@ -122,7 +118,6 @@ def test_empty_update_fields_of_any_kind_save_nothing(base, make, unsaved):
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
 
 
-@both
 @pytest.mark.parametrize("make", [in_an_iterator, in_a_generator])
 def test_empty_iterators_are_refused_and_leave_the_image_for_the_next_save(base, make, unsaved):
     photo = unsaved(base)
@@ -134,7 +129,6 @@ def test_empty_iterators_are_refused_and_leave_the_image_for_the_next_save(base,
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
 
 
-@both
 def test_update_fields_that_do_not_exist_are_refused_and_stage_nothing(base, unsaved):
     photo = unsaved(base)
     with pytest.raises(ValueError, match="nonsense"):
@@ -146,7 +140,6 @@ def test_update_fields_that_do_not_exist_are_refused_and_stage_nothing(base, uns
     assert names() == ["photos/new.jpg"]
 
 
-@both
 def test_update_fields_of_a_new_instance_are_refused_and_stage_nothing(base, unsaved):
     photo = unsaved(base, instance=None)
     with pytest.raises(ValueError, match="primary key"), transaction.atomic():
@@ -157,7 +150,6 @@ def test_update_fields_of_a_new_instance_are_refused_and_stage_nothing(base, uns
     assert names() == ["photos/new.jpg", "photos/old.jpg"]
 
 
-@both
 @pytest.mark.parametrize(
     "fields", [["image"], ["image", "width", "height"], ["title", "image"]], ids=",".join
 )
@@ -175,7 +167,6 @@ def test_update_fields_with_an_image_write_its_dimensions(base, fields, in_memor
         assert (measured.width, measured.height) == (80, 40)
 
 
-@both
 def test_update_fields_of_the_dimensions_only_attach_no_image(base, in_memory):
     old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     files = {"image": in_memory("new.jpg", pictures.jpeg(80, 40))}
@@ -186,7 +177,6 @@ def test_update_fields_of_the_dimensions_only_attach_no_image(base, in_memory):
     assert Measured.objects.get().image.name.endswith("/old.jpg")
 
 
-@both
 def test_update_fields_of_one_of_two_images_leave_the_other_for_the_next_save(base, in_memory):
     files = {"front": in_memory("front.jpg"), "back": in_memory("back.jpg")}
     only = form_for(base, OnlyImages, {}, files, OnlyImages.objects.create()).save(commit=False)
@@ -202,7 +192,6 @@ def test_update_fields_of_one_of_two_images_leave_the_other_for_the_next_save(ba
     assert (found.front.name, found.back.name) == ("only/front.jpg", "only/back.jpg")
 
 
-@both
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -226,7 +215,6 @@ def test_update_fields_reach_the_tables_of_parent_and_child(base, fields, expect
     assert (found.name, found.image.name, found.menu.name) == expected
 
 
-@both
 def test_update_fields_of_a_clearing_form_clear_only_their_fields(base, in_memory):
     Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     data = {"title": "Dune", "image-clear": "on"}
@@ -242,7 +230,6 @@ def test_update_fields_of_a_clearing_form_clear_only_their_fields(base, in_memor
 # force_insert and force_update
 
 
-@both
 def test_force_insert_creates_with_the_image(base, unsaved):
     unsaved(base, instance=None).save(force_insert=True)
     save_pending_uploads()
@@ -250,7 +237,6 @@ def test_force_insert_creates_with_the_image(base, unsaved):
     assert names() == ["photos/new.jpg", "photos/old.jpg"]
 
 
-@both
 def test_force_insert_of_a_row_that_is_there_raises_and_stages_nothing(base, unsaved):
     photo = unsaved(base)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -262,7 +248,6 @@ def test_force_insert_of_a_row_that_is_there_raises_and_stages_nothing(base, uns
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
 
 
-@both
 def test_force_insert_of_a_row_that_is_there_raises_again_after_the_form(base, old):
     saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
 
@@ -272,7 +257,6 @@ def test_force_insert_of_a_row_that_is_there_raises_again_after_the_form(base, o
     assert Photo.objects.get().title == "Dune"
 
 
-@both
 @pytest.mark.parametrize("force", [True, (Place, Restaurant), (Restaurant,)], ids=str)
 def test_force_insert_of_a_child_creates_both_images(base, force, in_memory):
     files = {"image": in_memory("new.jpg"), "menu": in_memory("menu.jpg")}
@@ -284,7 +268,6 @@ def test_force_insert_of_a_child_creates_both_images(base, force, in_memory):
     assert (found.image.name, found.menu.name) == ("places/new.jpg", "menus/menu.jpg")
 
 
-@both
 def test_force_update_updates_with_the_image(base, unsaved):
     unsaved(base).save(force_update=True)
     save_pending_uploads()
@@ -292,7 +275,6 @@ def test_force_update_updates_with_the_image(base, unsaved):
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
 
 
-@both
 def test_force_update_of_an_unchanged_image_updates_the_title(base, old):
     form_for(base, Photo, {"title": "Dune"}, instance=old).save(commit=False).save(
         force_update=True
@@ -301,7 +283,6 @@ def test_force_update_of_an_unchanged_image_updates_the_title(base, old):
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
 
 
-@both
 @pytest.mark.parametrize(
     "arguments", [{"force_update": True}, {"update_fields": ["title", "image"]}], ids=str
 )
@@ -316,7 +297,6 @@ def test_a_forced_update_of_a_deleted_row_raises_and_stages_nothing(base, argume
     assert not Upload.objects.exists()
 
 
-@both
 @pytest.mark.parametrize("sends", [True, False], ids=["with an image", "without"])
 def test_an_instance_that_was_deleted_meanwhile_is_inserted(base, sends, old, in_memory):
     files = {"image": in_memory("new.jpg")} if sends else {}
@@ -332,7 +312,6 @@ def test_an_instance_that_was_deleted_meanwhile_is_inserted(base, sends, old, in
     )
 
 
-@both
 def test_force_insert_together_with_force_update_is_refused(base, unsaved):
     photo = unsaved(base)
     with pytest.raises(ValueError, match="force"):
@@ -346,10 +325,8 @@ def test_force_insert_together_with_force_update_is_refused(base, unsaved):
 # using
 
 
-@both
 def test_using_saves_instance_and_image_to_that_database(base, unsaved):
-    photo = unsaved(base, instance=None)
-    photo.save(using="other")
+    unsaved(base, instance=None).save(using="other")
     assert save_pending_uploads() == 0
     save_pending_uploads("other")
 
@@ -357,7 +334,6 @@ def test_using_saves_instance_and_image_to_that_database(base, unsaved):
     assert names(using="other") == ["photos/new.jpg"]
 
 
-@both
 def test_using_another_database_than_the_instance_came_from_inserts_the_image(base, unsaved):
     unsaved(base).save(using="other")
     save_pending_uploads("other")
@@ -366,7 +342,6 @@ def test_using_another_database_than_the_instance_came_from_inserts_the_image(ba
     assert names(using="other") == ["photos/new.jpg"]
 
 
-@both
 def test_an_instance_is_saved_to_one_database_after_the_other(base, unsaved):
     photo = unsaved(base, instance=None)
     photo.save(using="other")
@@ -381,7 +356,6 @@ def test_an_instance_is_saved_to_one_database_after_the_other(base, unsaved):
 # Positional arguments
 
 
-@both
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -401,7 +375,6 @@ def test_positional_arguments_mean_the_same_as_in_django(base, arguments, expect
     assert (Photo.objects.get().title, *names()) == expected
 
 
-@both
 @positional
 def test_an_image_is_saved_to_a_positional_database(base, unsaved):
     unsaved(base, instance=None).save(False, False, "other")
@@ -429,7 +402,6 @@ def test_a_positional_database_has_the_upload_in_the_transaction_of_the_instance
 # Other ways of calling it
 
 
-@both
 @pytest.mark.parametrize("arguments", [{}, {"update_fields": ["image"]}], ids=str)
 def test_asave_saves_as_save_does(base, arguments, unsaved):
     async_to_sync(unsaved(base).asave)(**arguments)
@@ -438,7 +410,6 @@ def test_asave_saves_as_save_does(base, arguments, unsaved):
     assert names() == ["photos/new.jpg"]
 
 
-@both
 def test_a_save_with_fewer_parameters_is_called_as_it_is(base, in_memory):
     form_for(base, Narrow, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
     save_pending_uploads()
@@ -451,10 +422,8 @@ def test_a_save_with_fewer_parameters_is_called_as_it_is(base, in_memory):
     assert names(Narrow) == ["habits/new.jpg"]
 
 
-@both
 def test_save_base_of_an_unsaved_instance_stores_its_image(base, unsaved):
-    photo = unsaved(base)
-    photo.save_base()
+    unsaved(base).save_base()
     save_pending_uploads()
 
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/new.jpg"])
@@ -463,7 +432,6 @@ def test_save_base_of_an_unsaved_instance_stores_its_image(base, unsaved):
 # Models
 
 
-@both
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
 @pytest.mark.parametrize("sends", [True, False], ids=["with an image", "without"])
 def test_a_model_that_selects_on_save_is_saved(base, has_old, sends, in_memory):
@@ -476,7 +444,6 @@ def test_a_model_that_selects_on_save_is_saved(base, has_old, sends, in_memory):
     assert (Selected.objects.get().title, names(Selected)) == ("Dune", [expected])
 
 
-@both
 def test_a_model_that_selects_on_save_is_inserted_if_it_was_deleted_meanwhile(base, in_memory):
     old = Selected.objects.create(title="Old", image=in_memory("old.jpg"))
     form = form_for(base, Selected, {"title": "Dune"}, {}, old)
@@ -488,7 +455,6 @@ def test_a_model_that_selects_on_save_is_inserted_if_it_was_deleted_meanwhile(ba
     assert (Selected.objects.get().title, names(Selected)) == ("Dune", ["habits/old.jpg"])
 
 
-@both
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
 def test_a_child_that_selects_on_save_is_saved_with_both_images(base, has_old, in_memory):
     old = None
@@ -508,7 +474,6 @@ def test_a_child_that_selects_on_save_is_saved_with_both_images(base, has_old, i
     )
 
 
-@both
 def test_a_key_that_the_model_chooses_is_inserted_with_the_image(base, in_memory):
     form_for(base, DefaultKeyed, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
     save_pending_uploads()
@@ -516,7 +481,6 @@ def test_a_key_that_the_model_chooses_is_inserted_with_the_image(base, in_memory
     assert names(DefaultKeyed) == ["habits/new.jpg"]
 
 
-@both
 def test_a_key_that_the_view_chooses_updates_the_row_that_has_it(base, in_memory):
     DefaultKeyed.objects.create(key="dune", title="Old", image=in_memory("old.jpg"))
     files = {"image": in_memory("new.jpg")}
@@ -528,7 +492,6 @@ def test_a_key_that_the_view_chooses_updates_the_row_that_has_it(base, in_memory
     assert (DefaultKeyed.objects.get().title, names(DefaultKeyed)) == ("Dune", ["habits/new.jpg"])
 
 
-@both
 @pytest.mark.parametrize("sends", [True, False], ids=["with an image", "without"])
 def test_a_chosen_key_of_a_new_instance_overwrites_the_row_that_has_it(base, sends, in_memory):
     Slugged.objects.create(slug="dune", image=in_memory("old.jpg"))
@@ -541,7 +504,6 @@ def test_a_chosen_key_of_a_new_instance_overwrites_the_row_that_has_it(base, sen
     assert names(Slugged) == ["slugged/new.jpg" if sends else ""]
 
 
-@both
 def test_a_uuid_that_is_set_as_text_is_saved_with_its_image(base, in_memory):
     keyed = form_for(base, Keyed, {}, {"image": in_memory("new.jpg")}).save(commit=False)
     keyed.pk = "8f14e45f-ceea-467f-a8c5-52d54d6b3ad4"
@@ -551,7 +513,6 @@ def test_a_uuid_that_is_set_as_text_is_saved_with_its_image(base, in_memory):
     assert names(Keyed) == ["keyed/new.jpg"]
 
 
-@both
 def test_a_proxy_is_updated_with_its_image(base, in_memory):
     Place.objects.create(name="Old", image=in_memory("old.jpg"))
     files = {"image": in_memory("new.jpg")}
@@ -562,7 +523,6 @@ def test_a_proxy_is_updated_with_its_image(base, in_memory):
     assert (Place.objects.get().name, names(Place)) == ("Old", ["places/new.jpg"])
 
 
-@both
 def test_a_proxy_whose_validation_replaces_the_image_saves_only_that(base, in_memory):
     old = Retouched.objects.create(title="Old", image=in_memory("old.jpg"))
     retouched = form_for(base, Retouched, {"title": "Dune"}, {"image": in_memory()}, old)
@@ -584,7 +544,6 @@ ARGUMENTS = [
 ]
 
 
-@both
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
 def test_a_save_that_was_rolled_back_is_done_again(base, arguments, unsaved):
     photo = unsaved(base)
@@ -595,7 +554,6 @@ def test_a_save_that_was_rolled_back_is_done_again(base, arguments, unsaved):
     assert names() == ["photos/new.jpg"]
 
 
-@both
 @pytest.mark.parametrize("arguments", [{}, {"force_insert": True}], ids=str)
 def test_an_insert_that_was_rolled_back_is_done_again(base, arguments, unsaved):
     photo = unsaved(base, instance=None)
@@ -606,7 +564,6 @@ def test_an_insert_that_was_rolled_back_is_done_again(base, arguments, unsaved):
     assert names() == ["photos/new.jpg", "photos/old.jpg"]
 
 
-@both
 def test_a_child_that_was_rolled_back_is_inserted_again(base, in_memory):
     files = {"image": in_memory("new.jpg"), "menu": in_memory("menu.jpg")}
     restaurant = form_for(base, Restaurant, {"name": "Sietch"}, files).save(commit=False)
@@ -618,7 +575,6 @@ def test_a_child_that_was_rolled_back_is_inserted_again(base, in_memory):
     assert (found.image.name, found.menu.name) == ("places/new.jpg", "menus/menu.jpg")
 
 
-@both
 def test_a_save_of_the_title_after_a_rollback_of_the_image_keeps_both(base, unsaved):
     photo = unsaved(base)
     roll_back(lambda: photo.save(update_fields=["image"]))

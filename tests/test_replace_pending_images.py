@@ -15,7 +15,7 @@ from django_async_forms.models import Upload
 from django_async_forms.signals import image_saved
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, both, form_for, without_chance
+from tests.both import async_form, form_for, without_chance
 from tests.habits.models import (
     Counted,
     Followed,
@@ -350,8 +350,7 @@ def test_a_parents_image_that_is_newer_wins_over_one_for_the_child(in_memory):
 @committed
 @pytest.mark.parametrize("moment", ["before the worker", "before", "after"])
 def test_a_derived_column_follows_a_title_that_is_newer(moment, in_memory):
-    files = {"image": in_memory("new.jpg")}
-    async_form(Searched, {"title": "First"}, files).save()
+    async_form(Searched, {"title": "First"}, {"image": in_memory("new.jpg")}).save()
 
     def edit():
         async_form(Searched, {"title": "Second"}, instance=Searched.objects.get()).save()
@@ -367,7 +366,6 @@ def test_a_derived_column_follows_a_title_that_is_newer(moment, in_memory):
     assert searched.search.startswith("Second")
 
 
-@both
 def test_a_derived_column_knows_the_new_image(base, in_memory):
     old = Searched.objects.create(title="Old", image=in_memory("old.jpg"))
     form_for(base, Searched, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
@@ -397,7 +395,6 @@ def test_an_expression_continues_the_count_of_others(in_memory):
     assert Counted.objects.get().saves == 41
 
 
-@both
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
 def test_a_field_that_follows_the_image_is_asked(base, has_old, in_memory):
     old = None
@@ -420,7 +417,6 @@ def test_a_field_that_sets_itself_at_every_save_is_left_to_the_request(in_memory
     assert (stamped.image.name, stamped.saved_at) == ("habits/new.jpg", before)
 
 
-@both
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
 @pytest.mark.parametrize("model", [SavedTwice, SavedTwiceWhole, Refreshed, Working, Preparing])
 def test_a_model_that_does_more_in_its_save_gets_its_image(base, model, has_old, in_memory, media):
@@ -436,7 +432,6 @@ def test_a_model_that_does_more_in_its_save_gets_its_image(base, model, has_old,
         assert found.number == f"No. {found.pk}"
 
 
-@both
 def test_a_model_that_does_more_in_its_save_is_saved_again_afterwards(base, in_memory):
     for model in (SavedTwice, SavedTwiceWhole, Refreshed, Versioned):
         saved = form_for(base, model, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
@@ -448,7 +443,6 @@ def test_a_model_that_does_more_in_its_save_is_saved_again_afterwards(base, in_m
         assert (found.title, without_chance(found.image.name)) == ("Arrakis", "habits/new.jpg")
 
 
-@both
 def test_a_model_that_keeps_its_versions_gets_its_image(base, in_memory):
     old = Versioned.objects.create(title="Old", image=in_memory("old.jpg"))
     form_for(base, Versioned, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
@@ -459,7 +453,6 @@ def test_a_model_that_keeps_its_versions_gets_its_image(base, in_memory):
     assert (first.title, first.image.name) == ("Old", "habits/old.jpg")
 
 
-@both
 def test_a_receiver_that_saves_a_copy_keeps_the_original_image(connect, base, in_memory):
     def keep(instance, **kwargs):
         if not instance.title.startswith("Copy"):

@@ -194,18 +194,14 @@ def test_plain_django_waits_for_the_storage(post, measured, storage_calls):
 
 
 def test_creating_does_not_touch_the_storage(post, storage_calls):
-    response = post("/photos/add/", {"title": "Dune", "image": picture()})
-
-    assert response.status_code == 302
+    assert post("/photos/add/", {"title": "Dune", "image": picture()}).status_code == 302
     assert storage_calls == []
     assert Upload.objects.count() == 1
 
 
 def test_creating_with_dimensions_does_not_touch_the_storage(post, storage_calls):
     data = {"title": "Dune", "image": picture(), "cover": picture("cover.jpg")}
-    response = post("/measured/add/", data)
-
-    assert response.status_code == 302
+    assert post("/measured/add/", data).status_code == 302
     assert storage_calls == []
     assert Upload.objects.count() == 2
 
@@ -222,9 +218,7 @@ def test_an_update_with_a_new_image_does_not_touch_the_storage(post, storage_cal
 
 def test_an_update_with_new_dimensions_does_not_touch_the_storage(post, measured, storage_calls):
     data = {"title": "New", "image": picture(), "cover": picture("cover.jpg")}
-    response = post(f"/measured/{measured.pk}/", data)
-
-    assert response.status_code == 302
+    assert post(f"/measured/{measured.pk}/", data).status_code == 302
     assert storage_calls == []
     assert Upload.objects.count() == 2
 
@@ -238,18 +232,14 @@ def test_an_update_of_one_of_two_images_does_not_touch_the_storage(post, measure
 
 
 def test_an_update_without_a_new_image_does_not_touch_the_storage(post, measured, storage_calls):
-    response = post(f"/measured/{measured.pk}/", {"title": "New"})
-
-    assert response.status_code == 302
+    assert post(f"/measured/{measured.pk}/", {"title": "New"}).status_code == 302
     assert storage_calls == []
     assert Measured.objects.get().title == "New"
 
 
 def test_clearing_does_not_touch_the_storage(post, measured, storage_calls):
     data = {"title": "New", "image-clear": "on", "cover-clear": "on"}
-    response = post(f"/measured/{measured.pk}/", data)
-
-    assert response.status_code == 302
+    assert post(f"/measured/{measured.pk}/", data).status_code == 302
     assert storage_calls == []
     assert Measured.objects.get().image.name == ""
 
@@ -329,9 +319,7 @@ def test_the_admins_change_page_does_not_touch_the_storage(files, post, logged_i
     photo = Photo.objects.create(title="Old", image=picture("old.jpg"))
 
     data = {"title": "New", **{name: picture() for name in files}}
-    response = post(f"/admin/project/photo/{photo.pk}/change/", data)
-
-    assert response.status_code == 302
+    assert post(f"/admin/project/photo/{photo.pk}/change/", data).status_code == 302
     assert storage_calls == []
     assert Upload.objects.count() == len(files)
 
@@ -351,9 +339,7 @@ def test_the_admins_inlines_do_not_touch_the_storage(post, logged_in, storage_ca
         "pages-1-album": album.pk,
         "pages-1-image": picture(),
     }
-    response = post(f"/admin/project/album/{album.pk}/change/", data)
-
-    assert response.status_code == 302
+    assert post(f"/admin/project/album/{album.pk}/change/", data).status_code == 302
     assert storage_calls == []
     assert Upload.objects.count() == 2
 
@@ -364,8 +350,7 @@ def test_the_admins_inlines_do_not_touch_the_storage(post, logged_in, storage_ca
 def test_the_storage_has_the_image_once_the_pending_uploads_are_saved(
     post, measured, storage_calls
 ):
-    new = picture(width=80, height=10)
-    post(f"/measured/{measured.pk}/", {"title": "New", "image": new})
+    post(f"/measured/{measured.pk}/", {"title": "New", "image": picture(width=80, height=10)})
 
     save_pending_uploads()
 

@@ -10,7 +10,7 @@ from django.forms import inlineformset_factory, modelformset_factory
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, both, form_for, roll_back, without_chance
+from tests.both import async_form, form_for, roll_back, without_chance
 from tests.project.models import Album, Measured, OnlyImages, Page, Photo, Restaurant, Slugged
 
 pytestmark = pytest.mark.django_db
@@ -36,11 +36,9 @@ def photo_formset(base, files, instances=()):
 # A formset, and its rows again
 
 
-@both
 @pytest.mark.parametrize("commit", [True, False], ids=["commit", "without commit"])
 def test_the_rows_of_a_formset_are_saved_again_after_the_worker(base, commit, in_memory):
-    formset = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(3)])
-    saved = formset.save(commit=commit)
+    saved = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(3)]).save(commit=commit)
     if not commit:
         for photo in saved:
             photo.save()
@@ -54,7 +52,6 @@ def test_the_rows_of_a_formset_are_saved_again_after_the_worker(base, commit, in
     assert Photo.objects.filter(title__startswith="Number").count() == 3
 
 
-@both
 def test_the_rows_of_a_formset_are_saved_again_one_by_one_as_workers_work(base, in_memory):
     saved = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(3)]).save()
 
@@ -66,7 +63,6 @@ def test_the_rows_of_a_formset_are_saved_again_one_by_one_as_workers_work(base, 
     assert names() == ["photos/0.jpg", "photos/1.jpg", "photos/2.jpg"]
 
 
-@both
 def test_the_changed_rows_of_a_formset_are_saved_again(base, old, in_memory):
     formset = photo_formset(base, [in_memory("new.jpg")], [old])
     assert formset.is_valid(), formset.errors
@@ -79,7 +75,6 @@ def test_the_changed_rows_of_a_formset_are_saved_again(base, old, in_memory):
     assert names() == ["photos/old.jpg", "photos/new.jpg"]
 
 
-@both
 def test_the_forms_of_a_formset_are_saved_again(base, in_memory):
     formset = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(2)])
     formset.save()
@@ -91,7 +86,6 @@ def test_the_forms_of_a_formset_are_saved_again(base, in_memory):
     assert names() == ["photos/0.jpg", "photos/1.jpg"]
 
 
-@both
 def test_inline_rows_are_saved_again_with_their_order(base, in_memory):
     album = Album.objects.create(name="Arrakis")
     formset_class = inlineformset_factory(Album, Page, form=base, fields=["image"])
@@ -113,7 +107,6 @@ def test_inline_rows_are_saved_again_with_their_order(base, in_memory):
 # A form, and its instance again
 
 
-@both
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -126,8 +119,7 @@ def test_inline_rows_are_saved_again_with_their_order(base, in_memory):
     ids=str,
 )
 def test_a_saved_instance_is_saved_again_in_any_way(base, arguments, old, in_memory):
-    files = {"image": in_memory("new.jpg")}
-    photo = form_for(base, Photo, {"title": "Dune"}, files, old).save()
+    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()
     photo.save(**arguments)
     photo.save(**arguments)
@@ -135,7 +127,6 @@ def test_a_saved_instance_is_saved_again_in_any_way(base, arguments, old, in_mem
     assert names() == ["photos/new.jpg"]
 
 
-@both
 def test_a_saved_instance_of_images_only_is_saved_again_by_their_names(base, in_memory):
     old = OnlyImages.objects.create(front=in_memory("front.jpg"))
     only = form_for(base, OnlyImages, {}, {"front": in_memory("new.jpg")}, old).save()
@@ -145,7 +136,6 @@ def test_a_saved_instance_of_images_only_is_saved_again_by_their_names(base, in_
     assert OnlyImages.objects.get().front.name == "only/new.jpg"
 
 
-@both
 def test_a_saved_child_is_saved_again_in_both_tables(base, in_memory):
     files = {"image": in_memory("new.jpg"), "menu": in_memory("menu.jpg")}
     restaurant = form_for(base, Restaurant, {"name": "Sietch"}, files).save()
@@ -161,7 +151,6 @@ def test_a_saved_child_is_saved_again_in_both_tables(base, in_memory):
     )
 
 
-@both
 def test_a_form_of_the_title_on_a_saved_instance_leaves_the_image(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     second = form_for(base, Photo, {"title": "Arrakis"}, instance=photo)
@@ -173,7 +162,6 @@ def test_a_form_of_the_title_on_a_saved_instance_leaves_the_image(base, old, in_
     assert (Photo.objects.get().title, names()) == ("Arrakis", ["photos/new.jpg"])
 
 
-@both
 def test_a_form_of_the_image_on_a_saved_instance_replaces_it(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()
@@ -184,7 +172,6 @@ def test_a_form_of_the_image_on_a_saved_instance_replaces_it(base, old, in_memor
     assert names() == ["photos/newest.jpg"]
 
 
-@both
 def test_a_form_that_clears_a_saved_instance_after_the_worker_clears_it(base, in_memory):
     measured = form_for(base, Measured, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
     save_pending_uploads()
@@ -196,7 +183,6 @@ def test_a_form_that_clears_a_saved_instance_after_the_worker_clears_it(base, in
     assert (found.image.name, found.width) == ("", None)
 
 
-@both
 @pytest.mark.parametrize("refreshes", [True, False], ids=["refreshed", "as it was"])
 def test_a_saved_instance_is_emptied_after_the_worker(base, refreshes, in_memory):
     old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
@@ -212,7 +198,6 @@ def test_a_saved_instance_is_emptied_after_the_worker(base, refreshes, in_memory
     assert (found.image.name, found.width) == ("", None)
 
 
-@both
 def test_a_saved_instance_is_emptied_before_the_worker(base, in_memory):
     old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     files = {"image": in_memory("new.jpg")}
@@ -225,7 +210,6 @@ def test_a_saved_instance_is_emptied_before_the_worker(base, in_memory):
     assert not Upload.objects.exists()
 
 
-@both
 @pytest.mark.parametrize("name", ["", "only/other.jpg"], ids=["emptied", "replaced"])
 def test_a_change_of_a_saved_instance_that_is_rolled_back_is_made_again(base, name, in_memory):
     old = OnlyImages.objects.create(front=in_memory("old.jpg"))
@@ -237,7 +221,6 @@ def test_a_change_of_a_saved_instance_that_is_rolled_back_is_made_again(base, na
     assert OnlyImages.objects.get().front.name == name
 
 
-@both
 def test_a_change_that_is_rolled_back_is_taken_back(base, old):
     photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
     photo.image = "photos/other.jpg"
@@ -248,7 +231,6 @@ def test_a_change_that_is_rolled_back_is_taken_back(base, old):
     assert names() == ["photos/old.jpg"]
 
 
-@both
 def test_an_instance_whose_form_was_rolled_back_is_saved_as_another(base, old, in_memory):
     form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old)
     roll_back(form.save)
@@ -259,7 +241,6 @@ def test_an_instance_whose_form_was_rolled_back_is_saved_as_another(base, old, i
     assert names() == ["photos/old.jpg", "photos/new.jpg"]
 
 
-@both
 def test_two_instances_of_one_row_are_saved_in_turn(base, old, in_memory):
     first = form_for(base, Photo, {"title": "First"}, {"image": in_memory("first.jpg")}, old)
     first = first.save()
@@ -302,7 +283,6 @@ def test_dimensions_stay_with_their_image_when_a_saved_instance_is_saved_again(i
     assert (found.image.name[-7:], found.width, found.height) == ("new.jpg", 80, 40)
 
 
-@both
 def test_a_dimension_that_a_view_sets_on_a_saved_instance_is_written(base, in_memory):
     old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     measured = form_for(base, Measured, {"title": "Dune"}, instance=old).save()
@@ -315,7 +295,6 @@ def test_a_dimension_that_a_view_sets_on_a_saved_instance_is_written(base, in_me
 # Instances that share an image, or change their key
 
 
-@both
 @pytest.mark.parametrize("commit", [True, False], ids=["commit", "without commit"])
 def test_the_second_of_two_forms_for_one_image_wins(base, commit, in_memory):
     data = pictures.jpeg()
@@ -330,7 +309,6 @@ def test_the_second_of_two_forms_for_one_image_wins(base, commit, in_memory):
     assert pictures.stored(Photo.objects.get().image) == data
 
 
-@both
 @pytest.mark.parametrize("first", ["other", "own"])
 def test_another_instance_takes_the_image_of_an_unsaved_one(base, first, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
@@ -342,7 +320,6 @@ def test_another_instance_takes_the_image_of_an_unsaved_one(base, first, in_memo
     assert names() == ["photos/dune.jpg"] * 2
 
 
-@both
 def test_a_new_instance_gets_the_key_of_one_that_is_there(base, old, in_memory):
     files = {"image": in_memory("new.jpg")}
     photo = form_for(base, Photo, {"title": "Dune"}, files).save(commit=False)
@@ -354,7 +331,6 @@ def test_a_new_instance_gets_the_key_of_one_that_is_there(base, old, in_memory):
     assert names() == ["photos/new.jpg"]
 
 
-@both
 def test_a_saved_instance_is_saved_under_another_key_and_its_own_again(base, in_memory):
     old = Slugged.objects.create(slug="a", image=in_memory("old.jpg"))
     slugged = form_for(base, Slugged, {"slug": "a"}, {"image": in_memory("new.jpg")}, old).save()
@@ -367,7 +343,6 @@ def test_a_saved_instance_is_saved_under_another_key_and_its_own_again(base, in_
     assert names(Slugged) == ["slugged/new.jpg"] * 2
 
 
-@both
 def test_an_image_that_was_read_is_stored_whole(base, in_memory):
     data = pictures.jpeg()
     files = {"image": in_memory(data=data)}
@@ -379,7 +354,6 @@ def test_an_image_that_was_read_is_stored_whole(base, in_memory):
     assert pictures.stored(Photo.objects.get().image) == data
 
 
-@both
 def test_an_image_that_the_view_stores_by_its_own_save_is_stored_once(base, old, in_memory, media):
     files = {"image": in_memory("new.jpg")}
     photo = form_for(base, Photo, {"title": "Dune"}, files, old).save(commit=False)
@@ -391,7 +365,6 @@ def test_an_image_that_the_view_stores_by_its_own_save_is_stored_once(base, old,
     assert sorted(path.name for path in media.rglob("*.jpg")) == ["old.jpg", "own.jpg"]
 
 
-@both
 def test_an_update_in_bulk_of_a_saved_instance_leaves_the_image(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()

@@ -30,9 +30,7 @@ def test_an_image_is_pending_and_then_saved(photo, in_memory, staging):
 
 
 def test_the_field_defaults_to_the_one_that_the_upload_names(in_memory):
-    measured = Measured.objects.create(title="Dune")
-
-    upload = save_image(in_memory(field_name="cover"), measured)
+    upload = save_image(in_memory(field_name="cover"), Measured.objects.create(title="Dune"))
 
     assert upload.field_name == "cover"
 
@@ -40,9 +38,7 @@ def test_the_field_defaults_to_the_one_that_the_upload_names(in_memory):
 def test_the_field_defaults_to_the_only_image_field(in_memory):
     document = Document.objects.create(title="Deed")
 
-    upload = save_image(in_memory(field_name="form-0-picture"), document)
-
-    assert upload.field_name == "scan"
+    assert save_image(in_memory(field_name="form-0-picture"), document).field_name == "scan"
 
 
 def test_the_field_of_a_model_with_two_images_must_be_given(in_memory):
@@ -216,8 +212,7 @@ def test_a_content_type_that_a_database_may_not_like_is_kept(photo, rf, staging)
         + pictures.jpeg()
         + b"\r\n--x--\r\n"
     )
-    request = rf.post("/", body, content_type="multipart/form-data; boundary=x")
-    uploaded = request.FILES["image"]
+    uploaded = rf.post("/", body, content_type="multipart/form-data; boundary=x").FILES["image"]
     assert "\x00" in uploaded.content_type
 
     upload = save_image(uploaded, photo)

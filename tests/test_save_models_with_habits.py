@@ -12,7 +12,7 @@ from django.db.models.signals import post_save, pre_save
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import both, form_for, without_chance
+from tests.both import form_for, without_chance
 from tests.habits.models import (
     Converted,
     ConvertedAtOnce,
@@ -26,20 +26,8 @@ from tests.project.models import Document, Photo
 
 pytestmark = pytest.mark.django_db
 
-MODELS = [
-    Converted,
-    ConvertedAtOnce,
-    NamedByTitle,
-    StoredInTwoSaves,
-    Tidy,
-    Unwilling,
-    Upserted,
-]
-NAMES = {
-    Converted: "converted.png",
-    ConvertedAtOnce: "own.jpg",
-    NamedByTitle: "Dune.jpg",
-}
+MODELS = [Converted, ConvertedAtOnce, NamedByTitle, StoredInTwoSaves, Tidy, Unwilling, Upserted]
+NAMES = {Converted: "converted.png", ConvertedAtOnce: "own.jpg", NamedByTitle: "Dune.jpg"}
 
 any_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 
@@ -72,7 +60,6 @@ def make_old(media):
     return make
 
 
-@both
 @any_model
 def test_a_model_with_a_habit_is_created_with_its_image(base, model, in_memory):
     form_for(base, model, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
@@ -81,7 +68,6 @@ def test_a_model_with_a_habit_is_created_with_its_image(base, model, in_memory):
     assert (model.objects.get().title, image(model)) == ("Dune", NAMES.get(model, "new.jpg"))
 
 
-@both
 @any_model
 def test_a_model_with_a_habit_is_updated_with_its_image(base, model, make_old, in_memory, media):
     old = make_old(model)
@@ -94,7 +80,6 @@ def test_a_model_with_a_habit_is_updated_with_its_image(base, model, make_old, i
     assert set(stored(media)) == expected
 
 
-@both
 @any_model
 def test_a_model_with_a_habit_keeps_its_image_when_its_title_changes(base, model, make_old, media):
     form_for(base, model, {"title": "Dune"}, instance=make_old(model)).save()
@@ -104,7 +89,6 @@ def test_a_model_with_a_habit_keeps_its_image_when_its_title_changes(base, model
     assert stored(media) == ["old.jpg"]
 
 
-@both
 @any_model
 def test_a_model_with_a_habit_is_cleared(base, model, make_old, media):
     data = {"title": "Dune", "image-clear": "on"}
@@ -115,7 +99,6 @@ def test_a_model_with_a_habit_is_cleared(base, model, make_old, media):
     assert stored(media) == ([] if model is Tidy else ["old.jpg"])
 
 
-@both
 @any_model
 def test_a_model_with_a_habit_is_saved_again_after_the_worker(base, model, make_old, in_memory):
     files = {"image": in_memory("new.jpg")}
@@ -125,16 +108,13 @@ def test_a_model_with_a_habit_is_saved_again_after_the_worker(base, model, make_
     saved.save()
     work()
 
-    found = model.objects.get()
-    assert (found.title, image(model)) == ("Arrakis", NAMES.get(model, "new.jpg"))
+    assert (model.objects.get().title, image(model)) == ("Arrakis", NAMES.get(model, "new.jpg"))
 
 
-@both
 @any_model
 def test_a_model_with_a_habit_gets_the_newer_of_two_images(base, model, in_memory):
     files = {"image": in_memory("first.jpg")}
-    first = form_for(base, model, {"title": "Dune"}, files).save()
-    loaded = model.objects.get(pk=first.pk)
+    loaded = model.objects.get(pk=form_for(base, model, {"title": "Dune"}, files).save().pk)
     files = {"image": in_memory("second.jpg", pictures.jpeg(20, 10))}
     form_for(base, model, {"title": "Dune"}, files, loaded).save()
     work()
@@ -143,7 +123,6 @@ def test_a_model_with_a_habit_gets_the_newer_of_two_images(base, model, in_memor
     assert model.objects.get().image.width == 20
 
 
-@both
 @any_model
 def test_a_model_with_a_habit_is_saved_again_after_a_rollback(base, model, make_old, in_memory):
     files = {"image": in_memory("new.jpg")}
@@ -157,7 +136,6 @@ def test_a_model_with_a_habit_is_saved_again_after_a_rollback(base, model, make_
     assert (model.objects.get().title, image(model)) == ("Dune", NAMES.get(model, "new.jpg"))
 
 
-@both
 def test_a_model_that_was_not_saved_is_saved_with_its_image_later(base, in_memory):
     form = form_for(base, Unwilling, {"title": "draft"}, {"image": in_memory("new.jpg")})
     unwilling = form.save()
@@ -173,7 +151,6 @@ def test_a_model_that_was_not_saved_is_saved_with_its_image_later(base, in_memor
 # Receivers with the same habits
 
 
-@both
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
 def test_a_receiver_that_removes_the_old_file_removes_that_only(
     connect, base, has_old, in_memory, media
@@ -197,7 +174,6 @@ def test_a_receiver_that_removes_the_old_file_removes_that_only(
     assert Photo.objects.get().image.name == "photos/new.jpg"
 
 
-@both
 def test_a_form_whose_file_no_worker_saves_is_saved_with_its_image(base, in_memory):
     files = {"file": ContentFile(b"report", name="report.txt"), "scan": in_memory("scan.jpg")}
     saved = form_for(base, Document, {"title": "Report"}, files).save()
@@ -209,7 +185,6 @@ def test_a_form_whose_file_no_worker_saves_is_saved_with_its_image(base, in_memo
     assert pictures.stored(document.file) == b"report"
 
 
-@both
 @pytest.mark.django_db(transaction=True)
 def test_a_view_saves_a_form_in_a_durable_block(base, in_memory):
     with transaction.atomic(durable=True):

@@ -58,8 +58,7 @@ def each_staging(request):
 
 
 def staged(in_memory, data=None, name="dune.jpg"):
-    document = Document.objects.create(title="Deed")
-    return save_image(in_memory(name, data), document, "file")
+    return save_image(in_memory(name, data), Document.objects.create(title="Deed"), "file")
 
 
 def address(upload, name="staged"):
@@ -74,9 +73,7 @@ def image(format_name):
 
 def test_the_staged_image_is_shown(admin_client, in_memory, each_staging):
     data = pictures.jpeg()
-    upload = staged(in_memory, data)
-
-    response = admin_client.get(address(upload))
+    response = admin_client.get(address(staged(in_memory, data)))
 
     assert response.status_code == 200
     assert b"".join(response.streaming_content) == data
@@ -122,9 +119,7 @@ def test_pillow_says_what_is_shown(admin_client, in_memory, format_name, content
 
 @pytest.mark.parametrize("data", [HTML, SVG, b"GIF89a" + HTML[:2], b"", b"\0" * 100], ids=repr)
 def test_what_is_not_an_image_can_only_be_downloaded(admin_client, in_memory, each_staging, data):
-    upload = staged(in_memory, data, "dune.jpg")
-
-    response = admin_client.get(address(upload))
+    response = admin_client.get(address(staged(in_memory, data, "dune.jpg")))
 
     assert response["Content-Type"] == "application/octet-stream"
     assert response["Content-Disposition"].startswith("attachment")
@@ -253,8 +248,7 @@ def test_a_large_staged_file_needs_no_memory(admin_client, in_memory):
     upload = staged(in_memory, pictures.jpeg() + bytes(20_000_000))
     tracemalloc.start()
 
-    response = admin_client.get(address(upload))
-    size = sum(len(piece) for piece in response.streaming_content)
+    size = sum(len(piece) for piece in admin_client.get(address(upload)).streaming_content)
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

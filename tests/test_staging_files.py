@@ -156,8 +156,7 @@ def test_a_model_that_changes_its_image_in_place_does_not_reach_the_staged_bytes
     location, on_disk, monkeypatch
 ):
     data = pictures.jpeg(640, 480)
-    shrunk = Shrunk.objects.create()
-    save_image(on_disk(data=data), shrunk)
+    save_image(on_disk(data=data), Shrunk.objects.create())
     staged_while_saving = []
 
     def look(sender, **kwargs):

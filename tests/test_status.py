@@ -40,10 +40,7 @@ from tests.project.models import (
 
 urlpatterns = [path("uploads/", include("django_async_forms.urls"))]
 
-pytestmark = [
-    pytest.mark.django_db(databases=["default", "other"]),
-    pytest.mark.urls(__name__),
-]
+pytestmark = [pytest.mark.django_db(databases=["default", "other"]), pytest.mark.urls(__name__)]
 
 ADDRESS = "/uploads/status/"
 KINDS = {
@@ -178,9 +175,7 @@ def test_each_field_has_an_answer_of_its_own(in_memory):
 
 
 def test_another_instance_has_an_answer_of_its_own(upload):
-    other = Photo.objects.create(title="Reef")
-
-    assert answer_for(other) == {"state": "saved", "url": None}
+    assert answer_for(Photo.objects.create(title="Reef")) == {"state": "saved", "url": None}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -236,8 +231,7 @@ def test_a_token_that_is_not_a_text_is_left_out(token):
 
 
 def test_a_token_that_was_changed_is_left_out(photo, upload):
-    other = Photo.objects.create(title="Reef")
-    payload, _, signature = token_of(other).partition(":")
+    payload, _, signature = token_of(Photo.objects.create(title="Reef")).partition(":")
 
     assert ask(f"{token_of(photo).partition(':')[0]}:{signature}", f"{payload}A:{signature}") == {}
 
@@ -354,9 +348,7 @@ def test_a_page_may_ask_for_500_images_at_once():
 
 
 def test_no_cache_keeps_the_answer(photo, upload):
-    response = post(json.dumps({"tokens": [token_of(photo)]}))
-
-    assert "no-store" in response["Cache-Control"]
+    assert "no-store" in post(json.dumps({"tokens": [token_of(photo)]}))["Cache-Control"]
 
 
 def test_it_needs_neither_csrf_token_nor_session(photo, upload):
@@ -386,9 +378,7 @@ def test_it_answers_under_asgi(photo, upload):
         )
 
     token = token_of(photo)
-    response = ask_async(token)
-
-    assert response.json() == {"images": {token: {"state": "pending"}}}
+    assert ask_async(token).json() == {"images": {token: {"state": "pending"}}}
 
 
 def test_an_image_without_a_url_has_none_and_the_others_have_theirs(without_url, caplog):

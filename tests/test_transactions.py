@@ -66,9 +66,7 @@ def bytes_of(instance, field_name="image"):
 
 
 def test_a_rollback_leaves_no_instance_no_upload_and_no_message(make_upload, staging, messages):
-    form = PhotoForm({"title": "Dune"}, {"image": make_upload()})
-
-    roll_back(form.save)
+    roll_back(PhotoForm({"title": "Dune"}, {"image": make_upload()}).save)
 
     assert not Photo.objects.exists()
     assert not Upload.objects.exists()
@@ -117,9 +115,7 @@ def test_a_rollback_of_commit_false_leaves_no_upload(in_memory, messages):
 
 
 def test_a_rollback_of_save_image_leaves_no_upload(in_memory, messages):
-    photo = Photo.objects.create(title="Dune")
-
-    roll_back(lambda: save_image(in_memory(), photo))
+    roll_back(lambda: save_image(in_memory(), Photo.objects.create(title="Dune")))
 
     assert not Upload.objects.exists()
     assert messages() == []
@@ -265,10 +261,7 @@ class SavingView(AsyncImageCreateView):
         return HttpResponse("saved")
 
 
-urlpatterns = [
-    path("failing/", FailingView.as_view()),
-    path("saving/", SavingView.as_view()),
-]
+urlpatterns = [path("failing/", FailingView.as_view()), path("saving/", SavingView.as_view())]
 
 
 def a_post(data=None):
@@ -410,9 +403,7 @@ def save_at_the_second_attempt(form, using="default"):
 
 def test_a_form_that_was_rolled_back_can_create_again(make_upload, staging, messages):
     data = pictures.jpeg()
-    form = PhotoForm({"title": "Dune"}, {"image": make_upload(data=data)})
-
-    save_at_the_second_attempt(form)
+    save_at_the_second_attempt(PhotoForm({"title": "Dune"}, {"image": make_upload(data=data)}))
 
     assert len(messages()) == Upload.objects.count() == 1
     save_pending_uploads()
@@ -446,9 +437,7 @@ def test_a_form_with_its_own_key_can_create_again(make_key, in_memory):
 def test_a_form_with_two_images_can_create_again(in_memory):
     front, back = pictures.jpeg(), pictures.jpeg()
     files = {"front": in_memory(data=front), "back": in_memory(data=back)}
-    form = form_class(OnlyImages, ["front", "back"])({}, files)
-
-    save_at_the_second_attempt(form)
+    save_at_the_second_attempt(form_class(OnlyImages, ["front", "back"])({}, files))
     save_pending_uploads()
 
     only = OnlyImages.objects.get()
@@ -456,8 +445,7 @@ def test_a_form_with_two_images_can_create_again(in_memory):
 
 
 def test_a_form_with_dimensions_can_create_again(in_memory):
-    files = {"image": in_memory(data=pictures.jpeg(80, 40))}
-    form = MeasuredForm({"title": "Dune"}, files)
+    form = MeasuredForm({"title": "Dune"}, {"image": in_memory(data=pictures.jpeg(80, 40))})
 
     save_at_the_second_attempt(form)
     save_pending_uploads()

@@ -99,9 +99,7 @@ def test_the_old_dimensions_stay_as_long_as_the_old_image(in_memory):
 
 
 def test_the_saved_instance_has_the_old_image(photo, old, in_memory):
-    form = PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo)
-
-    saved = form.save()
+    saved = PhotoForm({"title": "Dune"}, {"image": in_memory()}, instance=photo).save()
 
     assert pictures.stored(saved.image) == old
 
@@ -134,8 +132,7 @@ def two_uploads(photo, in_memory):
     last = pictures.jpeg()
     again = Photo.objects.get()
     PhotoForm({"title": "Last"}, {"image": in_memory(data=last)}, instance=again).save()
-    second = uploads_of(photo).get()
-    return first, second, last
+    return first, uploads_of(photo).get(), last
 
 
 def test_a_second_upload_supersedes_the_first(two_uploads, photo):
@@ -312,8 +309,7 @@ def test_clearing_one_field_leaves_the_upload_for_the_other(in_memory):
     files = {"image": in_memory(), "cover": in_memory("cover.jpg")}
     measured = MeasuredForm({"title": "Dune"}, files).save()
 
-    data = {"title": "Dune", "image-clear": "on"}
-    MeasuredForm(data, instance=Measured.objects.get()).save()
+    MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=Measured.objects.get()).save()
     save_pending_uploads()
 
     measured.refresh_from_db()
@@ -405,9 +401,7 @@ def test_deleting_a_related_instance_leaves_nothing_behind(in_memory):
 
 def test_deleting_a_child_leaves_nothing_behind(in_memory):
     files = {"image": in_memory(), "menu": in_memory()}
-    restaurant = RestaurantForm({"name": "Sietch"}, files).save()
-
-    restaurant.delete()
+    RestaurantForm({"name": "Sietch"}, files).save().delete()
 
     assert nothing_is_left()
 
@@ -439,9 +433,7 @@ def test_deleting_an_instance_saved_by_a_proxys_form_leaves_nothing_behind(in_me
 def test_deleting_a_child_without_its_parent_leaves_the_parents_upload(in_memory):
     data = pictures.jpeg()
     files = {"image": in_memory(data=data), "menu": in_memory()}
-    restaurant = RestaurantForm({"name": "Sietch"}, files).save()
-
-    restaurant.delete(keep_parents=True)
+    RestaurantForm({"name": "Sietch"}, files).save().delete(keep_parents=True)
     save_pending_uploads()
 
     assert bytes_of(Place.objects.get()) == data
@@ -466,14 +458,12 @@ def by_recovery(upload):
 def test_the_upload_of_an_instance_that_was_deleted_past_django_is_kept_as_failed(
     staging, in_memory
 ):
-    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
-    upload = uploads_of(photo).get()
+    upload = uploads_of(PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()).get()
     delete_with_sql(Photo)
 
     by_message(upload)
 
-    failed = Upload.objects.failed().get()
-    assert "There is no project.photo with the primary key" in failed.error
+    assert "There is no project.photo with the primary key" in Upload.objects.failed().get().error
     assert staged_files("default")
 
 
@@ -559,8 +549,7 @@ def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone(in_memory)
 def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone_in_commit_false(in_memory):
     new = pictures.jpeg()
     PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
-    form = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get())
-    photo = form.save(commit=False)
+    photo = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get()).save(commit=False)
     save_pending_uploads()
 
     photo.save()
@@ -583,8 +572,7 @@ def test_a_form_without_the_image_leaves_an_attached_image_alone(in_memory):
 
 
 def test_a_form_with_dimensions_leaves_an_attached_image_alone(in_memory):
-    files = {"image": in_memory(data=pictures.jpeg(80, 40))}
-    MeasuredForm({"title": "Dune"}, files).save()
+    MeasuredForm({"title": "Dune"}, {"image": in_memory(data=pictures.jpeg(80, 40))}).save()
     form = MeasuredForm({"title": "Arrakis"}, instance=Measured.objects.get())
     assert form.is_valid()
     save_pending_uploads()
@@ -600,8 +588,7 @@ def test_a_form_with_dimensions_leaves_an_attached_image_alone(in_memory):
 def test_the_saved_instance_can_be_saved_again_after_the_image_was_attached(has_old, in_memory):
     new = pictures.jpeg()
     instance = Photo.objects.create(title="Old", image=in_memory("old.jpg")) if has_old else None
-    form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=instance)
-    photo = form.save()
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=instance).save()
     save_pending_uploads()
 
     photo.title = "Arrakis"
@@ -646,8 +633,7 @@ def test_a_saved_instance_whose_save_looks_at_the_image_can_be_saved_again(in_me
 
 def test_an_instance_of_commit_false_can_be_saved_again(in_memory):
     new = pictures.jpeg()
-    form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)})
-    photo = form.save(commit=False)
+    photo = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save(commit=False)
     photo.save()
     save_pending_uploads()
 
@@ -699,8 +685,7 @@ def test_clearing_one_field_leaves_an_image_attached_to_the_other_alone(in_memor
 
 def test_two_pending_images_of_one_instance_are_both_attached(in_memory):
     front, back = pictures.jpeg(), pictures.jpeg()
-    files = {"front": in_memory(data=front), "back": in_memory(data=back)}
-    only = OnlyImagesForm({}, files).save()
+    only = OnlyImagesForm({}, {"front": in_memory(data=front), "back": in_memory(data=back)}).save()
 
     for upload in uploads_of(only).order_by("-field_name"):
         work_on(upload)

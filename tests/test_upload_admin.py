@@ -52,8 +52,7 @@ def pending(photo, in_memory):
 
 @pytest.fixture
 def failed(in_memory):
-    document = Document.objects.create(title="Deed")
-    upload = save_image(in_memory("deed.jpg"), document)
+    upload = save_image(in_memory("deed.jpg"), Document.objects.create(title="Deed"))
     Upload.objects.filter(pk=upload.pk).update(
         state=Upload.State.FAILED, attempts=12, error="OSError: no space"
     )
@@ -118,9 +117,7 @@ def test_the_list_asks_as_many_questions_for_many_rows_as_for_one(
 
 
 def test_a_failed_upload_can_be_retried(admin_client, failed, queue):
-    page = do(admin_client, "retry_uploads", failed).content.decode()
-
-    assert "1 upload will be retried." in page
+    assert "1 upload will be retried." in do(admin_client, "retry_uploads", failed).content.decode()
     upload = Upload.objects.pending().get()
     assert upload.attempts == 0
     save_image_task.apply(args=[str(upload.pk), "default"])
@@ -174,9 +171,7 @@ def test_deleting_an_upload_leaves_the_image_that_the_instance_has(
     admin_client, photo, in_memory, settings
 ):
     photo.image.save("old.jpg", pictures.as_file(pictures.jpeg()))
-    upload = save_image(in_memory(), photo)
-
-    admin_client.post(page_of(upload, "delete"), {"post": "yes"})
+    admin_client.post(page_of(save_image(in_memory(), photo), "delete"), {"post": "yes"})
 
     photo.refresh_from_db()
     assert photo.image.storage.exists(photo.image.name)
@@ -242,9 +237,7 @@ def cells(page, column):
 
 
 def test_the_list_says_the_state_in_a_word(admin_client, pending, failed):
-    page = admin_client.get(LIST).content.decode()
-
-    states = sorted(cells(page, "state_sign"))
+    states = sorted(cells(admin_client.get(LIST).content.decode(), "state_sign"))
     assert states[0].startswith("failed 12 of 12 attempts")
     assert states[1].startswith("pending 0 of 12 attempts next attempt: within")
 
@@ -252,9 +245,7 @@ def test_the_list_says_the_state_in_a_word(admin_client, pending, failed):
 def test_the_list_says_that_an_upload_is_overdue(admin_client, pending):
     Upload.objects.update(due_at=timezone.now() - timedelta(minutes=3))
 
-    page = admin_client.get(LIST).content.decode()
-
-    assert cells(page, "state_sign")[0].startswith("overdue")
+    assert cells(admin_client.get(LIST).content.decode(), "state_sign")[0].startswith("overdue")
 
 
 def test_the_list_can_be_narrowed_to_what_is_overdue(admin_client, pending, in_memory):
@@ -329,9 +320,7 @@ def test_the_parent_is_linked_of_a_child_that_went_without_it(admin_client, in_m
     save_image(in_memory(), restaurant, "image")
     Restaurant._base_manager.filter(pk=restaurant.pk)._raw_delete("default")
 
-    page = admin_client.get(LIST).content.decode()
-
-    assert "(deleted)" not in cells(page, "instance_cell")[0]
+    assert "(deleted)" not in cells(admin_client.get(LIST).content.decode(), "instance_cell")[0]
 
 
 @pytest.mark.parametrize("model", ["gone.photo", "project.gone", "photo", "", "project.country"])
@@ -370,8 +359,7 @@ def test_the_list_asks_one_query_for_the_instances_of_a_model(admin_client, pend
     with CaptureQueriesContext(connection) as queries:
         admin_client.get(LIST)
 
-    asked = [query["sql"] for query in queries if "project_" in query["sql"]]
-    assert len(asked) == 2
+    assert len([query["sql"] for query in queries if "project_" in query["sql"]]) == 2
 
 
 @pytest.mark.parametrize("text", ["dune", "DUNE.j"])
@@ -412,17 +400,13 @@ def test_a_search_keeps_to_the_filters(admin_client, pending, in_memory):
 def test_any_text_can_be_looked_for(admin_client, pending, text):
     query = urlencode({"q": text.encode(errors="surrogatepass")})
 
-    page = admin_client.get(f"{LIST}?{query}", follow=True)
-
-    assert page.status_code == 200
+    assert admin_client.get(f"{LIST}?{query}", follow=True).status_code == 200
 
 
 def test_a_list_that_is_cut_off_says_so(admin_client, pending, failed, monkeypatch):
     monkeypatch.setattr(outbox_list, "LIMIT", 1)
 
-    page = admin_client.get(LIST).content.decode()
-
-    assert "There are more uploads than the list shows." in page
+    assert "There are more uploads than the list shows." in admin_client.get(LIST).content.decode()
 
 
 def test_the_summary_tells_what_is_pending_failed_and_overdue(admin_client, pending, failed):
@@ -508,9 +492,7 @@ def test_an_upload_without_context_shows_none(admin_client, pending):
 
 def test_the_page_links_to_the_current_image(admin_client, photo, in_memory):
     photo.image.save("old.jpg", pictures.as_file(pictures.jpeg()))
-    upload = save_image(in_memory(), photo)
-
-    page = admin_client.get(page_of(upload)).content.decode()
+    page = admin_client.get(page_of(save_image(in_memory(), photo))).content.decode()
 
     assert f'<a href="{photo.image.url}">{photo.image.name}</a>' in page
 

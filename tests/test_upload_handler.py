@@ -71,9 +71,7 @@ def test_an_upload_arrives_whole(received, size):
 
 @pytest.mark.skipif(linux() < SINCE, reason="Only Linux 6.5 and newer tells what waits.")
 def test_the_disk_has_begun_to_write_every_byte_when_the_view_begins(received):
-    uploaded = received(os.urandom(3_500_000))
-
-    assert waiting_for_the_disk(uploaded) == 0
+    assert waiting_for_the_disk(received(os.urandom(3_500_000))) == 0
 
 
 @pytest.mark.django_db

@@ -22,7 +22,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, both, form_for, without_chance
+from tests.both import async_form, form_for, without_chance
 from tests.habits.models import Remembering
 from tests.project.models import Measured, Photo, Place, Restaurant
 
@@ -60,7 +60,6 @@ def received(signal, receiver, sender=Photo):
 # Nothing is missing
 
 
-@both
 def test_a_saved_instance_has_no_deferred_field(base, old, files):
     saved = form_for(base, Photo, {"title": "Dune"}, files, old).save()
 
@@ -76,7 +75,6 @@ def test_a_saved_instance_has_no_attributes_but_djangos(in_memory):
     assert vars(ours).keys() <= vars(plain).keys()
 
 
-@both
 def test_a_saved_instance_can_be_serialized(base, old, files):
     saved = form_for(base, Photo, {"title": "Dune"}, files, old).save()
 
@@ -85,14 +83,12 @@ def test_a_saved_instance_can_be_serialized(base, old, files):
     assert back.object.image.name == saved.image.name
 
 
-@both
 def test_a_saved_instance_makes_the_initial_data_of_the_next_form(base, old, files):
     saved = form_for(base, Photo, {"title": "Dune"}, files, old).save()
 
     assert model_to_dict(saved)["image"] == saved.image
 
 
-@both
 def test_reading_a_saved_instance_makes_no_query(base, old, files, django_assert_num_queries):
     saved = form_for(base, Photo, {"title": "Dune"}, files, old).save()
 
@@ -100,7 +96,6 @@ def test_reading_a_saved_instance_makes_no_query(base, old, files, django_assert
         assert (saved.title, bool(saved.image)) == ("Dune", True)
 
 
-@both
 def test_an_async_view_can_read_the_saved_image(base, files, in_memory):
     old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     saved = form_for(base, Measured, {"title": "Dune"}, files, old).save()
@@ -112,7 +107,6 @@ def test_an_async_view_can_read_the_saved_image(base, files, in_memory):
     assert (bool(name), width, height) == (True, 64, 48)
 
 
-@both
 def test_a_model_that_remembers_two_fields_can_read_its_saved_image(base, files, in_memory):
     Remembering.objects.create(title="Old", image=in_memory("old.jpg"))
     saved = form_for(base, Remembering, {"title": "Dune"}, files, Remembering.objects.get()).save()
@@ -124,7 +118,6 @@ def test_a_model_that_remembers_two_fields_can_read_its_saved_image(base, files,
     assert without_chance(saved.image.name) == f"habits/{'new' if files else 'old'}.jpg"
 
 
-@both
 def test_a_model_that_remembers_two_fields_is_created(base, in_memory):
     form_for(base, Remembering, {"title": "Dune"}, {"image": in_memory()}).save()
     save_pending_uploads()
@@ -132,7 +125,6 @@ def test_a_model_that_remembers_two_fields_is_created(base, in_memory):
     assert names(Remembering) == ["habits/dune.jpg"]
 
 
-@both
 @pytest.mark.skipif(not hasattr(models, "FETCH_RAISE"), reason="Django 6.1 has fetch modes")
 def test_a_saved_instance_that_must_fetch_nothing_can_read_its_image(base, old, files):
     loaded = Photo.objects.fetch_mode(models.FETCH_RAISE).get()
@@ -145,7 +137,6 @@ def test_a_saved_instance_that_must_fetch_nothing_can_read_its_image(base, old, 
     assert names() == ["photos/new.jpg" if files else "photos/old.jpg"]
 
 
-@both
 def test_a_deferred_image_stays_deferred_when_a_form_saves_the_title(base, old):
     saved = form_for(base, Photo, {"title": "Dune"}, instance=Photo.objects.only("title").get())
     saved = saved.save()
@@ -154,7 +145,6 @@ def test_a_deferred_image_stays_deferred_when_a_form_saves_the_title(base, old):
     assert (saved.image.name, Photo.objects.get().title) == ("photos/old.jpg", "Dune")
 
 
-@both
 def test_an_image_replaces_a_deferred_one(base, old, in_memory):
     loaded = Photo.objects.defer("image").get()
 
@@ -164,7 +154,6 @@ def test_an_image_replaces_a_deferred_one(base, old, in_memory):
     assert names() == ["photos/new.jpg"]
 
 
-@both
 def test_an_image_replaces_a_deferred_one_with_dimensions(base, in_memory):
     Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     loaded = Measured.objects.defer("image", "width", "height").get()
@@ -180,31 +169,24 @@ def test_an_image_replaces_a_deferred_one_with_dimensions(base, in_memory):
 # Copies
 
 
-@both
 @copied
 def test_a_copy_of_a_saved_instance_is_saved_under_a_new_key(base, duplicate, old):
-    saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
-
-    twin = duplicate(saved)
+    twin = duplicate(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
     twin.pk, twin._state.adding = None, True
     twin.save()
 
     assert names() == ["photos/old.jpg"] * 2
 
 
-@both
 @copied
 def test_a_copy_of_a_saved_instance_that_has_lost_its_key_is_saved(base, duplicate, old):
-    saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
-
-    twin = duplicate(saved)
+    twin = duplicate(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
     twin.pk = None
     twin.save()
 
     assert names() == ["photos/old.jpg"] * 2
 
 
-@both
 @copied
 def test_copies_of_saved_instances_are_created_in_bulk(base, duplicate, old, files):
     saved = form_for(base, Photo, {"title": "Dune"}, files, old).save()
@@ -233,7 +215,6 @@ def test_a_copy_of_a_saved_instance_with_dimensions_is_saved_under_a_new_key(dup
     ]
 
 
-@both
 @copied
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
 def test_a_copy_that_is_saved_after_the_worker_leaves_the_image(base, duplicate, has_old, request):
@@ -248,7 +229,6 @@ def test_a_copy_that_is_saved_after_the_worker_leaves_the_image(base, duplicate,
     assert (Photo.objects.get().title, names()) == ("Arrakis", ["photos/new.jpg"])
 
 
-@both
 @copied
 def test_a_copy_of_a_copy_that_is_saved_after_the_worker_leaves_the_image(
     base, duplicate, old, in_memory
@@ -262,7 +242,6 @@ def test_a_copy_of_a_copy_that_is_saved_after_the_worker_leaves_the_image(
     assert names() == ["photos/new.jpg"]
 
 
-@both
 @copied
 def test_a_copy_of_a_saved_instance_can_be_emptied(base, duplicate, in_memory):
     old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
@@ -275,7 +254,6 @@ def test_a_copy_of_a_saved_instance_can_be_emptied(base, duplicate, in_memory):
     assert names(Measured) == [""]
 
 
-@both
 @copied
 def test_a_copy_of_a_saved_instance_can_get_another_image(base, duplicate, old, in_memory):
     saved = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
@@ -287,7 +265,6 @@ def test_a_copy_of_a_saved_instance_can_get_another_image(base, duplicate, old, 
     assert names() == ["photos/newest.jpg"]
 
 
-@both
 @copied
 def test_a_copy_made_before_the_form_is_saved_has_nothing_of_it(base, duplicate, old, in_memory):
     before = duplicate(old)
@@ -296,16 +273,12 @@ def test_a_copy_made_before_the_form_is_saved_has_nothing_of_it(base, duplicate,
     assert (before.title, before.image.name) == ("Old", "photos/old.jpg")
 
 
-@both
 def test_a_saved_instance_is_saved_to_another_database(base, old):
-    saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
-
-    saved.save(using="other")
+    form_for(base, Photo, {"title": "Dune"}, instance=old).save().save(using="other")
 
     assert names(using="other") == ["photos/old.jpg"]
 
 
-@both
 def test_an_instance_saved_to_another_database_and_back_leaves_the_image(base, old, in_memory):
     saved = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     saved.save(using="other")
@@ -315,7 +288,6 @@ def test_an_instance_saved_to_another_database_and_back_leaves_the_image(base, o
     assert names() == names(using="other") == ["photos/new.jpg"]
 
 
-@both
 def test_a_saved_instance_can_be_saved_when_its_form_is_gone(base, old, in_memory):
     saved = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     gc.collect()
@@ -325,7 +297,6 @@ def test_a_saved_instance_can_be_saved_when_its_form_is_gone(base, old, in_memor
     assert names() == ["photos/new.jpg"]
 
 
-@both
 @pytest.mark.parametrize("way", ["save", "save_base"])
 def test_a_child_that_is_made_of_a_saved_parent_keeps_its_columns(base, way, files, in_memory):
     old = Place.objects.create(name="Old", image=in_memory("old.jpg"))
@@ -345,7 +316,6 @@ def test_a_child_that_is_made_of_a_saved_parent_keeps_its_columns(base, way, fil
     assert restaurant.menu.name == ""
 
 
-@both
 def test_a_child_that_is_made_of_a_parent_before_its_form_is_saved(base, in_memory):
     place = Place.objects.create(name="Old", image=in_memory("old.jpg"))
     child = Restaurant(place_ptr_id=place.pk)
@@ -366,7 +336,6 @@ def remove_the_file(instance, **kwargs):
     instance.image.delete(save=False)
 
 
-@both
 def test_a_receiver_of_post_delete_can_remove_a_saved_instances_file(base, old, files):
     saved = form_for(base, Photo, {"title": "Dune"}, files, old).save()
 
@@ -377,7 +346,6 @@ def test_a_receiver_of_post_delete_can_remove_a_saved_instances_file(base, old, 
     assert not Upload.objects.exists()
 
 
-@both
 def test_a_receiver_of_post_delete_can_remove_a_new_instances_file(base, in_memory, media):
     saved = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save()
 
@@ -388,7 +356,6 @@ def test_a_receiver_of_post_delete_can_remove_a_new_instances_file(base, in_memo
     assert not list(media.rglob("*.jpg"))
 
 
-@both
 def test_a_deleted_instance_can_be_saved_again(base, old):
     saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
     saved.delete()
@@ -398,7 +365,6 @@ def test_a_deleted_instance_can_be_saved_again(base, old):
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
 
 
-@both
 def test_an_instance_that_was_deleted_meanwhile_is_saved_whole(base, old):
     saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
     Photo.objects.all().delete()
@@ -408,7 +374,6 @@ def test_an_instance_that_was_deleted_meanwhile_is_saved_whole(base, old):
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
 
 
-@both
 def test_a_copy_of_an_instance_whose_row_is_gone_is_inserted(base, old):
     twin = copy.copy(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
     Photo.objects.all().delete()
@@ -453,7 +418,6 @@ def serializes(instance):
 ACTIONS = [pickles, copies, looks, serializes, saves_again, saves_the_title_again]
 
 
-@both
 @pytest.mark.parametrize("is_update", [True, False], ids=["update", "create"])
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.__name__)
@@ -476,7 +440,6 @@ def test_a_receiver_takes_the_instance_for_a_complete_one(
     assert not Upload.objects.exists()
 
 
-@both
 @pytest.mark.parametrize("is_update", [True, False], ids=["update", "create"])
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
 def test_a_form_is_saved_again_after_a_receiver_has_raised(
@@ -497,7 +460,6 @@ def test_a_form_is_saved_again_after_a_receiver_has_raised(
     assert len(list(media.rglob("new*.jpg"))) == 1
 
 
-@both
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
 def test_a_receiver_that_raises_leaves_the_same_row_as_in_plain_django(
     base, signal, old, in_memory
@@ -514,7 +476,6 @@ def test_a_receiver_that_raises_leaves_the_same_row_as_in_plain_django(
     assert (Photo.objects.get().title, names()) == expected[signal]
 
 
-@both
 def test_a_receiver_sees_update_fields_as_they_were_given(base, old, files):
     seen = []
 
@@ -527,7 +488,6 @@ def test_a_receiver_sees_update_fields_as_they_were_given(base, old, files):
     assert seen == [(None, False)]
 
 
-@both
 def test_a_receiver_of_pre_save_can_set_the_image(base, old):
     def set_it(instance, **kwargs):
         instance.image = "photos/other.jpg"
@@ -538,7 +498,6 @@ def test_a_receiver_of_pre_save_can_set_the_image(base, old):
     assert names() == ["photos/other.jpg"]
 
 
-@both
 def test_a_receiver_of_post_save_can_save_the_saved_image_itself(base, old):
     def store(instance, **kwargs):
         if instance.image.name != "photos/own.jpg":
@@ -554,7 +513,6 @@ def test_a_receiver_of_post_save_can_save_the_saved_image_itself(base, old):
 # Between commit=False and save()
 
 
-@both
 def test_a_refresh_before_the_instance_is_saved_drops_the_upload(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save(
         commit=False
@@ -566,7 +524,6 @@ def test_a_refresh_before_the_instance_is_saved_drops_the_upload(base, old, in_m
     assert (Photo.objects.get().title, names()) == ("Old", ["photos/old.jpg"])
 
 
-@both
 def test_a_refresh_of_the_title_leaves_the_image_to_be_saved(base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save(
         commit=False

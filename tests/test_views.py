@@ -22,11 +22,7 @@ from django.views.generic import CreateView, FormView
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
-from django_async_forms.views import (
-    AsyncImageCreateView,
-    AsyncImageUpdateView,
-    AsyncImageViewMixin,
-)
+from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView, AsyncImageViewMixin
 from django_async_forms.widgets import AsyncImageInput
 from tests import pictures
 from tests.project.models import Document, Measured, Photo
@@ -219,8 +215,7 @@ def test_a_post_changes_the_instance_and_stages_the_image(view, client, staging)
     old, new = pictures.jpeg(), pictures.jpeg()
     photo = Photo.objects.create(title="Old", image=picture(old))
 
-    page = f"/{view.__name__}/{photo.pk}/"
-    response = client.post(page, {"title": "New", "image": picture(new)})
+    response = client.post(f"/{view.__name__}/{photo.pk}/", {"title": "New", "image": picture(new)})
 
     assert response.url == photo.get_absolute_url()
     photo.refresh_from_db()
@@ -278,9 +273,7 @@ def test_clearing_one_image_and_sending_another(client):
 
 
 def test_a_form_class_with_the_mixin_is_used_as_it_is(client):
-    response = client.get("/WithMixedForm/")
-
-    assert type(response.context["form"]) is MixedForm
+    assert type(client.get("/WithMixedForm/").context["form"]) is MixedForm
 
 
 def test_a_form_class_without_the_mixin_gets_it(client):
@@ -343,17 +336,13 @@ def test_what_the_page_sends_is_taken(pack):
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
 
     data = {"csrfmiddlewaretoken": token, "title": "Dune", "image": picture(), "save": "Save"}
-    response = client.post("/WithFields/", data)
-
-    assert response.status_code == 302
+    assert client.post("/WithFields/", data).status_code == 302
     assert Photo.objects.get().title == "Dune"
 
 
 @pytest.mark.parametrize("view", CREATE_VIEWS, ids=lambda view: view.__name__)
 def test_every_view_has_a_page(view, client):
-    page = page_of(client.get(f"/{view.__name__}/"))
-
-    assert tag(page, 'input[^>]*name="image"')
+    assert tag(page_of(client.get(f"/{view.__name__}/")), 'input[^>]*name="image"')
 
 
 @pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
@@ -376,9 +365,7 @@ def test_the_page_of_an_update_does_not_demand_a_pending_image(pack, client):
 
 
 def test_errors_are_shown_on_the_page(pack, client):
-    response = client.post("/WithFields/", {"title": ""})
-
-    page = page_of(response)
+    page = page_of(client.post("/WithFields/", {"title": ""}))
     assert page.count("This field is required.") == 2
     assert not Photo.objects.exists()
     assert not Upload.objects.exists()
@@ -426,9 +413,7 @@ def test_a_form_with_a_helper_can_be_posted(client):
 
 
 def test_the_page_speaks_the_users_language(client):
-    page = page_of(client.get("/WithFields/"))
-
-    assert 'lang="en-us"' in tag(page, "html")
+    assert 'lang="en-us"' in tag(page_of(client.get("/WithFields/")), "html")
 
 
 # The project's own templates
@@ -451,9 +436,7 @@ def template(settings, tmp_path):
 def test_the_projects_own_template_wins(view, client, template):
     template("project/photo_form.html", "The project's own: {{ form.title }}")
 
-    page = page_of(client.get(f"/{view.__name__}/"))
-
-    assert page.startswith("The project's own: <input")
+    assert page_of(client.get(f"/{view.__name__}/")).startswith("The project's own: <input")
 
 
 @pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
@@ -553,9 +536,7 @@ def test_an_extension_that_no_image_has_is_the_error_that_plain_django_makes_of_
         return {"title": "Dune", "image": picture(name="dune.exe")}
 
     expected = errors_of_plain_django(rf.post("/", data()))
-    response = client.post("/WithFields/", data())
-
-    assert response.context["form"].errors == expected
+    assert client.post("/WithFields/", data()).context["form"].errors == expected
     assert "exe" in expected["image"][0]
 
 
@@ -601,8 +582,7 @@ def test_the_message_without_an_image_says_that_it_is_saved(client):
 def test_a_view_says_what_its_message_is(client, monkeypatch, message, expected):
     monkeypatch.setattr(WithFields, "success_message", message)
 
-    data = {"title": "Dune", "image": picture()}
-    assert messages_of(client, "/WithFields/", data) == expected
+    assert messages_of(client, "/WithFields/", {"title": "Dune", "image": picture()}) == expected
 
 
 @pytest.mark.parametrize("message", ["It is here.", ""])
@@ -617,8 +597,7 @@ def test_a_view_whose_form_has_no_mixin_says_that_it_is_saved(client, monkeypatc
     plain = modelform_factory(Photo, fields=["title", "image"])
     monkeypatch.setattr(WithFields, "get_form_class", lambda view: plain)
 
-    data = {"title": "Dune", "image": picture()}
-    assert messages_of(client, "/WithFields/", data) == ["Saved."]
+    assert messages_of(client, "/WithFields/", {"title": "Dune", "image": picture()}) == ["Saved."]
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -637,9 +616,7 @@ def test_django_s_own_message_mixin_leaves_the_only_message(rf, client, is_first
 def test_a_project_without_messages_has_none(client, settings):
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "messages" not in name]
 
-    response = client.post("/WithFields/", {"title": "Dune", "image": picture()})
-
-    assert response.status_code == 302
+    assert client.post("/WithFields/", {"title": "Dune", "image": picture()}).status_code == 302
 
 
 def test_the_page_shows_the_messages_that_wait(client):
@@ -659,9 +636,7 @@ def test_scripts_and_style_sheets_of_the_page_have_its_nonce(pack, client, monke
     monkeypatch.setattr(WithFields, "dispatch", with_nonce(WithFields.dispatch))
     monkeypatch.setattr(AsyncImageFormMixin, "image_widget", AsyncImageInput)
 
-    page = page_of(client.get("/WithFields/"))
-
-    tags = re.findall("<(?:script|link)[^>]*>", page)
+    tags = re.findall("<(?:script|link)[^>]*>", page_of(client.get("/WithFields/")))
     assert len(tags) >= 5
     assert all(' nonce="a&amp;b"' in tag for tag in tags)
 

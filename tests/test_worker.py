@@ -131,16 +131,13 @@ def test_a_burst_of_uploads_is_attached_each_to_its_instance(worker, browser):
         list(pool.map(post, posted))
     wait_until_no_upload_is_left()
 
-    attached = {photo.title: pictures.stored(photo.image) for photo in Photo.objects.all()}
-    assert attached == posted
+    assert {photo.title: pictures.stored(photo.image) for photo in Photo.objects.all()} == posted
 
 
 def test_an_instance_of_another_database_gets_its_image(worker, in_memory):
     data = pictures.jpeg()
     form_class = forms.modelform_factory(Elsewhere, AsyncImageModelForm, fields=["title", "image"])
-    form = form_class({"title": "Dune"}, {"image": in_memory(data=data)})
-
-    form.save()
+    form_class({"title": "Dune"}, {"image": in_memory(data=data)}).save()
     wait_until_no_upload_is_left("other")
 
     assert pictures.stored(Elsewhere.objects.get().image) == data

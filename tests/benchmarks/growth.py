@@ -26,10 +26,7 @@ _NUMBERS = {
     "sqlite": "WITH RECURSIVE numbers(n) AS"
     " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {rows}) SELECT n FROM numbers",
 }
-_KEY = {
-    "postgresql": "md5({rows} || '-' || n)::uuid",
-    "sqlite": "lower(hex(randomblob(16)))",
-}
+_KEY = {"postgresql": "md5({rows} || '-' || n)::uuid", "sqlite": "lower(hex(randomblob(16)))"}
 
 
 def measure(results, places, rows, rounds, progress):

@@ -37,8 +37,7 @@ def manifests(kind):
 
 def pod(role):
     """Return the specification of a role's pods in the Kubernetes manifest."""
-    starter = {**manifests("Deployment"), **manifests("Job")}[role]
-    return starter["spec"]["template"]["spec"]
+    return {**manifests("Deployment"), **manifests("Job")}[role]["spec"]["template"]["spec"]
 
 
 def unit(role):

@@ -60,8 +60,7 @@ def test_a_message_that_a_worker_does_not_understand_costs_no_attempt_and_is_rec
     photo = post(data, in_memory)
     wait_until(lambda: worker.text().count(complaint) > before, "the worker complains")
     end()
-    upload = Upload.objects.pending().get()
-    assert upload.attempts == 0
+    assert Upload.objects.pending().get().attempts == 0
 
     Upload.objects.update(due_at=timezone.now())
     recover_uploads()

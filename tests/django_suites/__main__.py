@@ -29,9 +29,7 @@ def run(folder, labels, results, *, plain):
     """Run suites in a new process; return their recorded results."""
     command = [sys.executable, "-m", f"{__package__}.suite", str(folder), "--results", str(results)]
     process = subprocess.run(
-        [*command, *(["--plain"] if plain else []), *labels],
-        capture_output=True,
-        text=True,
+        [*command, *(["--plain"] if plain else []), *labels], capture_output=True, text=True
     )
     if not results.exists():
         sys.exit(f"{process.stdout}{process.stderr}\nThe suites did not run.")

@@ -80,8 +80,7 @@ class Chaos:
             self.harness.orders.end(what)
 
     def _kill_a_child(self):
-        worker = self._rng.choice(self.harness.workers)
-        children = worker.process.children()
+        children = self._rng.choice(self.harness.workers).process.children()
         if children:
             victim = self._rng.choice(children)
             self._note("anywhere", victim=victim)

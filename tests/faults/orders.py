@@ -60,8 +60,7 @@ class Orders:
 
     def notes(self):
         """Return all notes, in order."""
-        lines = (self.folder / "notes").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in (self.folder / "notes").read_text().splitlines()]
 
     def working(self):
         """Return the ids of processes that work on an upload, or did when they were killed."""

@@ -17,15 +17,7 @@ from tests import pictures
 #: in memory.
 SIZES = {(64, 48): 70, (320, 240): 25, (800, 600): 5}
 #: The actions of users, and how often they take each.
-DEEDS = {
-    "create": 35,
-    "change": 30,
-    "formset": 12,
-    "twice": 8,
-    "clear": 6,
-    "delete": 6,
-    "abort": 3,
-}
+DEEDS = {"create": 35, "change": 30, "formset": 12, "twice": 8, "clear": 6, "delete": 6, "abort": 3}
 FIELDS = ("image", "cover")
 
 

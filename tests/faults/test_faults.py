@@ -37,5 +37,4 @@ def test_no_committed_upload_is_lost_or_doubled_whatever_fails(engines):
     command = [sys.executable, "-m", "tests.faults", "--pace", "hurried"]
     command += ["--uploads", "270", "--seed", "1", *engines]
     # In this process group, so that an interrupt reaches it and it cleans up.
-    done = subprocess.run(command, cwd=ROOT, timeout=DEADLINE, check=False)
-    assert done.returncode == 0
+    assert subprocess.run(command, cwd=ROOT, timeout=DEADLINE, check=False).returncode == 0

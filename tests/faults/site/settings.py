@@ -50,10 +50,7 @@ CELERY_TASK_DEFAULT_QUEUE = RUN["queue"]
 CELERY_TASK_TIME_LIMIT = RUN["time_limit"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
-    "recover": {
-        "task": "django_async_forms.recover_uploads",
-        "schedule": RUN["recover_every"],
-    }
+    "recover": {"task": "django_async_forms.recover_uploads", "schedule": RUN["recover_every"]}
 }
 ASYNC_FORMS = RUN["async_forms"]
 
