@@ -3,6 +3,7 @@
 import ast
 import io
 import os
+import re
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -71,10 +72,6 @@ def test_postgresql_does_not_compress_a_file(storage):
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_column_size(data) FROM {StoredChunk._meta.db_table}")
         assert cursor.fetchone()[0] >= len(data)
-
-
-def test_text_is_stored_as_utf8(storage):
-    assert content_of(storage, storage.save("text.txt", ContentFile("Dünen"))) == "Dünen".encode()
 
 
 def test_a_file_can_be_read_from_anywhere(storage):
@@ -209,16 +206,9 @@ def test_pillow_reads_an_image_from_the_storage(storage):
         assert image.size == (640, 480)
 
 
-def test_a_file_is_not_opened_for_writing(storage):
-    name = storage.save("file.bin", ContentFile(b"data"))
-
-    with pytest.raises(ValueError, match="'wb'"):
-        storage.open(name, "wb")
-
-
 def test_a_missing_file_is_not_found(storage):
     assert not storage.exists("missing")
-    for ask in (storage.open, storage.size, storage.get_created_time, storage.get_modified_time):
+    for ask in (storage.open, storage.size):
         with pytest.raises(FileNotFoundError, match="missing"):
             ask("missing")
 
@@ -231,11 +221,6 @@ def test_a_deleted_file_is_gone_and_can_be_deleted_again(storage):
 
     assert not storage.exists(name)
     assert not StoredChunk.objects.exists()
-
-
-def test_an_empty_name_cannot_be_deleted(storage):
-    with pytest.raises(ValueError):
-        storage.delete("")
 
 
 def test_a_second_file_of_a_name_gets_another_name(storage):
@@ -258,11 +243,6 @@ def test_names_may_hold_any_script(storage):
     assert storage.listdir("沙丘") == ([], ["düne 🏜.jpg"])
 
 
-def test_names_that_leave_the_storage_are_refused(storage):
-    with pytest.raises(SuspiciousFileOperation):
-        storage.save("../file.bin", ContentFile(b"data"))
-
-
 def test_a_folder_lists_its_folders_and_its_files(storage):
     for name in ("top.bin", "a/one.bin", "a/two.bin", "a/deep/three.bin", "ab/four.bin"):
         storage.save(name, ContentFile(b"data"))
@@ -274,18 +254,11 @@ def test_a_folder_lists_its_folders_and_its_files(storage):
 
 
 def test_folders_that_differ_in_case_are_two_folders(storage):
-    storage.save("a/one.bin", ContentFile(b"data"))
-    storage.save("A/two.bin", ContentFile(b"data"))
+    storage.save("Dunes/one.bin", ContentFile(b"data"))
+    storage.save("dunes/two.bin", ContentFile(b"data"))
 
-    assert storage.listdir("a") == ([], ["one.bin"])
-
-
-def test_the_times_of_a_file_are_the_time_when_it_was_saved(storage):
-    before = timezone.now()
-    name = storage.save("file.bin", ContentFile(b"data"))
-
-    assert abs(storage.get_created_time(name) - before).total_seconds() < 60
-    assert storage.get_modified_time(name) == storage.get_created_time(name)
+    assert storage.listdir("dunes") == ([], ["two.bin"])
+    assert storage.listdir("") == (["Dunes", "dunes"], [])
 
 
 def test_a_rollback_removes_the_file(storage):
@@ -314,24 +287,6 @@ def test_a_storage_keeps_its_files_in_the_database_that_it_names():
     assert DatabaseStorage(using="other").exists(name)
 
 
-def test_a_large_file_is_never_in_memory_as_a_whole(storage, tmp_path):
-    size = 24 * 1024 * 1024
-    with (tmp_path / "large.bin").open("wb") as large:
-        large.truncate(size)
-
-    tracemalloc.start()
-    try:
-        with (tmp_path / "large.bin").open("rb") as large:
-            name = storage.save("large.bin", File(large))
-        with storage.open(name) as file:
-            assert sum(len(chunk) for chunk in file.chunks()) == size
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert peak < size / 4
-
-
 def test_an_image_field_can_use_the_storage(use_final_storage, in_memory):
     use_final_storage(DatabaseStorage)
     data = pictures.jpeg(40, 30)
@@ -347,29 +302,11 @@ def test_an_image_field_can_use_the_storage(use_final_storage, in_memory):
     assert not StoredChunk.objects.exists()
 
 
-def test_a_folder_differs_from_another_in_a_different_case(storage):
-    storage.save("Dunes/one.bin", ContentFile(b"data"))
-    storage.save("dunes/two.bin", ContentFile(b"data"))
-
-    assert storage.listdir("dunes") == ([], ["two.bin"])
-    assert storage.listdir("") == (["Dunes", "dunes"], [])
-
-
 def test_a_folder_may_be_named_like_a_pattern(storage):
     storage.save("a%_/one.bin", ContentFile(b"data"))
     storage.save("abc/two.bin", ContentFile(b"data"))
 
     assert storage.listdir("a%_") == ([], ["one.bin"])
-
-
-def test_a_name_is_not_longer_than_max_length(storage):
-    names = [storage.save(f"a/{'x' * 50}.jpg", ContentFile(b"data"), max_length=40) for _ in "ab"]
-
-    assert len(set(names)) == 2
-    for name in names:
-        assert len(name) <= 40
-        assert name.startswith("a/x")
-        assert name.endswith(".jpg")
 
 
 def test_a_name_that_is_too_long_for_the_table_is_shortened(storage):
@@ -378,13 +315,6 @@ def test_a_name_that_is_too_long_for_the_table_is_shortened(storage):
     assert len(name) <= 255
     assert name.endswith(".jpg")
     assert content_of(storage, name) == b"data"
-
-
-def test_times_of_files_are_aware_with_time_zones(storage):
-    name = storage.save("file.bin", ContentFile(b"data"))
-
-    assert timezone.is_aware(storage.get_created_time(name))
-    assert timezone.is_aware(storage.get_modified_time(name))
 
 
 def test_times_of_files_are_local_and_naive_without_time_zones(storage, settings):
@@ -433,16 +363,15 @@ def large(tmp_path):
         yield File(file)
 
 
-def test_a_large_file_is_not_in_memory_with_debug(storage, large):
-    connection.force_debug_cursor = True  # As with DEBUG, which is off in tests.
-    try:
-        with measured_memory() as peak:
-            name = storage.save("large.bin", large)
-            with storage.open(name) as file:
-                assert sum(len(chunk) for chunk in file.chunks()) == LARGE
-            assert peak() < LARGE / 4
-    finally:
-        connection.force_debug_cursor = False
+@pytest.mark.parametrize("debug", [False, True], ids=["without DEBUG", "with DEBUG"])
+def test_a_large_file_is_never_in_memory_as_a_whole(storage, large, debug, settings):
+    settings.DEBUG = debug
+
+    with measured_memory() as peak:
+        name = storage.save("large.bin", large)
+        with storage.open(name) as file:
+            assert sum(len(chunk) for chunk in file.chunks()) == LARGE
+        assert peak() < LARGE / 4
 
 
 @pytest.mark.parametrize("first", [0, 5])
@@ -514,15 +443,22 @@ def test_a_name_is_the_shortest_that_means_the_same(each):
 
 
 @pytest.mark.parametrize("name", ["..", "../file.bin", "a/../../file.bin", "/etc/passwd"])
-def test_no_method_takes_a_name_that_leaves_the_storage(each, name):
-    for call in (each.open, each.exists, each.size, each.delete, each.listdir):
-        with pytest.raises(SuspiciousFileOperation):
-            call(name)
-    for get_time in (each.get_accessed_time, each.get_created_time, each.get_modified_time):
-        with pytest.raises(SuspiciousFileOperation):
-            get_time(name)
+@pytest.mark.parametrize(
+    "method",
+    [
+        "open",
+        "exists",
+        "size",
+        "delete",
+        "listdir",
+        "get_accessed_time",
+        "get_created_time",
+        "get_modified_time",
+    ],
+)
+def test_no_method_takes_a_name_that_leaves_the_storage(each, method, name):
     with pytest.raises(SuspiciousFileOperation):
-        each.save(name, ContentFile(b"data"))
+        getattr(each, method)(name)
 
 
 @pytest.mark.parametrize("mode", ["r", "rt"])
@@ -549,11 +485,11 @@ def test_a_file_keeps_its_mode_when_it_is_opened_again(storage):
         file.open("wb")
 
 
-@pytest.mark.parametrize("mode", ["w", "ab", "r+b", "x"])
+@pytest.mark.parametrize("mode", ["w", "wb", "ab", "r+b", "x"])
 def test_no_mode_opens_a_file_for_writing(storage, mode):
     name = storage.save("file.bin", ContentFile(b"data"))
 
-    with pytest.raises(ValueError, match="for reading only"):
+    with pytest.raises(ValueError, match=f"for reading only.*{re.escape(repr(mode))}"):
         storage.open(name, mode)
 
 
@@ -647,21 +583,19 @@ def test_content_that_cannot_be_read_leaves_no_rows(each):
     with pytest.raises(OSError, match="cannot be read"):
         each.save("file.bin", Broken(b""))
 
-    assert _is_djangos(each) or not each.exists("file.bin")
+    assert type(each) is FileSystemStorage or not each.exists("file.bin")
 
 
-def _is_djangos(storage):
-    return type(storage) is FileSystemStorage
-
-
-def test_all_times_of_a_file_are_the_time_of_its_saving(each):
+@pytest.mark.parametrize("get_time", ["get_accessed_time", "get_created_time", "get_modified_time"])
+def test_all_times_of_a_file_are_the_time_of_its_saving(each, get_time):
     before = timezone.now()
     name = each.save("file.bin", ContentFile(b"data"))
 
-    for get_time in (each.get_accessed_time, each.get_created_time, each.get_modified_time):
-        assert abs(get_time(name) - before).total_seconds() < 60
-        with pytest.raises(FileNotFoundError):
-            get_time("missing")
+    saved_at = getattr(each, get_time)(name)
+    assert timezone.is_aware(saved_at)
+    assert abs(saved_at - before).total_seconds() < 60
+    with pytest.raises(FileNotFoundError, match="missing"):
+        getattr(each, get_time)("missing")
 
 
 def test_deleting_needs_a_name(each):
@@ -675,7 +609,9 @@ def test_names_are_shortened_to_max_length(each):
     names = [each.save(f"a/{'x' * 50}.tar.gz", ContentFile(b"data"), max_length=40) for _ in "abc"]
 
     assert len(set(names)) == 3
-    assert {len(name) <= 40 and name.endswith(".tar.gz") for name in names} == {True}
+    for name in names:
+        assert len(name) <= 40
+        assert re.fullmatch(r"a/x.*\.tar\.gz", name)
     with pytest.raises(SuspiciousFileOperation, match="max_length"):
         each.save("a/file.bin", ContentFile(b"data"), max_length=5)
 
@@ -685,7 +621,7 @@ def test_names_are_shortened_to_max_length(each):
 def test_two_files_saved_under_one_name_at_the_same_time_stay_two_files(
     each, kind, request, monkeypatch
 ):
-    if _is_djangos(each):
+    if type(each) is FileSystemStorage:
         pytest.skip("FileSystemStorage moves the second file over the first at times.")
     make = request.getfixturevalue(kind)
     contents = {data: make(data=data) for data in (pictures.jpeg(), pictures.jpeg())}

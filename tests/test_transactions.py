@@ -16,7 +16,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from django_async_forms.views import AsyncImageCreateView
 from tests import pictures, services
-from tests.both import RollBackError, both, form_for, roll_back, without_chance
+from tests.both import RollBackError, async_form, form_for, roll_back, without_chance
 from tests.project.models import (
     Elsewhere,
     Keyed,
@@ -65,8 +65,28 @@ def bytes_of(instance, field_name="image"):
 # Rollback
 
 
-def test_a_rollback_leaves_no_instance_no_upload_and_no_message(make_upload, staging, messages):
-    roll_back(PhotoForm({"title": "Dune"}, {"image": make_upload()}).save)
+def save_the_form(image):
+    PhotoForm({"title": "Dune"}, {"image": image}).save()
+
+
+def save_the_instance(image):
+    photo = PhotoForm({"title": "Dune"}, {"image": image}).save(commit=False)
+    photo.save()
+
+
+def save_the_image(image):
+    save_image(image, Photo.objects.create(title="Dune"))
+
+
+@pytest.mark.parametrize("save", [save_the_form, save_the_instance, save_the_image])
+def test_a_rollback_leaves_no_instance_no_upload_and_no_message(
+    save, make_upload, staging, messages
+):
+    def save_it():
+        save(make_upload())
+        assert Upload.objects.exists()
+
+    roll_back(save_it)
 
     assert not Photo.objects.exists()
     assert not Upload.objects.exists()
@@ -80,10 +100,8 @@ def test_a_rollback_leaves_nothing_in_the_final_storage(in_memory, media):
 
 
 def test_a_rollback_leaves_no_bytes_in_the_database(make_upload):
-    form = PhotoForm({"title": "Dune"}, {"image": make_upload()})
-
     def save():
-        form.save()
+        save_the_form(make_upload())
         assert StoredChunk.objects.exists()
 
     roll_back(save)
@@ -100,25 +118,6 @@ def test_a_rollback_leaves_no_staged_file_once_recovery_has_run(make_upload, sta
     recovery.recover("default")
 
     assert staged_files() == []
-
-
-def test_a_rollback_of_commit_false_leaves_no_upload(in_memory, messages):
-    def save():
-        photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save(commit=False)
-        photo.save()
-        assert Upload.objects.exists()
-
-    roll_back(save)
-
-    assert not Upload.objects.exists()
-    assert messages() == []
-
-
-def test_a_rollback_of_save_image_leaves_no_upload(in_memory, messages):
-    roll_back(lambda: save_image(in_memory(), Photo.objects.create(title="Dune")))
-
-    assert not Upload.objects.exists()
-    assert messages() == []
 
 
 def test_a_rollback_to_a_savepoint_leaves_no_upload(in_memory, staging, messages):
@@ -164,7 +163,7 @@ def test_a_rollback_brings_back_the_upload_of_a_deleted_instance(in_memory, stag
 
 
 def test_a_second_database_rolls_back_by_itself(in_memory, staging, messages):
-    form = form_class(Elsewhere, ["title", "image"])({"title": "Moon"}, {"image": in_memory()})
+    form = async_form(Elsewhere, {"title": "Moon"}, {"image": in_memory()})
 
     with suppress(RollBackError), transaction.atomic(using="other"):
         form.save()
@@ -177,9 +176,7 @@ def test_a_second_database_rolls_back_by_itself(in_memory, staging, messages):
 
 
 def test_a_rollback_of_another_database_changes_nothing(in_memory, messages):
-    form = form_class(Elsewhere, ["title", "image"])({"title": "Moon"}, {"image": in_memory()})
-
-    roll_back(form.save)
+    roll_back(async_form(Elsewhere, {"title": "Moon"}, {"image": in_memory()}).save)
 
     assert Elsewhere.objects.get().title == "Moon"
     assert Upload.objects.using("other").count() == 1
@@ -192,10 +189,8 @@ def test_a_rollback_of_another_database_changes_nothing(in_memory, messages):
 def test_an_instance_whose_image_cannot_be_staged_is_not_saved(
     in_memory, staging_is_a_file, messages
 ):
-    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
-
     with pytest.raises(OSError, match="staging"):
-        form.save()
+        save_the_form(in_memory())
 
     assert not Photo.objects.exists()
     assert not Upload.objects.exists()
@@ -297,36 +292,25 @@ def test_no_message_is_sent_before_the_commit(in_memory, messages):
     assert len(messages()) == 1
 
 
-def test_one_image_is_one_message(in_memory, messages):
-    PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+@pytest.mark.parametrize(
+    ("model", "data", "names"),
+    [
+        (Photo, {"title": "Dune"}, ["image"]),
+        (Triptych, {}, ["left", "middle", "right"]),
+        (Restaurant, {"name": "Sietch"}, ["image", "menu"]),
+    ],
+    ids=["one image", "three images", "a child's images in two tables"],
+)
+def test_each_image_of_a_form_is_one_message(model, data, names, in_memory, messages):
+    async_form(model, data, {name: in_memory(f"{name}.jpg") for name in names}).save()
 
-    assert len(messages()) == 1
-
-
-def test_three_images_of_one_form_are_three_messages(in_memory, messages):
-    files = {name: in_memory(f"{name}.jpg") for name in ("left", "middle", "right")}
-
-    form_class(Triptych, ["left", "middle", "right"])({}, files).save()
-
-    assert len(messages()) == Upload.objects.count() == 3
-
-
-def test_a_childs_two_images_in_two_tables_are_two_messages(in_memory, messages):
-    files = {"image": in_memory(), "menu": in_memory("menu.jpg")}
-
-    form_class(Restaurant, ["name", "image", "menu"])({"name": "Sietch"}, files).save()
-
-    assert len(messages()) == Upload.objects.count() == 2
+    assert len(messages()) == Upload.objects.count() == len(names)
 
 
-def test_a_formset_is_one_message_an_image(in_memory, messages):
+def test_each_image_of_a_formset_is_one_message(in_memory, messages):
     formset_class = modelformset_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
-    data = {
-        "form-TOTAL_FORMS": "2",
-        "form-INITIAL_FORMS": "0",
-        "form-0-title": "First",
-        "form-1-title": "Second",
-    }
+    data = {"form-TOTAL_FORMS": "2", "form-INITIAL_FORMS": "0"}
+    data |= {"form-0-title": "First", "form-1-title": "Second"}
     files = {"form-0-image": in_memory(), "form-1-image": in_memory("second.jpg")}
 
     formset_class(data, files, queryset=Photo.objects.none()).save()
@@ -344,20 +328,13 @@ def test_commit_false_sends_nothing_until_the_instance_is_saved(in_memory, messa
     assert len(messages()) == 1
 
 
-def test_saving_the_instance_again_sends_nothing_more(in_memory, messages):
-    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
+def test_saving_the_instance_and_the_form_again_sends_nothing_more(in_memory, messages):
+    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
+    photo = form.save()
 
     photo.save()
-
     assert len(messages()) == Upload.objects.count() == 1
-
-
-def test_saving_the_form_again_sends_nothing_more(in_memory, messages):
-    form = PhotoForm({"title": "Dune"}, {"image": in_memory()})
     form.save()
-
-    form.save()
-
     assert len(messages()) == Upload.objects.count() == 1
 
 
@@ -374,19 +351,14 @@ def test_saving_the_form_again_after_the_image_was_attached_makes_no_upload(in_m
     assert len(messages()) == 1
 
 
-def test_a_form_without_an_image_sends_nothing(messages):
-    MeasuredForm({"title": "Dune"}).save()
+@pytest.mark.parametrize("data", [{}, {"image-clear": "on"}], ids=["no image", "clearing"])
+def test_a_form_without_a_new_image_sends_nothing(data, in_memory, messages):
+    measured = Measured.objects.create(title="Dune", image=in_memory())
+
+    MeasuredForm({"title": "Dune", **data}, instance=measured).save()
 
     assert messages() == []
     assert not Upload.objects.exists()
-
-
-def test_clearing_sends_nothing(in_memory, messages):
-    measured = Measured.objects.create(title="Dune", image=in_memory())
-
-    MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=measured).save()
-
-    assert messages() == []
 
 
 # Saving again, as projects do after a deadlock
@@ -401,19 +373,11 @@ def save_at_the_second_attempt(form, using="default"):
                 raise RollBackError
 
 
-def test_a_form_that_was_rolled_back_can_create_again(make_upload, staging, messages):
+@pytest.mark.parametrize("has_old", [False, True], ids=["create", "update"])
+def test_a_form_that_was_rolled_back_can_save_again(has_old, make_upload, staging, messages):
+    old = Photo.objects.create(title="Old", image=make_upload("old.jpg")) if has_old else None
     data = pictures.jpeg()
-    save_at_the_second_attempt(PhotoForm({"title": "Dune"}, {"image": make_upload(data=data)}))
-
-    assert len(messages()) == Upload.objects.count() == 1
-    save_pending_uploads()
-    assert bytes_of(Photo.objects.get()) == data
-
-
-def test_a_form_that_was_rolled_back_can_update_again(make_upload, staging, messages):
-    photo = Photo.objects.create(title="Old", image=make_upload("old.jpg"))
-    data = pictures.jpeg()
-    form = PhotoForm({"title": "New"}, {"image": make_upload(data=data)}, instance=photo)
+    form = PhotoForm({"title": "New"}, {"image": make_upload(data=data)}, instance=old)
 
     save_at_the_second_attempt(form)
 
@@ -422,26 +386,27 @@ def test_a_form_that_was_rolled_back_can_update_again(make_upload, staging, mess
     assert bytes_of(Photo.objects.get(title="New")) == data
 
 
-@pytest.mark.parametrize("make_key", ["uuid", "slug"])
-def test_a_form_with_its_own_key_can_create_again(make_key, in_memory):
-    data = pictures.jpeg()
-    model, fields = {"uuid": (Keyed, ["image"]), "slug": (Slugged, ["slug", "image"])}[make_key]
-    form = form_class(model, fields)({"slug": "dune"}, {"image": in_memory(data=data)})
+@pytest.mark.parametrize(
+    ("model", "columns", "names"),
+    [
+        (Keyed, {}, ["image"]),
+        (Slugged, {"slug": "dune"}, ["image"]),
+        (OnlyImages, {}, ["front", "back"]),
+        (Restaurant, {"name": "Sietch"}, ["image", "menu"]),
+        (Elsewhere, {"title": "Moon"}, ["image"]),
+    ],
+    ids=["a UUID", "a slug", "two images", "a child", "a second database"],
+)
+def test_a_form_of_any_model_can_create_again(model, columns, names, in_memory):
+    data = {name: pictures.jpeg() for name in names}
+    form = async_form(model, columns, {name: in_memory(data=data[name]) for name in names})
+    using = "other" if model is Elsewhere else "default"
 
-    save_at_the_second_attempt(form)
-    save_pending_uploads()
+    save_at_the_second_attempt(form, using)
+    save_pending_uploads(using)
 
-    assert bytes_of(model.objects.get()) == data
-
-
-def test_a_form_with_two_images_can_create_again(in_memory):
-    front, back = pictures.jpeg(), pictures.jpeg()
-    files = {"front": in_memory(data=front), "back": in_memory(data=back)}
-    save_at_the_second_attempt(form_class(OnlyImages, ["front", "back"])({}, files))
-    save_pending_uploads()
-
-    only = OnlyImages.objects.get()
-    assert (bytes_of(only, "front"), bytes_of(only, "back")) == (front, back)
+    saved = model.objects.get()
+    assert {name: bytes_of(saved, name) for name in names} == data
 
 
 def test_a_form_with_dimensions_can_create_again(in_memory):
@@ -452,29 +417,6 @@ def test_a_form_with_dimensions_can_create_again(in_memory):
 
     measured = Measured.objects.get()
     assert (measured.width, measured.height, bool(measured.image)) == (80, 40, True)
-
-
-def test_a_childs_form_can_create_again(in_memory):
-    image, menu = pictures.jpeg(), pictures.jpeg()
-    files = {"image": in_memory(data=image), "menu": in_memory(data=menu)}
-    form = form_class(Restaurant, ["name", "image", "menu"])({"name": "Sietch"}, files)
-
-    save_at_the_second_attempt(form)
-    save_pending_uploads()
-
-    restaurant = Restaurant.objects.get()
-    assert (bytes_of(restaurant), bytes_of(restaurant, "menu")) == (image, menu)
-
-
-def test_a_form_of_a_second_database_can_create_again(in_memory):
-    data = pictures.jpeg()
-    files = {"image": in_memory(data=data)}
-    form = form_class(Elsewhere, ["title", "image"])({"title": "Moon"}, files)
-
-    save_at_the_second_attempt(form, using="other")
-    save_pending_uploads("other")
-
-    assert bytes_of(Elsewhere.objects.get()) == data
 
 
 def test_a_form_that_clears_can_clear_again(in_memory):
@@ -501,7 +443,6 @@ def test_an_instance_of_commit_false_that_was_rolled_back_is_created_by_its_form
     assert bytes_of(Photo.objects.get()) == data
 
 
-@both
 def test_a_second_form_clears_what_a_first_has_cleared_in_a_rolled_back_transaction(
     base, in_memory
 ):
@@ -514,7 +455,6 @@ def test_a_second_form_clears_what_a_first_has_cleared_in_a_rolled_back_transact
     assert OnlyImages.objects.get().front.name == ""
 
 
-@both
 def test_a_second_form_saves_the_image_of_a_first_in_a_rolled_back_transaction(base, in_memory):
     instance = OnlyImages.objects.create(front=in_memory("front.jpg"), back=in_memory("back.jpg"))
     first = form_for(base, OnlyImages, {}, {"front": in_memory("first.jpg")}, instance, ["front"])

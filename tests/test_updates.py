@@ -124,10 +124,11 @@ def test_the_saved_instance_has_the_new_image_once_it_is_refreshed(photo, in_mem
 # Superseding
 
 
-@pytest.fixture
-def two_uploads(photo, in_memory):
+@pytest.fixture(params=[True, False], ids=["update", "create"])
+def two_uploads(request, in_memory):
     """Saves two forms in turn; returns the upload of each, and the last bytes."""
-    PhotoForm({"title": "First"}, {"image": in_memory()}, instance=photo).save()
+    photo = request.getfixturevalue("photo") if request.param else None
+    photo = PhotoForm({"title": "First"}, {"image": in_memory()}, instance=photo).save()
     first = uploads_of(photo).get()
     last = pictures.jpeg()
     again = Photo.objects.get()
@@ -135,7 +136,7 @@ def two_uploads(photo, in_memory):
     return first, uploads_of(photo).get(), last
 
 
-def test_a_second_upload_supersedes_the_first(two_uploads, photo):
+def test_a_second_upload_supersedes_the_first(two_uploads):
     first, second, _ = two_uploads
 
     assert first.pk != second.pk
@@ -144,7 +145,7 @@ def test_a_second_upload_supersedes_the_first(two_uploads, photo):
 
 @pytest.mark.parametrize("first_comes", ["first", "last"])
 def test_the_last_upload_wins_in_any_order_of_messages(
-    staging, two_uploads, photo, first_comes, django_capture_on_commit_callbacks
+    staging, two_uploads, first_comes, django_capture_on_commit_callbacks
 ):
     first, second, last = two_uploads
     in_order = [first, second] if first_comes == "first" else [second, first]
@@ -153,22 +154,8 @@ def test_the_last_upload_wins_in_any_order_of_messages(
         for upload in in_order:
             work_on(upload)
 
-    assert bytes_of(photo) == last
+    assert bytes_of(Photo.objects.get()) == last
     assert not Upload.objects.exists()
-
-
-@pytest.mark.parametrize("first_comes", ["first", "last"])
-def test_the_last_image_of_a_new_instance_wins(in_memory, first_comes):
-    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
-    first = uploads_of(photo).get()
-    last = pictures.jpeg()
-    PhotoForm({"title": "Dune"}, {"image": in_memory(data=last)}, instance=photo).save()
-    second = uploads_of(photo).get()
-
-    for upload in [first, second] if first_comes == "first" else [second, first]:
-        work_on(upload)
-
-    assert bytes_of(photo) == last
 
 
 def test_the_superseded_uploads_bytes_are_removed(
@@ -276,9 +263,10 @@ def test_clearing_takes_effect_in_the_request(in_memory):
     assert (measured.image.name, measured.width, measured.height) == ("", None, None)
 
 
+@pytest.mark.parametrize("state", Upload.State.values)
 @pytest.mark.parametrize("has_image", [True, False])
-def test_clearing_discards_a_pending_upload(
-    has_image, staging, in_memory, django_capture_on_commit_callbacks
+def test_clearing_discards_an_upload(
+    has_image, state, staging, in_memory, django_capture_on_commit_callbacks
 ):
     measured = Measured.objects.create(title="Dune")
     if has_image:
@@ -287,21 +275,13 @@ def test_clearing_discards_a_pending_upload(
     with django_capture_on_commit_callbacks(execute=True):
         MeasuredForm({"title": "Dune"}, {"image": in_memory()}, instance=measured).save()
         upload = uploads_of(measured).get()
+        uploads_of(measured).update(state=state)
 
         data = {"title": "Dune", "image-clear": "on"}
         MeasuredForm(data, instance=Measured.objects.get()).save()
         work_on(upload)
 
     assert Measured.objects.get().image.name == ""
-    assert nothing_is_left()
-
-
-def test_clearing_discards_a_failed_upload(in_memory):
-    measured = MeasuredForm({"title": "Dune"}, {"image": in_memory()}).save()
-    uploads_of(measured).update(state=Upload.State.FAILED)
-
-    MeasuredForm({"title": "Dune", "image-clear": "on"}, instance=measured).save()
-
     assert nothing_is_left()
 
 
@@ -390,42 +370,43 @@ def test_a_message_for_a_deleted_instance_does_nothing(in_memory, media):
     assert not list(media.rglob("*.jpg"))
 
 
-def test_deleting_a_related_instance_leaves_nothing_behind(in_memory):
+def delete_the_album(in_memory):
     album = Album.objects.create(name="Arrakis")
     PageForm({}, {"image": in_memory()}, instance=Page(album=album)).save()
-
     album.delete()
 
-    assert nothing_is_left()
+
+def delete_the_child(in_memory):
+    RestaurantForm({"name": "Sietch"}, {"image": in_memory(), "menu": in_memory()}).save().delete()
 
 
-def test_deleting_a_child_leaves_nothing_behind(in_memory):
-    files = {"image": in_memory(), "menu": in_memory()}
-    RestaurantForm({"name": "Sietch"}, files).save().delete()
-
-    assert nothing_is_left()
-
-
-def test_deleting_the_parent_leaves_nothing_behind(in_memory):
+def delete_the_parent(in_memory):
     RestaurantForm({"name": "Sietch"}, {"image": in_memory(), "menu": in_memory()}).save()
-
     Place.objects.get().delete()
 
-    assert nothing_is_left()
 
-
-def test_deleting_through_a_proxy_leaves_nothing_behind(in_memory):
+def delete_through_a_proxy(in_memory):
     PlaceForm({"name": "Sietch"}, {"image": in_memory()}).save()
-
     PlaceProxy.objects.all().delete()
 
-    assert nothing_is_left()
 
-
-def test_deleting_an_instance_saved_by_a_proxys_form_leaves_nothing_behind(in_memory):
+def delete_what_a_form_of_its_proxy_saved(in_memory):
     BronzeForm({"slug": "thinker"}, {"image": in_memory()}).save()
-
     Statue.objects.all().delete()
+
+
+@pytest.mark.parametrize(
+    "save_and_delete",
+    [
+        delete_the_album,
+        delete_the_child,
+        delete_the_parent,
+        delete_through_a_proxy,
+        delete_what_a_form_of_its_proxy_saved,
+    ],
+)
+def test_deleting_by_any_way_leaves_nothing_behind(save_and_delete, in_memory):
+    save_and_delete(in_memory)
 
     assert nothing_is_left()
 
@@ -446,22 +427,13 @@ def delete_with_sql(model):
         cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
 
 
-def by_message(upload):
-    work_on(upload)
-
-
-def by_recovery(upload):
-    Upload.objects.update(due_at=upload.created_at)
-    recovery.recover("default")
-
-
 def test_the_upload_of_an_instance_that_was_deleted_past_django_is_kept_as_failed(
     staging, in_memory
 ):
     upload = uploads_of(PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()).get()
     delete_with_sql(Photo)
 
-    by_message(upload)
+    work_on(upload)
 
     assert "There is no project.photo with the primary key" in Upload.objects.failed().get().error
     assert staged_files("default")
@@ -472,7 +444,7 @@ def test_the_upload_of_an_instance_whose_key_was_changed_past_django_is_kept(in_
     upload = uploads_of(form.save()).get()
     Shelved.objects.update(position=4)
 
-    by_message(upload)
+    work_on(upload)
     recovery.recover("default")
 
     assert Upload.objects.failed().get() == upload
@@ -482,7 +454,8 @@ def test_recovery_keeps_the_upload_of_an_instance_with_a_key_of_two_columns(in_m
     form = ShelvedForm({"shelf": "sand", "position": "3"}, {"image": in_memory()})
     upload = uploads_of(form.save()).get()
 
-    by_recovery(upload)
+    Upload.objects.update(due_at=upload.created_at)
+    recovery.recover("default")
 
     assert Upload.objects.get() == upload
 
@@ -533,39 +506,17 @@ def test_an_image_that_is_attached_as_the_form_is_made_is_not_asked_for(in_memor
     assert (photo.title, bool(photo.image)) == ("After", True)
 
 
-def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone(in_memory):
+@pytest.mark.parametrize("fields", [["title", "image"], ["title"]], ids=["image", "no image"])
+@pytest.mark.parametrize("commit", [True, False])
+def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone(fields, commit, in_memory):
     new = pictures.jpeg()
     PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
-    form = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get())
+    form = form_class(Photo, fields)({"title": "Arrakis"}, instance=Photo.objects.get())
+    save = form.save if commit else form.save(commit=False).save
     assert form.is_valid()
     save_pending_uploads()
 
-    form.save()
-
-    photo = Photo.objects.get()
-    assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
-
-
-def test_a_form_that_was_loaded_before_leaves_an_attached_image_alone_in_commit_false(in_memory):
-    new = pictures.jpeg()
-    PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
-    photo = PhotoForm({"title": "Arrakis"}, instance=Photo.objects.get()).save(commit=False)
-    save_pending_uploads()
-
-    photo.save()
-
-    photo = Photo.objects.get()
-    assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
-
-
-def test_a_form_without_the_image_leaves_an_attached_image_alone(in_memory):
-    new = pictures.jpeg()
-    PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save()
-    form = form_class(Photo, ["title"])({"title": "Arrakis"}, instance=Photo.objects.get())
-    assert form.is_valid()
-    save_pending_uploads()
-
-    form.save()
+    save()
 
     photo = Photo.objects.get()
     assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
@@ -584,11 +535,29 @@ def test_a_form_with_dimensions_leaves_an_attached_image_alone(in_memory):
     assert measured.image
 
 
+def save_the_form(form):
+    return form.save()
+
+
+def save_the_instance(form):
+    photo = form.save(commit=False)
+    photo.save()
+    return photo
+
+
+def save_the_form_and_keep_it(form):
+    form.save()
+    return form.instance
+
+
+@pytest.mark.parametrize("save", [save_the_form, save_the_instance, save_the_form_and_keep_it])
 @pytest.mark.parametrize("has_old", [True, False])
-def test_the_saved_instance_can_be_saved_again_after_the_image_was_attached(has_old, in_memory):
+def test_the_saved_instance_can_be_saved_again_after_the_image_was_attached(
+    save, has_old, in_memory
+):
     new = pictures.jpeg()
     instance = Photo.objects.create(title="Old", image=in_memory("old.jpg")) if has_old else None
-    photo = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=instance).save()
+    photo = save(PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}, instance=instance))
     save_pending_uploads()
 
     photo.title = "Arrakis"
@@ -629,31 +598,6 @@ def test_a_saved_instance_whose_save_looks_at_the_image_can_be_saved_again(in_me
 
     assert Shrunk.objects.get().image.width == 64
     assert len(bytes_of(shrunk)) <= len(attached)
-
-
-def test_an_instance_of_commit_false_can_be_saved_again(in_memory):
-    new = pictures.jpeg()
-    photo = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)}).save(commit=False)
-    photo.save()
-    save_pending_uploads()
-
-    photo.title = "Arrakis"
-    photo.save()
-
-    assert bytes_of(photo) == new
-
-
-def test_a_form_can_be_saved_again_after_the_image_was_attached(in_memory):
-    new = pictures.jpeg()
-    form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=new)})
-    photo = form.save()
-    save_pending_uploads()
-
-    form.instance.title = "Arrakis"
-    form.instance.save()
-
-    photo = Photo.objects.get()
-    assert (photo.title, pictures.stored(photo.image)) == ("Arrakis", new)
 
 
 def test_an_upload_for_one_field_leaves_an_image_attached_to_the_other_alone(in_memory):
