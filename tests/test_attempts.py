@@ -412,12 +412,6 @@ def test_an_error_text_that_no_database_can_hold_is_noted_with_question_marks(ph
     assert photo.image
 
 
-@pytest.fixture
-def broker_name():
-    """A folder as the broker, so that a test can look at the messages without a server."""
-    return "filesystem"
-
-
 def lose_connection():
     """End the connection of this process to the database, as a restarted server does."""
     if connection.vendor == "sqlite":
@@ -435,7 +429,7 @@ def lose_connection():
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_an_attempt_that_loses_its_connection_is_retried(photo, in_memory, broker):
+def test_an_attempt_that_loses_its_connection_is_retried(photo, in_memory, queue):
     upload = save_image(in_memory(), photo)
     behaviour["before"] = lambda name: lose_connection()
 
@@ -448,7 +442,7 @@ def test_an_attempt_that_loses_its_connection_is_retried(photo, in_memory, broke
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_an_attempt_that_loses_its_connection_leaves_no_stored_file_behind(
-    photo, in_memory, broker, media
+    photo, in_memory, queue, media
 ):
     if connection.vendor == "sqlite":
         pytest.skip("Nobody cuts a connection to a file.")

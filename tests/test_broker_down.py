@@ -78,7 +78,7 @@ def _connects(port, clients):
     return True
 
 
-@pytest.fixture(params=[closed, silent, swallowing], ids=lambda fault: fault.__name__)
+@pytest.fixture(params=[closed, silent, swallowing])
 def port(request):
     with request.param() as port:
         yield port
@@ -107,7 +107,7 @@ def over_sqs(port):
     )
 
 
-@pytest.fixture(params=[over_redis, over_amqp, over_sqs], ids=lambda over: over.__name__)
+@pytest.fixture(params=[over_redis, over_amqp, over_sqs])
 def broken(request, port, asking_anew, monkeypatch):
     """Makes this process send to a broker that does not answer."""
     monkeypatch.setattr(delivery, "_senders", {})

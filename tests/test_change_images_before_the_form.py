@@ -19,7 +19,6 @@ from tests.test_change_images_in_place import (  # noqa: F401
     assign_none,
     assign_nothing,
     both_ways,
-    by_name,
     delete_without_commit,
     every_change,
     make_old,
@@ -30,7 +29,7 @@ from tests.test_change_images_in_place import (  # noqa: F401
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("moment", BEFORE, ids=by_name)
+@pytest.mark.parametrize("moment", BEFORE)
 @every_change
 def test_a_change_before_the_form_is_written(change, moment, both_ways):  # noqa: F811
     plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
@@ -38,8 +37,8 @@ def test_a_change_before_the_form_is_written(change, moment, both_ways):  # noqa
     assert ours == plain
 
 
-@pytest.mark.parametrize("moment", BEFORE, ids=by_name)
-@pytest.mark.parametrize("change", [save_without_commit, delete_without_commit], ids=by_name)
+@pytest.mark.parametrize("moment", BEFORE)
+@pytest.mark.parametrize("change", [save_without_commit, delete_without_commit])
 def test_a_change_before_the_form_is_newer_than_a_pending_image(
     change,
     moment,
@@ -55,8 +54,8 @@ def test_a_change_before_the_form_is_newer_than_a_pending_image(
     assert ours[:2] == plain[:2]
 
 
-@pytest.mark.parametrize("moment", UNTIL_VALIDATION, ids=by_name)
-@pytest.mark.parametrize("change", [assign_none, assign_nothing, assign_a_file], ids=by_name)
+@pytest.mark.parametrize("moment", UNTIL_VALIDATION)
+@pytest.mark.parametrize("change", [assign_none, assign_nothing, assign_a_file])
 def test_a_form_that_is_validated_puts_the_old_image_back(change, moment, both_ways):  # noqa: F811
     plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
 

@@ -221,13 +221,9 @@ AFTER = [
 ]
 
 
-def by_name(function):
-    return function.__name__
-
-
-every_change = pytest.mark.parametrize("change", CHANGES, ids=by_name)
-no_change = pytest.mark.parametrize("change", [leave, look], ids=by_name)
-every_moment = pytest.mark.parametrize("moment", [*BEFORE, *UNTIL_VALIDATION, *AFTER], ids=by_name)
+every_change = pytest.mark.parametrize("change", CHANGES)
+no_change = pytest.mark.parametrize("change", [leave, look])
+every_moment = pytest.mark.parametrize("moment", [*BEFORE, *UNTIL_VALIDATION, *AFTER])
 
 
 def columns():
@@ -271,7 +267,7 @@ def old(make_old):
     return make_old()
 
 
-@pytest.mark.parametrize("moment", AFTER, ids=by_name)
+@pytest.mark.parametrize("moment", AFTER)
 @every_change
 def test_a_change_of_the_image_is_written(change, moment, both_ways):
     plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
@@ -279,10 +275,8 @@ def test_a_change_of_the_image_is_written(change, moment, both_ways):
     assert ours == plain
 
 
-@pytest.mark.parametrize("moment", UNTIL_VALIDATION, ids=by_name)
-@pytest.mark.parametrize(
-    "change", [save_without_commit, delete_without_commit, save, delete], ids=by_name
-)
+@pytest.mark.parametrize("moment", UNTIL_VALIDATION)
+@pytest.mark.parametrize("change", [save_without_commit, delete_without_commit, save, delete])
 def test_a_change_of_the_image_that_is_validated_is_written(change, moment, both_ways):
     plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
 
@@ -306,7 +300,6 @@ def send(base, old, in_memory):
 @pytest.mark.parametrize(
     "moment",
     [in_clean_of_a_form_of_the_title, without_commit, without_commit_of_a_form_of_the_title],
-    ids=by_name,
 )
 @every_change
 def test_a_change_is_newer_than_an_image_that_is_pending(change, moment, both_ways, in_memory):

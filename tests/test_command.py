@@ -12,19 +12,10 @@ from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Elsewhere, Photo
 
-pytestmark = pytest.mark.django_db(databases=["default", "other"])
-
-
-@pytest.fixture
-def broker_name():
-    """A folder as the broker, so that a test can look at the messages without a server."""
-    return "filesystem"
-
-
-@pytest.fixture(autouse=True)
-def queue(broker):
-    """The folder with the messages of this process. No worker reads them."""
-    return broker.folder
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "other"]),
+    pytest.mark.usefixtures("queue"),
+]
 
 
 @pytest.fixture
@@ -118,12 +109,12 @@ def test_retry_sends_a_failed_upload_with_its_attempt_count_reset(new_upload, in
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_retry_sends_the_message_of_an_upload(new_upload, queue):
     failed = fail(new_upload())
-    for message in queue.glob("*.msg"):
+    for message in queue.folder.glob("*.msg"):
         message.unlink()
 
     run("retry", failed.pk)
 
-    assert len(list(queue.glob("*.msg"))) == 1
+    assert len(list(queue.folder.glob("*.msg"))) == 1
 
 
 def test_retry_finds_an_upload_in_any_database(new_upload_elsewhere):
@@ -188,7 +179,7 @@ def test_recover_sends_an_upload_again_whose_message_got_lost(new_upload, queue,
 
     assert "default: 1 sent again, 0 purged, 0 staged files removed." in out
     assert "other: 0 sent again" in out
-    assert len(list(queue.glob("*.msg"))) == 1
+    assert len(list(queue.folder.glob("*.msg"))) == 1
 
 
 def test_recover_can_be_limited_to_a_database(new_upload, queue, settings):
@@ -196,7 +187,7 @@ def test_recover_can_be_limited_to_a_database(new_upload, queue, settings):
     new_upload()
 
     assert "default" not in run("recover", "--database", "other")
-    assert list(queue.glob("*.msg")) == []
+    assert list(queue.folder.glob("*.msg")) == []
 
 
 # Mistakes of an operator

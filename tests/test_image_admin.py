@@ -14,6 +14,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Document, OnlyImages, Photo
+from tests.worker import give_up
 
 site = admin.AdminSite()
 
@@ -41,10 +42,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 @pytest.fixture
 def photo():
     return Photo.objects.create(title="Dune", image="old.jpg")
-
-
-def give_up(upload):
-    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no space")
 
 
 def list_page(client, model, **query):

@@ -35,6 +35,7 @@ from tests.project.models import (
     Restaurant,
     Shelved,
 )
+from tests.worker import give_up
 
 urlpatterns = [path("uploads/", include("django_async_forms.urls"))]
 
@@ -50,12 +51,6 @@ class PhotoForm(AsyncImageModelForm):
     class Meta:
         model = Photo
         fields = ["title", "image"]
-
-
-@pytest.fixture
-def photo():
-    """A photo that has no image yet."""
-    return Photo.objects.create(title="Dune")
 
 
 @pytest.fixture
@@ -82,10 +77,6 @@ def templates(settings, tmp_path):
 
 def picture(name="old.jpg"):
     return ContentFile(pictures.jpeg(), name=name)
-
-
-def give_up(upload):
-    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no space")
 
 
 def page(source, **context):

@@ -132,7 +132,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize("request_of", REQUESTS, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("request_of", REQUESTS)
 def test_no_request_waits_while_the_final_storage_stores(request_of):
     post(Photo)
     done = []
@@ -148,7 +148,7 @@ def test_no_request_waits_while_the_final_storage_stores(request_of):
     assert not Upload.objects.failed().exists()
 
 
-@pytest.mark.parametrize("request_of", REQUESTS, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("request_of", REQUESTS)
 def test_no_request_waits_while_a_save_works_on_the_stored_image(request_of, monkeypatch):
     post(Working)
     done = []
@@ -244,7 +244,7 @@ def with_a_cleared_image(base, liked):
 
 
 FORMS = [with_a_new_title, with_a_new_image, with_a_cleared_image]
-with_any_form = pytest.mark.parametrize("make_form", FORMS, ids=lambda function: function.__name__)
+with_any_form = pytest.mark.parametrize("make_form", FORMS)
 
 
 @pytest.fixture

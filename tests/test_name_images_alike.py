@@ -308,7 +308,7 @@ def empty(photo):
 
 
 ENDS = [supersede, fail, delete, empty]
-however_it_ends = pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+however_it_ends = pytest.mark.parametrize("end", ENDS)
 
 
 def own_row():
@@ -334,7 +334,7 @@ USERS = [own_row, other_model, other_kind_of_field, no_row_at_all]
 
 
 @however_it_ends
-@pytest.mark.parametrize("user", USERS, ids=lambda user: user.__name__)
+@pytest.mark.parametrize("user", USERS)
 def test_a_file_of_equal_bytes_stays_however_an_attempt_ends(
     user, end, use_final_storage, settings
 ):
@@ -385,7 +385,7 @@ def test_a_file_of_equal_bytes_that_another_worker_attaches_meanwhile_stays(
 
 
 @however_it_ends
-@pytest.mark.parametrize("storage", [Overwriting, Clearing], ids=lambda storage: storage.__name__)
+@pytest.mark.parametrize("storage", [Overwriting, Clearing])
 def test_a_file_that_is_overwritten_stays_however_an_attempt_ends(
     storage, end, use_final_storage, settings
 ):
@@ -400,9 +400,7 @@ def test_a_file_that_is_overwritten_stays_however_an_attempt_ends(
     assert kept.image.storage.exists(kept.image.name)
 
 
-@pytest.mark.parametrize(
-    "storage", [Bucket, Folder, Overwriting, Clearing], ids=lambda storage: storage.__name__
-)
+@pytest.mark.parametrize("storage", [Bucket, Folder, Overwriting, Clearing])
 def test_a_storage_is_not_asked_for_the_name_of_an_image_that_is_superseded(
     storage, use_final_storage, in_memory
 ):

@@ -13,20 +13,13 @@ from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Elsewhere, Photo
 
-pytestmark = pytest.mark.django_db(databases=["default", "other"])
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "other"]),
+    pytest.mark.usefixtures("queue"),
+]
 
 LIST = reverse("admin:django_async_forms_upload_changelist")
 OTHER = f"{LIST}?database=other"
-
-
-@pytest.fixture
-def broker_name():
-    return "filesystem"
-
-
-@pytest.fixture(autouse=True)
-def queue(broker):
-    """A folder with what this process sends, which no worker takes away."""
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def through_json(uploaded):
     return reconstruct(json.loads(json.dumps(data)), File(copy))
 
 
-@pytest.mark.parametrize("cls", MAKERS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", MAKERS)
 def test_a_file_comes_back_as_it_was(cls):
     uploaded = MAKERS[cls]()
 

@@ -131,7 +131,7 @@ NEWER = {
     empty_the_column: ("", None),
     assign_none: ("", None),
 }
-newer = pytest.mark.parametrize("change", NEWER, ids=lambda change: change.__name__)
+newer = pytest.mark.parametrize("change", NEWER)
 
 
 @newer
@@ -148,7 +148,6 @@ def test_a_newer_state_is_there_before_the_worker(change, pending):
 @pytest.mark.parametrize(
     "change",
     [store_a_newer_one, save_a_newer_one_with_a_form, delete_it, empty_the_column],
-    ids=lambda change: change.__name__,
 )
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_newer_state_comes_while_the_worker_stores(change, moment, pending, media):
@@ -164,7 +163,6 @@ def test_a_newer_state_comes_while_the_worker_stores(change, moment, pending, me
 @pytest.mark.parametrize(
     "change",
     [store_a_newer_one, assign_a_newer_one, save_a_newer_one_with_a_form],
-    ids=lambda change: change.__name__,
 )
 def test_a_newer_image_of_an_instance_that_had_none_wins(change, in_memory, media):
     async_form(Measured, {"title": "Dune"}, {"image": in_memory("pending.jpg")}).save()

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 MODELS = [Converted, ConvertedAtOnce, NamedByTitle, StoredInTwoSaves, Tidy, Unwilling, Upserted]
 NAMES = {Converted: "converted.png", ConvertedAtOnce: "own.jpg", NamedByTitle: "Dune.jpg"}
 
-any_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+any_model = pytest.mark.parametrize("model", MODELS)
 
 
 def stored(media):

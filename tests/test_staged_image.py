@@ -17,20 +17,10 @@ from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Document, Photo
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queue")]
 
 HTML = b"<!doctype html><script>alert(1)</script>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
-
-
-@pytest.fixture
-def broker_name():
-    return "filesystem"
-
-
-@pytest.fixture(autouse=True)
-def queue(broker):
-    """A folder with what this process sends, which no worker takes away."""
 
 
 class Remote(InMemoryStorage):

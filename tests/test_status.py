@@ -37,6 +37,7 @@ from tests.project.models import (
     Shrunk,
     Slugged,
 )
+from tests.worker import give_up
 
 urlpatterns = [path("uploads/", include("django_async_forms.urls"))]
 
@@ -60,18 +61,9 @@ def country(number):
 
 
 @pytest.fixture
-def photo():
-    return Photo.objects.create(title="Dune")
-
-
-@pytest.fixture
 def upload(photo, in_memory):
     """A pending upload for the photo."""
     return save_image(in_memory(), photo)
-
-
-def give_up(upload):
-    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no space")
 
 
 def token_of(instance, field_name="image"):

@@ -22,23 +22,11 @@ from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Document, Keyed, Photo, Restaurant
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queue")]
 
 OUTBOX = "django_async_forms_upload"
 LIST = reverse(f"admin:{OUTBOX}_changelist")
 HTML = "<img src=x onerror=alert(1)>.jpg"
-
-
-@pytest.fixture
-def broker_name():
-    """The broker whose messages a test can look at without a server: a folder."""
-    return "filesystem"
-
-
-@pytest.fixture(autouse=True)
-def queue(broker):
-    """A folder with what this process sends, which no worker takes away."""
-    return broker.folder
 
 
 @pytest.fixture
@@ -141,14 +129,14 @@ def test_a_failed_upload_can_be_retried(admin_client, failed, queue):
 @pytest.mark.django_db(transaction=True)
 def test_a_retried_upload_is_sent_on_commit(admin_client, failed, queue):
     # A message that comes before, under ATOMIC_REQUESTS, finds a failed upload: nothing to do.
-    for message in queue.glob("*.msg"):
+    for message in queue.folder.glob("*.msg"):
         message.unlink()
 
     with transaction.atomic():
         do(admin_client, "retry_uploads", failed)
-        assert list(queue.glob("*.msg")) == []
+        assert list(queue.folder.glob("*.msg")) == []
 
-    assert len(list(queue.glob("*.msg"))) == 1
+    assert len(list(queue.folder.glob("*.msg"))) == 1
 
 
 def test_retrying_what_is_pending_changes_nothing(admin_client, pending):

@@ -420,7 +420,7 @@ ACTIONS = [pickles, copies, looks, serializes, saves_again, saves_the_title_agai
 
 @pytest.mark.parametrize("is_update", [True, False], ids=["update", "create"])
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
-@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.__name__)
+@pytest.mark.parametrize("action", ACTIONS)
 def test_a_receiver_takes_the_instance_for_a_complete_one(
     base, action, signal, is_update, request, media, in_memory
 ):

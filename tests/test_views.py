@@ -195,7 +195,7 @@ def tag(page, pattern):
 # What a post does
 
 
-@pytest.mark.parametrize("view", CREATE_VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("view", CREATE_VIEWS)
 def test_a_post_creates_the_instance_and_stages_the_image(view, client, staging):
     data = pictures.jpeg()
 
@@ -210,7 +210,7 @@ def test_a_post_creates_the_instance_and_stages_the_image(view, client, staging)
     assert pictures.stored(photo.image) == data
 
 
-@pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("view", UPDATE_VIEWS)
 def test_a_post_changes_the_instance_and_stages_the_image(view, client, staging):
     old, new = pictures.jpeg(), pictures.jpeg()
     photo = Photo.objects.create(title="Old", image=picture(old))
@@ -225,7 +225,7 @@ def test_a_post_changes_the_instance_and_stages_the_image(view, client, staging)
     assert (photo.title, pictures.stored(photo.image)) == ("New", new)
 
 
-@pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("view", UPDATE_VIEWS)
 def test_a_post_without_an_image_leaves_the_old_one(view, client):
     old = pictures.jpeg()
     photo = Photo.objects.create(title="Old", image=picture(old))
@@ -340,12 +340,12 @@ def test_what_the_page_sends_is_taken(pack):
     assert Photo.objects.get().title == "Dune"
 
 
-@pytest.mark.parametrize("view", CREATE_VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("view", CREATE_VIEWS)
 def test_every_view_has_a_page(view, client):
     assert tag(page_of(client.get(f"/{view.__name__}/")), 'input[^>]*name="image"')
 
 
-@pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("view", UPDATE_VIEWS)
 def test_the_page_of_an_update_shows_what_there_is(view, pack, client):
     photo = Photo.objects.create(title="<Dune> & more", image=picture())
 
@@ -432,14 +432,14 @@ def template(settings, tmp_path):
     return write
 
 
-@pytest.mark.parametrize("view", CREATE_VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("view", CREATE_VIEWS)
 def test_the_projects_own_template_wins(view, client, template):
     template("project/photo_form.html", "The project's own: {{ form.title }}")
 
     assert page_of(client.get(f"/{view.__name__}/")).startswith("The project's own: <input")
 
 
-@pytest.mark.parametrize("view", UPDATE_VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("view", UPDATE_VIEWS)
 def test_the_projects_own_template_wins_for_an_update(view, client, template):
     photo = Photo.objects.create(title="Dune", image=picture())
     template("project/photo_form.html", "The project's own: {{ object }}")

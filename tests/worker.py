@@ -65,6 +65,11 @@ def work_on(upload):
     save_image_task.apply(args=[str(upload.pk), upload.using])
 
 
+def give_up(upload):
+    """Keep an upload as failed, as a worker does after the last attempt."""
+    Upload.objects.filter(pk=upload.pk).update(state="failed", error="OSError: no space")
+
+
 @contextmanager
 def sending_to(url, **conf):
     """Make this process send its messages to another broker, as if configured to."""
