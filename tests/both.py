@@ -8,6 +8,7 @@ from django.db import transaction
 from django.forms import modelform_factory
 
 from django_async_forms.forms import AsyncImageModelForm
+from tests.project.models import Photo
 
 #: Runs a test with each form; ``base`` is the base class of the form.
 both = pytest.mark.parametrize(
@@ -43,3 +44,8 @@ def without_chance(name):
     if len(stem) > 8 and stem[-8] == "_":
         stem = stem[:-8]
     return stem + dot + suffix
+
+
+def names(model=Photo, using="default"):
+    """Return the names of the images of all instances, without chance and sorted."""
+    return sorted(without_chance(one.image.name) for one in model.objects.using(using))

@@ -25,6 +25,11 @@ def stored(file):
         return content.read()
 
 
+def bytes_of(instance, field_name="image"):
+    """Return the bytes of the file that an instance has in the database."""
+    return stored(getattr(type(instance).objects.get(pk=instance.pk), field_name))
+
+
 def noise(size, seed=None):
     """Return ``size`` bytes of noise, which are not an image."""
     return random.Random(seed).randbytes(size)

@@ -47,6 +47,12 @@ def final_storage(use_final_storage):
 
 
 @pytest.fixture
+def upload(photo, in_memory):
+    """A pending image of the photo."""
+    return save_image(in_memory(), photo)
+
+
+@pytest.fixture
 def received(connect):
     """The name and the arguments of each signal, in order."""
     sent = []
@@ -89,9 +95,8 @@ def test_a_worker_retries_until_the_image_is_saved(photo, in_memory, staging, re
     assert [name for name, _ in received] == ["saved"]
 
 
-def test_an_upload_is_kept_as_failed_after_the_last_attempt(photo, in_memory, settings, received):
+def test_an_upload_is_kept_as_failed_after_the_last_attempt(upload, photo, settings, received):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
-    upload = save_image(in_memory(), photo)
     fail_times(99)
 
     work_on(upload)
@@ -108,8 +113,7 @@ def test_an_upload_is_kept_as_failed_after_the_last_attempt(photo, in_memory, se
     assert kwargs["upload"].error == failed.error
 
 
-def test_the_last_error_can_be_seen_while_an_upload_is_retried(photo, in_memory):
-    upload = save_image(in_memory(), photo)
+def test_the_last_error_can_be_seen_while_an_upload_is_retried(upload):
     seen = []
 
     def before(name):
@@ -123,9 +127,8 @@ def test_the_last_error_can_be_seen_while_an_upload_is_retried(photo, in_memory)
     assert seen == ["", "OSError: the storage is away"]
 
 
-def test_a_failed_upload_can_be_retried(photo, in_memory, settings):
+def test_a_failed_upload_can_be_retried(upload, photo, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 2}
-    upload = save_image(in_memory(), photo)
     fail_times(2)
     work_on(upload)
 
@@ -137,9 +140,8 @@ def test_a_failed_upload_can_be_retried(photo, in_memory, settings):
     assert photo.image
 
 
-def test_a_message_for_a_failed_upload_does_nothing(photo, in_memory, settings):
+def test_a_message_for_a_failed_upload_does_nothing(upload, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    upload = save_image(in_memory(), photo)
     fail_times(1)
     work_on(upload)
 
@@ -148,8 +150,7 @@ def test_a_message_for_a_failed_upload_does_nothing(photo, in_memory, settings):
     assert Upload.objects.failed().count() == 1
 
 
-def test_a_name_that_the_storage_refuses_is_not_retried(photo, in_memory):
-    upload = save_image(in_memory(), photo)
+def test_a_name_that_the_storage_refuses_is_not_retried(upload):
     fail_times(99, SuspiciousFileOperation("no available filename"))
 
     work_on(upload)
@@ -157,9 +158,8 @@ def test_a_name_that_the_storage_refuses_is_not_retried(photo, in_memory):
     assert Upload.objects.failed().get().attempts == 1
 
 
-def test_an_upload_that_kills_its_workers_ends_as_failed(photo, in_memory, settings):
+def test_an_upload_that_kills_its_workers_ends_as_failed(upload, photo, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3}
-    upload = save_image(in_memory(), photo)
     for _ in range(3):
         Upload.objects.start(upload.pk)  # This worker was killed.
 
@@ -170,9 +170,8 @@ def test_an_upload_that_kills_its_workers_ends_as_failed(photo, in_memory, setti
     assert not photo.image
 
 
-def test_missing_staged_bytes_are_reported_as_an_error(photo, in_memory, settings):
+def test_missing_staged_bytes_are_reported_as_an_error(upload, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    upload = save_image(in_memory(), photo)
     StoredChunk.objects.all().delete()
 
     work_on(upload)
@@ -180,9 +179,7 @@ def test_missing_staged_bytes_are_reported_as_an_error(photo, in_memory, setting
     assert upload.staged in Upload.objects.failed().get().error
 
 
-def test_a_second_message_finds_nothing_to_do(photo, in_memory, received, media):
-    upload = save_image(in_memory(), photo)
-
+def test_a_second_message_finds_nothing_to_do(upload, received, media):
     work_on(upload)
     work_on(upload)
 
@@ -222,12 +219,11 @@ def test_image_saved_is_sent_when_the_instance_has_the_image(connect, photo, in_
     assert seen == [True]
 
 
-def test_a_receiver_that_raises_does_not_stop_the_others(connect, photo, in_memory, caplog):
+def test_a_receiver_that_raises_does_not_stop_the_others(upload, connect, photo, caplog):
     def fail(**kwargs):
         raise ZeroDivisionError
 
     connect(image_saved, fail)
-    upload = save_image(in_memory(), photo)
     work_on(upload)
 
     photo.refresh_from_db()
@@ -257,9 +253,8 @@ def test_the_slower_of_two_workers_with_one_upload_removes_its_file(
     assert len(received) == 1
 
 
-def test_the_slower_worker_leaves_a_file_that_is_in_use(photo, in_memory, media, use_final_storage):
+def test_the_slower_worker_leaves_a_file_that_is_in_use(upload, photo, media, use_final_storage):
     use_final_storage(Behaving, allow_overwrite=True)
-    upload = save_image(in_memory(), photo)
 
     def other_worker(name):
         del behaviour["before"]
@@ -316,9 +311,9 @@ def test_one_of_two_workers_that_store_at_the_same_time_may_fail(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["superseded", "cleared", "deleted"])
-def test_a_stored_file_is_removed_if_its_upload_has_ended_meanwhile(photo, in_memory, media, what):
-    upload = save_image(in_memory(), photo)
-
+def test_a_stored_file_is_removed_if_its_upload_has_ended_meanwhile(
+    upload, photo, in_memory, media, what
+):
     def meanwhile(name):
         del behaviour["before"]
         if what == "superseded":
@@ -337,10 +332,9 @@ def test_a_stored_file_is_removed_if_its_upload_has_ended_meanwhile(photo, in_me
 
 @pytest.mark.django_db(transaction=True)
 def test_an_overwriting_storage_keeps_a_file_that_a_newer_upload_may_have_stored(
-    photo, in_memory, media, use_final_storage
+    upload, photo, in_memory, media, use_final_storage
 ):
     use_final_storage(Behaving, allow_overwrite=True)
-    upload = save_image(in_memory(), photo)
     newer = pictures.jpeg()
 
     def meanwhile(name):
@@ -354,9 +348,8 @@ def test_an_overwriting_storage_keeps_a_file_that_a_newer_upload_may_have_stored
     assert pictures.stored(photo.image) == newer
 
 
-def test_a_stored_file_is_removed_after_a_later_error(connect, photo, in_memory, media, settings):
+def test_a_stored_file_is_removed_after_a_later_error(upload, connect, photo, media, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-    upload = save_image(in_memory(), photo)
 
     def fail(**kwargs):
         raise ZeroDivisionError
@@ -393,7 +386,7 @@ def test_recovery_leaves_an_upload_that_waits_for_its_next_attempt(photo, in_mem
     assert Upload.objects.get().due_at > timezone.now()
 
 
-def test_an_error_text_that_no_database_can_hold_is_noted_with_question_marks(photo, in_memory):
+def test_an_error_text_that_no_database_can_hold_is_noted_with_question_marks(upload, photo):
     # A str may hold NUL, and a byte of a file name that is not text.
     seen = []
 
@@ -402,7 +395,6 @@ def test_an_error_text_that_no_database_can_hold_is_noted_with_question_marks(ph
         if len(seen) == 1:
             raise OSError("no such file: \udcff\x00.jpg")
 
-    upload = save_image(in_memory(), photo)
     behaviour["before"] = before
 
     work_on(upload)
@@ -429,8 +421,7 @@ def lose_connection():
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_an_attempt_that_loses_its_connection_is_retried(photo, in_memory, queue):
-    upload = save_image(in_memory(), photo)
+def test_an_attempt_that_loses_its_connection_is_retried(upload, queue):
     behaviour["before"] = lambda name: lose_connection()
 
     # As in a worker. Without a broker, Celery would retry on the lost connection.
@@ -441,12 +432,9 @@ def test_an_attempt_that_loses_its_connection_is_retried(photo, in_memory, queue
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-def test_an_attempt_that_loses_its_connection_leaves_no_stored_file_behind(
-    photo, in_memory, queue, media
-):
+def test_an_attempt_that_loses_its_connection_leaves_no_stored_file_behind(upload, queue, media):
     if connection.vendor == "sqlite":
         pytest.skip("Nobody cuts a connection to a file.")
-    upload = save_image(in_memory(), photo)
     behaviour["after"] = lambda name: lose_connection()
 
     with pytest.raises(Retry):

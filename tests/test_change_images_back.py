@@ -9,14 +9,10 @@ import copy
 import pytest
 
 from django_async_forms.test import save_pending_uploads
-from tests.both import form_for
+from tests.both import form_for, names
 from tests.project.models import Photo
 
 pytestmark = pytest.mark.django_db
-
-
-def names():
-    return [photo.image.name for photo in Photo.objects.all()]
 
 
 def set_it(photo, name):
@@ -43,26 +39,19 @@ def test_an_image_is_set_back_after_the_worker_and_a_refresh(base, old, in_memor
     assert names() == ["photos/old.jpg"]
 
 
-def test_an_image_is_set_and_set_back_in_one_transaction(base, old):
-    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
-    set_it(photo, "photos/other.jpg")
-    set_it(photo, "photos/old.jpg")
-
-    assert names() == ["photos/old.jpg"]
+in_two_transactions = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_an_image_is_set_and_set_back_in_two_transactions(base, old):
-    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
-    set_it(photo, "photos/other.jpg")
-    set_it(photo, "photos/old.jpg")
-
-    assert names() == ["photos/old.jpg"]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_image_of_a_copy_is_set_and_set_back(base, old):
-    photo = copy.copy(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(lambda photo: photo, id="one transaction"),
+        pytest.param(lambda photo: photo, id="two transactions", marks=in_two_transactions),
+        pytest.param(copy.copy, id="a copy", marks=in_two_transactions),
+    ],
+)
+def test_an_image_is_set_and_set_back(use, base, old):
+    photo = use(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
     set_it(photo, "photos/other.jpg")
     set_it(photo, "photos/old.jpg")
 
@@ -82,18 +71,14 @@ def test_an_image_is_set_and_set_back_beside_a_form_that_waits(base, old):
 # Saves without a change leave the attached image
 
 
-def test_a_saved_instance_is_saved_again_with_its_key_as_text(base, old, in_memory):
+@pytest.mark.parametrize("raw", [True, False], ids=["raw", "with its key as text"])
+def test_a_saved_instance_is_saved_again(raw, base, old, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     save_pending_uploads()
-    photo.pk = str(photo.pk)
-    photo.save()
-
-    assert names() == ["photos/new.jpg"]
-
-
-def test_a_saved_instance_is_saved_again_raw(base, old, in_memory):
-    photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
-    save_pending_uploads()
-    photo.save_base(raw=True)
+    if raw:
+        photo.save_base(raw=True)
+    else:
+        photo.pk = str(photo.pk)
+        photo.save()
 
     assert names() == ["photos/new.jpg"]

@@ -71,19 +71,11 @@ def test_list_begins_with_the_oldest_upload(new_upload):
     assert [line.split()[0] for line in out.splitlines()] == [str(upload.pk) for upload in uploads]
 
 
-def test_list_can_be_limited_to_failed_uploads(new_upload):
-    pending, failed = new_upload(), fail(new_upload())
+@pytest.mark.parametrize("option", [["--failed"], ["--database", "other"]], ids=lambda o: o[0])
+def test_list_can_be_limited(new_upload, new_upload_elsewhere, option):
+    here, there = new_upload(), fail(new_upload_elsewhere())
 
-    out = run("list", "--failed")
-
-    assert str(failed.pk) in out
-    assert str(pending.pk) not in out
-
-
-def test_list_can_be_limited_to_a_database(new_upload, new_upload_elsewhere):
-    here, there = new_upload(), new_upload_elsewhere()
-
-    out = run("list", "--database", "other")
+    out = run("list", *option)
 
     assert str(there.pk) in out
     assert str(here.pk) not in out
@@ -194,23 +186,18 @@ def test_recover_can_be_limited_to_a_database(new_upload, queue, settings):
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
-def test_retry_and_purge_need_ids_or_all(new_upload, what):
-    fail(new_upload())
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [([], "--all"), (["dune"], "dune"), ([uuid.uuid4(), "--all"], "--all")],
+    ids=["neither ids nor --all", "no id", "both"],
+)
+def test_retry_and_purge_need_ids_or_all(new_upload, what, arguments, error):
+    failed = fail(new_upload())
 
-    with pytest.raises(CommandError, match="--all"):
-        run(what)
+    with pytest.raises(CommandError, match=error):
+        run(what, *arguments)
 
-    assert Upload.objects.failed().exists()
-
-
-@pytest.mark.parametrize("what", ["retry", "purge"])
-def test_retry_and_purge_name_an_argument_that_is_not_an_id(new_upload, what):
-    fail(new_upload())
-
-    with pytest.raises(CommandError, match="dune"):
-        run(what, "dune")
-
-    assert Upload.objects.failed().exists()
+    assert Upload.objects.failed().get() == failed
 
 
 @pytest.mark.parametrize("what", ["retry", "purge"])
@@ -229,16 +216,6 @@ def test_a_pending_upload_is_neither_retried_nor_purged(new_upload, what):
         run(what, pending.pk)
 
     assert Upload.objects.pending().get() == pending
-
-
-@pytest.mark.parametrize("what", ["retry", "purge"])
-def test_ids_and_all_exclude_each_other(new_upload, what):
-    one, other = fail(new_upload()), fail(new_upload())
-
-    with pytest.raises(CommandError):
-        run(what, one.pk, "--all")
-
-    assert set(Upload.objects.failed()) == {one, other}
 
 
 def test_the_command_needs_a_subcommand():

@@ -69,26 +69,6 @@ def level(request):
     connection.close()
 
 
-def by_another_request(function):
-    """Do something on another connection, and wait until it is committed."""
-    errors = []
-
-    def run():
-        try:
-            function()
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(DEADLINE)
-    assert not thread.is_alive(), "It is kept waiting."
-    if errors:
-        raise errors[0]
-
-
 @pytest.fixture
 def overtaken(level):
     """Skips the test where an open transaction blocks the writes of others."""
@@ -133,7 +113,7 @@ def test_a_newer_image_supersedes_one_that_its_snapshot_does_not_show(order, lev
     def request():
         with transaction.atomic():
             Measured.objects.count()
-            by_another_request(lambda: post("older"))
+            at_the_same_moment(lambda: post("older"))
             post("newer")
 
     wins = "newer.jpg" if may_be_refused(level, request) else "older.jpg"
@@ -147,7 +127,7 @@ def test_clearing_discards_an_image_that_its_snapshot_does_not_show(level, overt
     def request():
         with transaction.atomic():
             Measured.objects.count()
-            by_another_request(lambda: post("older"))
+            at_the_same_moment(lambda: post("older"))
             post(**{"image-clear": "on"})
 
     wins = "" if may_be_refused(level, request) else "older.jpg"
@@ -163,7 +143,7 @@ def test_a_view_that_replaces_the_image_discards_one_that_its_snapshot_does_not_
     def request():
         with transaction.atomic():
             measured = Measured.objects.get()
-            by_another_request(lambda: post("older"))
+            at_the_same_moment(lambda: post("older"))
             form = form_for(AsyncImageModelForm, Measured, {"title": "Dune"}, instance=measured)
             measured = form.save(commit=False)
             newest = ContentFile(pictures.jpeg(), name="newest.jpg")
@@ -188,7 +168,7 @@ def test_deleting_discards_an_image_that_its_snapshot_does_not_show(level, overt
     def request():
         with transaction.atomic():
             Slugged.objects.count()
-            by_another_request(send)
+            at_the_same_moment(send)
             Slugged.objects.get().delete()
 
     if may_be_refused(level, request):
@@ -203,7 +183,7 @@ def test_an_image_that_a_worker_has_attached_meanwhile_stays(base, level, overta
         with transaction.atomic():
             measured = Measured.objects.get()
             if base is AsyncImageModelForm:
-                by_another_request(lambda: (post("older"), save_pending_uploads()))
+                at_the_same_moment(lambda: (post("older"), save_pending_uploads()))
             form_for(base, Measured, {"title": "Dune"}, instance=measured).save()
 
     may_be_refused(level, request)
@@ -235,7 +215,7 @@ def test_forms_for_two_instances_do_not_conflict(base, is_update, level):
 
     with transaction.atomic():
         save(0)
-        by_another_request(lambda: save(1))
+        at_the_same_moment(lambda: save(1))
     save_pending_uploads()
 
     assert {photo.image.name for photo in Photo.objects.all()} == {"photos/0.jpg", "photos/1.jpg"}
@@ -275,7 +255,7 @@ def test_a_plain_form_shows_which_update_is_refused(level, overtaken, old):
     def request():
         with transaction.atomic():
             Measured.objects.count()
-            by_another_request(lambda: post(base=forms.ModelForm, name="older"))
+            at_the_same_moment(lambda: post(base=forms.ModelForm, name="older"))
             post(base=forms.ModelForm, name="newer")
 
     assert image() == "old.jpg"

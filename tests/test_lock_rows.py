@@ -22,6 +22,7 @@ from tests import pictures
 from tests.both import async_form, form_for
 from tests.habits.models import Like, Liked, Preparing, Working
 from tests.project.models import Document, Photo, Restaurant
+from tests.threads import Meanwhile, at_the_same_moment
 from tests.worker import DEADLINE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,43 +52,6 @@ def final_storage(use_final_storage):
     use_final_storage(Slow)
 
 
-class Meanwhile:
-    """Does something in a thread with its own connection."""
-
-    def __init__(self, function):
-        self.errors = []
-        self._thread = threading.Thread(target=self._run, args=[function], daemon=True)
-        self._thread.start()
-
-    def _run(self, function):
-        try:
-            with connection.cursor() as cursor:
-                # So a wait for a lock fails long before the deadline.
-                if connection.vendor == "postgresql":
-                    cursor.execute("SET lock_timeout = '5s'")
-                elif connection.vendor == "mysql":
-                    cursor.execute("SET innodb_lock_wait_timeout = 5")
-                else:
-                    cursor.execute("PRAGMA busy_timeout = 5000")
-            function()
-        except Exception as error:
-            self.errors.append(error)
-        finally:
-            connection.close()
-
-    def wait(self):
-        """Wait until the thread has ended, and raise its error."""
-        self._thread.join(DEADLINE)
-        assert not self._thread.is_alive(), "It is kept waiting."
-        if self.errors:
-            raise self.errors[0]
-
-
-def at_the_same_moment(function):
-    """Do something on another connection, and wait for it."""
-    Meanwhile(function).wait()
-
-
 # While a storage works
 
 
@@ -105,9 +69,20 @@ def save_a_form(model):
 
 
 def save_a_plain_form(model):
-    form_for(
-        forms.ModelForm, model, {"title": "Changed meanwhile"}, instance=model.objects.get()
-    ).save()
+    with_a_new_title(forms.ModelForm, model.objects.get(), "Changed meanwhile").save()
+
+
+class Once:
+    """Does something on another connection, and waits for it, when it is called first."""
+
+    def __init__(self, function):
+        self.done = False
+        self._function = function
+
+    def __call__(self, *args, **kwargs):
+        if not self.done:
+            self.done = True
+            at_the_same_moment(self._function)
 
 
 def save_another_image(model):
@@ -135,70 +110,45 @@ REQUESTS = [
 @pytest.mark.parametrize("request_of", REQUESTS)
 def test_no_request_waits_while_the_final_storage_stores(request_of):
     post(Photo)
-    done = []
-
-    def meanwhile():
-        at_the_same_moment(lambda: request_of(Photo))
-        done.append(True)
-
+    meanwhile = Once(lambda: request_of(Photo))
     while_it_stores.append(meanwhile)
+
     save_image_task.apply(args=[str(Upload.objects.get().pk), "default"])
 
-    assert done
+    assert meanwhile.done
     assert not Upload.objects.failed().exists()
 
 
-@pytest.mark.parametrize("request_of", REQUESTS)
-def test_no_request_waits_while_a_save_works_on_the_stored_image(request_of, monkeypatch):
-    post(Working)
-    done = []
+@pytest.mark.parametrize(
+    ("model", "request_of"),
+    [
+        *((Working, request_of) for request_of in REQUESTS),
+        (Preparing, change_the_title),
+        (Preparing, save_another_image),
+    ],
+)
+def test_no_request_waits_while_a_save_works_on_the_image(model, request_of, monkeypatch):
+    post(model)
+    meanwhile = Once(lambda: request_of(model))
+    monkeypatch.setattr(model, "work", staticmethod(meanwhile))
 
-    def work(instance):
-        if not done:
-            done.append(True)
-            at_the_same_moment(lambda: request_of(Working))
-
-    monkeypatch.setattr(Working, "work", staticmethod(work))
     save_image_task.apply(args=[str(Upload.objects.get().pk), "default"])
 
-    assert done
-    if request_of in (change_the_title, save_a_form, save_a_plain_form):
+    assert meanwhile.done
+    if model is Working and request_of in (change_the_title, save_a_form, save_a_plain_form):
         assert Working.objects.get().title == "Changed meanwhile"
         assert Working.objects.get().image
-
-
-@pytest.mark.parametrize("request_of", [change_the_title, save_another_image])
-def test_no_request_waits_while_a_save_works_on_the_image_before_it_is_stored(
-    request_of, monkeypatch
-):
-    post(Preparing)
-    done = []
-
-    def work(instance):
-        if not done:
-            done.append(True)
-            at_the_same_moment(lambda: request_of(Preparing))
-
-    monkeypatch.setattr(Preparing, "work", staticmethod(work))
-    save_image_task.apply(args=[str(Upload.objects.get().pk), "default"])
-
-    assert done
 
 
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre_save", "post_save"])
 def test_no_request_waits_while_a_receiver_works_on_the_image(connect, signal):
     post(Photo)
-    done = []
+    meanwhile = Once(lambda: change_the_title(Photo))
+    connect(signal, meanwhile, Photo)
 
-    def work(**kwargs):
-        if not done:
-            done.append(True)
-            at_the_same_moment(lambda: change_the_title(Photo))
-
-    connect(signal, work, Photo)
     save_pending_uploads()
 
-    assert done
+    assert meanwhile.done
     assert Photo.objects.get().image
 
 
@@ -229,8 +179,8 @@ def test_nobody_waits_while_the_request_stores_a_file_that_no_worker_does(base, 
 # Rows that refer to the instance
 
 
-def with_a_new_title(base, liked):
-    return form_for(base, Liked, {"title": "New"}, instance=liked)
+def with_a_new_title(base, liked, title="New"):
+    return form_for(base, type(liked), {"title": title}, instance=liked)
 
 
 def with_a_new_image(base, liked):
@@ -286,14 +236,9 @@ def test_two_requests_that_refer_to_the_instance_and_then_save_it_do_not_deadloc
 @needs_key_locks
 def test_a_row_that_refers_to_the_instance_is_inserted_while_a_worker_attaches(connect, liked):
     with_a_new_image(AsyncImageModelForm, liked).save()
-    done = []
-
-    def like(**kwargs):
-        if not done:
-            done.append(True)
-            at_the_same_moment(lambda: Like.objects.create(liked_id=liked.pk))
-
+    like = Once(lambda: Like.objects.create(liked_id=liked.pk))
     connect(post_save, like, Liked)
+
     save_pending_uploads()
 
     assert Like.objects.count() == 1

@@ -13,7 +13,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, form_for, roll_back, without_chance
+from tests.both import async_form, form_for, names, roll_back
 from tests.habits.models import DefaultKeyed, Narrow, Selected, SelectedChild
 from tests.project.models import (
     Keyed,
@@ -34,10 +34,6 @@ def positional(test):
     """Mark a test that passes arguments by their position, as Django allows before 6.0."""
     test = pytest.mark.filterwarnings("ignore:Passing positional arguments")(test)
     return pytest.mark.skipif(django.VERSION >= (6, 0), reason="Django 6 takes keywords")(test)
-
-
-def names(model=Photo, using="default"):
-    return sorted(without_chance(one.image.name) for one in model.objects.using(using))
 
 
 @pytest.fixture

@@ -103,47 +103,36 @@ def stage(staging):
     return STAGE_IN_DATABASE if staging == "database" else []
 
 
-def test_the_statements_of_creating_with_one_image(statements, staging, in_memory):
-    form = a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()}))
-
-    with statements() as noted:
-        form.save()
-
-    assert noted == ["BEGIN", "INSERT photo", "INSERT upload", *stage(staging), "COMMIT"]
+each_form = pytest.mark.parametrize(
+    ("form_class", "columns", "names"),
+    [(PhotoForm, {"title": "Dune"}, ["image"]), (TwoImagesForm, {}, ["front", "back"])],
+    ids=["one image", "two images"],
+)
 
 
-def test_the_statements_of_creating_with_two_images(statements, staging, in_memory):
-    form = a_valid(TwoImagesForm({}, {"front": in_memory(), "back": in_memory()}))
+@each_form
+def test_the_statements_of_creating(statements, staging, in_memory, form_class, columns, names):
+    form = a_valid(form_class(columns, {name: in_memory() for name in names}))
 
     with statements() as noted:
         form.save()
 
     one_image = ["INSERT upload", *stage(staging)]
-    assert noted == ["BEGIN", "INSERT photo", *one_image, *one_image, "COMMIT"]
+    assert noted == ["BEGIN", "INSERT photo", *one_image * len(names), "COMMIT"]
 
 
-def test_the_statements_of_updating_with_one_image(statements, staging, in_memory):
-    photo = Photo.objects.create(title="Dune", image="dune.jpg")
-    form = a_valid(PhotoForm({"title": "Sea"}, {"image": in_memory()}, instance=photo))
+@each_form
+def test_the_statements_of_updating(statements, staging, in_memory, form_class, columns, names):
+    old = form_class._meta.model.objects.create(**{name: f"{name}.jpg" for name in names})
+    form = a_valid(form_class(columns, {name: in_memory() for name in names}, instance=old))
 
     with statements() as noted:
         form.save()
 
     # The last statement looks for an older upload.
     one_image = ["INSERT upload", *stage(staging), "SELECT upload"]
-    assert noted == ["BEGIN", "UPDATE photo", *one_image, "COMMIT"]
-
-
-def test_the_statements_of_updating_with_two_images(statements, staging, in_memory):
-    photo = OnlyImages.objects.create(front="front.jpg", back="back.jpg")
-    form = a_valid(TwoImagesForm({}, {"front": in_memory(), "back": in_memory()}, instance=photo))
-
-    with statements() as noted:
-        form.save()
-
-    one_image = ["INSERT upload", *stage(staging), "SELECT upload"]
     # A row of nothing but images has no column to write. The update locks the row.
-    assert noted == ["BEGIN", "UPDATE photo", *one_image, *one_image, "COMMIT"]
+    assert noted == ["BEGIN", "UPDATE photo", *one_image * len(names), "COMMIT"]
 
 
 def test_saving_without_a_new_image_takes_the_statements_of_plain_django(statements):
@@ -165,10 +154,7 @@ def no_receivers(monkeypatch):
     post_save.sender_receivers_cache.clear()
 
 
-def test_the_statements_of_a_task(statements, staging, in_memory, no_receivers):
-    a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
-    upload = Upload.objects.get()
-
+def test_the_statements_of_a_task(statements, staging, no_receivers, upload):
     with statements() as noted:
         save_image_task.apply((str(upload.pk), "default"), throw=True)
 
@@ -187,12 +173,20 @@ def test_the_statements_of_a_task(statements, staging, in_memory, no_receivers):
     assert not Upload.objects.exists()
 
 
-def test_a_task_whose_model_has_receivers_settles_the_upload_when_they_have_run(
-    statements, location, in_memory, no_receivers
-):
+@pytest.fixture
+def upload(in_memory):
+    """The pending upload of a form that was saved."""
     a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
-    upload = Upload.objects.get()
-    post_save.connect(leave_alone, sender=Photo)
+    return Upload.objects.get()
+
+
+def test_a_task_whose_model_has_receivers_settles_the_upload_when_they_have_run(
+    connect, statements, location, no_receivers, upload
+):
+    def expect_to_fail(**kwargs):
+        """A receiver, which the package expects to fail."""
+
+    connect(post_save, expect_to_fail, Photo)
 
     with statements() as noted:
         save_image_task.apply((str(upload.pk), "default"), throw=True)
@@ -201,13 +195,7 @@ def test_a_task_whose_model_has_receivers_settles_the_upload_when_they_have_run(
     assert noted == [*START, "SELECT photo", "UPDATE upload", *attach, "DELETE upload"]
 
 
-def leave_alone(**kwargs):
-    """A receiver, which the package expects to fail."""
-
-
-def test_the_statements_of_a_second_message(statements, in_memory):
-    a_valid(PhotoForm({"title": "Dune"}, {"image": in_memory()})).save()
-    upload = Upload.objects.get()
+def test_the_statements_of_a_second_message(statements, upload):
     save_image_task.apply((str(upload.pk), "default"), throw=True)
 
     with statements() as noted:

@@ -48,6 +48,19 @@ def umask(request):
     os.umask(before)
 
 
+@pytest.fixture
+def refuse(monkeypatch):
+    """Has the disk refuse a function of ``os``: ``refuse("link", errno.EPERM)``."""
+
+    def refuse(function, number):
+        def fail(*args, **kwargs):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, function, fail)
+
+    return refuse
+
+
 @pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
 def test_staged_files_are_private(location, photo, umask, request, kind):
     save_image(request.getfixturevalue(kind)(), photo)
@@ -107,11 +120,8 @@ def test_an_attached_file_has_the_mode_of_the_final_storage(location, photo, on_
     assert mode(media / photo.image.name) == 0o644
 
 
-def test_a_file_that_cannot_be_linked_is_copied(location, photo, on_disk, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
-
-    monkeypatch.setattr(os, "link", refuse)
+def test_a_file_that_cannot_be_linked_is_copied(location, photo, on_disk, refuse):
+    refuse("link", errno.EXDEV)
     data = pictures.jpeg()
     save_image(on_disk(data=data), photo)
     (staged,) = staged_files(location)
@@ -196,14 +206,11 @@ def old(on_disk):
 
 
 @pytest.fixture(params=["linked", "copied"])
-def staged_as(request, monkeypatch):
+def staged_as(request, refuse):
     """Runs the test on a disk with hard links, and on one without."""
 
-    def refuse(*args, **kwargs):
-        raise OSError(errno.EPERM, "Operation not permitted")
-
     if request.param == "copied":
-        monkeypatch.setattr(os, "link", refuse)
+        refuse("link", errno.EPERM)
     return request.param
 
 
@@ -224,11 +231,8 @@ def test_recovery_keeps_an_old_file_whose_transaction_has_not_committed(
     assert [path.name for path in staged_files(location)] == [upload.pk.hex]
 
 
-def test_a_temporary_file_that_is_copied_keeps_its_mode_and_time(location, old, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
-
-    monkeypatch.setattr(os, "link", refuse)
+def test_a_temporary_file_that_is_copied_keeps_its_mode_and_time(location, old, refuse):
+    refuse("link", errno.EXDEV)
     path = Path(old.temporary_file_path())
     path.chmod(0o640)
 
@@ -239,13 +243,8 @@ def test_a_temporary_file_that_is_copied_keeps_its_mode_and_time(location, old, 
 
 
 @pytest.mark.parametrize("function", ["chmod", "utime"])
-def test_a_temporary_file_that_cannot_be_made_private_is_copied(
-    location, old, monkeypatch, function
-):
-    def refuse(*args, **kwargs):
-        raise PermissionError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, function, refuse)
+def test_a_temporary_file_that_cannot_be_made_private_is_copied(location, old, refuse, function):
+    refuse(function, errno.EPERM)
 
     name = staging_storage("default").save("name", old)
 
@@ -335,11 +334,8 @@ def test_a_missing_file_has_no_link(location):
         staging_storage("default").link_out("default/ab/missing")
 
 
-def test_no_link_is_made_where_the_disk_has_none(staged, location, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
+def test_no_link_is_made_where_the_disk_has_none(staged, location, refuse):
+    refuse("link", errno.EPERM)
 
     assert staging_storage("default").link_out(name_of(staged, location)) is None
     assert staged_files(location) == [staged]

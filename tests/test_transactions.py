@@ -17,6 +17,7 @@ from django_async_forms.uploads import save_image
 from django_async_forms.views import AsyncImageCreateView
 from tests import pictures, services
 from tests.both import RollBackError, async_form, form_for, roll_back, without_chance
+from tests.pictures import bytes_of
 from tests.project.models import (
     Elsewhere,
     Keyed,
@@ -56,10 +57,6 @@ def form_class(model, fields):
 
 PhotoForm = form_class(Photo, ["title", "image"])
 MeasuredForm = form_class(Measured, ["title", "image", "cover"])
-
-
-def bytes_of(instance, field_name="image"):
-    return pictures.stored(getattr(type(instance).objects.get(pk=instance.pk), field_name))
 
 
 # Rollback

@@ -14,14 +14,10 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.both import async_form, form_for
+from tests.both import async_form, form_for, names
 from tests.project.models import Measured, OnlyImages, Photo, Retouched, Shrunk, Slugged
 
 pytestmark = pytest.mark.django_db
-
-
-def names():
-    return sorted(photo.image.name for photo in Photo.objects.all())
 
 
 @pytest.fixture(params=["new", "old"])

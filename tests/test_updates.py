@@ -12,6 +12,7 @@ from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
+from tests.pictures import bytes_of
 from tests.project.models import (
     Album,
     Bronze,
@@ -50,10 +51,6 @@ PageForm = form_class(Page, ["image"])
 
 def uploads_of(instance, field_name=None):
     return Upload.objects.for_instance(instance, field_name)
-
-
-def bytes_of(instance, field_name="image"):
-    return pictures.stored(getattr(type(instance).objects.get(pk=instance.pk), field_name))
 
 
 def nothing_is_left(using="default"):
