@@ -22,6 +22,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.views import AsyncImageCreateView
 from tests import pictures
+from tests.both import async_form
 from tests.project.models import (
     Album,
     ByKey,
@@ -92,8 +93,10 @@ class Way:
         self.client = client
         self.upload = upload
 
-    def form(self, model, fields, *args, **kwargs):
-        return modelform_factory(model, form=self.form_class, fields=fields)(*args, **kwargs)
+    def form(self, model, data, files=None, fields=None, **kwargs):
+        """Return a form with the data and files, and with a field for each of them."""
+        fields = [*data, *(files or {})] if fields is None else fields
+        return modelform_factory(model, form=self.form_class, fields=fields)(data, files, **kwargs)
 
     def post(self, page, data):
         return self.client.post(f"/{self.name}/{page}", data)
@@ -169,25 +172,25 @@ def case(*models, uploads=1):
 
 @case(Photo)
 def one_image(way):
-    way.form(Photo, ["title", "image"], {"title": "Dune"}, {"image": way.upload()}).save()
+    way.form(Photo, {"title": "Dune"}, {"image": way.upload()}).save()
 
 
 @case(Measured, uploads=2)
 def two_images_that_are_measured(way):
     files = {"image": way.upload("wide.jpg", 80, 20), "cover": way.upload("high.jpg", 20, 80)}
-    way.form(Measured, ["title", "image", "cover"], {"title": "Dune"}, files).save()
+    way.form(Measured, {"title": "Dune"}, files).save()
 
 
 @case(Measured)
 def one_of_two_images(way):
     files = {"cover": way.upload()}
-    way.form(Measured, ["title", "image", "cover"], {"title": "Dune"}, files).save()
+    way.form(Measured, {"title": "Dune"}, files, fields=["title", "image", "cover"]).save()
 
 
 @case(OnlyImages, uploads=2)
 def two_images_of_the_same_name(way):
     files = {"front": way.upload("a.jpg", seed=1), "back": way.upload("a.jpg", seed=2)}
-    way.form(OnlyImages, ["front", "back"], {}, files).save()
+    way.form(OnlyImages, {}, files).save()
 
 
 @case(Photo, uploads=2)
@@ -195,12 +198,12 @@ def a_prefix(way):
     data = {"a-title": "Dune", "b-title": "Moon"}
     files = {"a-image": way.upload("dune.jpg", seed=1), "b-image": way.upload("moon.jpg", seed=2)}
     for prefix in "ab":
-        way.form(Photo, ["title", "image"], data, files, prefix=prefix).save()
+        way.form(Photo, data, files, fields=["title", "image"], prefix=prefix).save()
 
 
 @case(Photo)
 def commit_false_and_no_save_m2m(way):
-    photo = way.form(Photo, ["image"], {}, {"image": way.upload()}).save(commit=False)
+    photo = way.form(Photo, {}, {"image": way.upload()}).save(commit=False)
     photo.title = "Set by the view"
     photo.save()
 
@@ -209,9 +212,7 @@ def commit_false_and_no_save_m2m(way):
 def commit_false_and_save_m2m(way):
     page = Page(album=Album.objects.create(name="Arrakis"))
     data = {"caption": "Dune", "tags": [Country.objects.create(code="NA").pk]}
-    form = way.form(
-        Page, ["image", "caption", "tags"], data, {"image": way.upload()}, instance=page
-    )
+    form = way.form(Page, data, {"image": way.upload()}, instance=page)
     form.save(commit=False).save()
     form.save_m2m()
 
@@ -220,12 +221,12 @@ def commit_false_and_save_m2m(way):
 def many_to_many(way):
     page = Page(album=Album.objects.create(name="Arrakis"))
     data = {"tags": [Country.objects.create(code=code).pk for code in ("NA", "MA")]}
-    way.form(Page, ["image", "tags"], data, {"image": way.upload()}, instance=page).save()
+    way.form(Page, data, {"image": way.upload()}, instance=page).save()
 
 
 @case(Photo)
 def commit_false_and_then_save(way):
-    form = way.form(Photo, ["title", "image"], {"title": "Dune"}, {"image": way.upload()})
+    form = way.form(Photo, {"title": "Dune"}, {"image": way.upload()})
     form.save(commit=False)
     form.save()
 
@@ -250,7 +251,7 @@ def a_save_of_the_forms_own(way):
 
 @case(Photo)
 def a_column_that_is_set_after_validation(way):
-    form = way.form(Photo, ["image"], {}, {"image": way.upload()})
+    form = way.form(Photo, {}, {"image": way.upload()})
     assert form.is_valid()
     form.instance.title = "Set by the view"
     form.save()
@@ -258,7 +259,7 @@ def a_column_that_is_set_after_validation(way):
 
 @case(Photo)
 def a_form_that_is_validated_twice(way):
-    form = way.form(Photo, ["title", "image"], {"title": "Dune"}, {"image": way.upload()})
+    form = way.form(Photo, {"title": "Dune"}, {"image": way.upload()})
     assert form.is_valid()
     form.full_clean()
     form.save()
@@ -267,8 +268,8 @@ def a_form_that_is_validated_twice(way):
 @case(Photo)
 def two_forms_for_one_instance(way):
     photo = Photo()
-    first = way.form(Photo, ["image"], {}, {"image": way.upload()}, instance=photo)
-    second = way.form(Photo, ["title"], {"title": "Dune"}, instance=photo)
+    first = way.form(Photo, {}, {"image": way.upload()}, instance=photo)
+    second = way.form(Photo, {"title": "Dune"}, instance=photo)
     assert first.is_valid()
     assert second.is_valid()
     first.save()
@@ -279,9 +280,9 @@ def two_forms_for_one_instance(way):
 def the_second_form_for_an_instance_whose_first_was_invalid(way):
     photo = Photo()
     files = {"image": way.upload("not.jpg", seed=1)}
-    assert not way.form(Photo, ["title", "image"], {}, files, instance=photo).is_valid()
+    assert not way.form(Photo, {}, files, fields=["title", "image"], instance=photo).is_valid()
     files = {"image": way.upload("dune.jpg", seed=2)}
-    way.form(Photo, ["title", "image"], {"title": "Dune"}, files, instance=photo).save()
+    way.form(Photo, {"title": "Dune"}, files, instance=photo).save()
 
 
 @case(Photo)
@@ -299,12 +300,12 @@ def an_image_that_clean_replaces(way):
 
 @case(Photo)
 def an_image_that_validation_of_the_model_replaces(way):
-    way.form(Retouched, ["title", "image"], {"title": "Dune"}, {"image": way.upload()}).save()
+    way.form(Retouched, {"title": "Dune"}, {"image": way.upload()}).save()
 
 
 @case(Photo)
 def an_image_that_the_view_renames_after_validation(way):
-    form = way.form(Photo, ["title", "image"], {"title": "Dune"}, {"image": way.upload()})
+    form = way.form(Photo, {"title": "Dune"}, {"image": way.upload()})
     assert form.is_valid()
     form.instance.image.name = "renamed.jpg"
     form.save()
@@ -312,7 +313,7 @@ def an_image_that_the_view_renames_after_validation(way):
 
 @case(Photo)
 def an_image_that_the_view_replaces_after_validation(way):
-    form = way.form(Photo, ["title", "image"], {"title": "Dune"}, {"image": way.upload(seed=1)})
+    form = way.form(Photo, {"title": "Dune"}, {"image": way.upload(seed=1)})
     assert form.is_valid()
     form.instance.image = way.upload("other.jpg", seed=2)
     form.save()
@@ -376,43 +377,44 @@ def the_image_of_another_instance_from_clean_image(way):
 # Changing an instance
 
 
+def with_two_images(way):
+    images = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
+    return Measured.objects.create(title="Old", **images)
+
+
 @case(Measured, uploads=2)
 def an_update_that_replaces_images(way):
-    old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
-    instance = Measured.objects.create(title="Old", **old)
+    instance = with_two_images(way)
     files = {"image": way.upload("c.jpg", 40, 10, 3), "cover": way.upload("d.jpg", 10, 40, 4)}
-    fields = ["title", "image", "cover"]
-    way.form(Measured, fields, {"title": "New"}, files, instance=instance).save()
+    way.form(Measured, {"title": "New"}, files, instance=instance).save()
 
 
 @case(Measured, uploads=1)
 def an_update_that_clears_one_image_and_replaces_another(way):
-    old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
-    instance = Measured.objects.create(title="Old", **old)
+    instance = with_two_images(way)
     data, files = {"title": "New", "image-clear": "on"}, {"cover": way.upload("d.jpg", 10, 40, 4)}
-    way.form(Measured, ["title", "image", "cover"], data, files, instance=instance).save()
+    way.form(Measured, data, files, fields=["title", "image", "cover"], instance=instance).save()
 
 
 @case(Measured, uploads=0)
 def an_update_that_leaves_images_alone(way):
-    old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
-    instance = Measured.objects.create(title="Old", **old)
-    way.form(Measured, ["title", "image", "cover"], {"title": "New"}, {}, instance=instance).save()
+    instance = with_two_images(way)
+    fields = ["title", "image", "cover"]
+    way.form(Measured, {"title": "New"}, fields=fields, instance=instance).save()
 
 
 @case(Measured, uploads=0)
 def an_update_that_clears_both_images(way):
-    old = {"image": way.upload("a.jpg", 30, 30, 1), "cover": way.upload("b.jpg", 30, 30, 2)}
-    instance = Measured.objects.create(title="Old", **old)
+    instance = with_two_images(way)
     data = {"title": "New", "image-clear": "on", "cover-clear": "on"}
-    way.form(Measured, ["title", "image", "cover"], data, {}, instance=instance).save()
+    way.form(Measured, data, fields=["title", "image", "cover"], instance=instance).save()
 
 
 @case(Photo)
 def an_image_of_the_name_of_the_old_one(way):
     photo = Photo.objects.create(title="Dune", image=way.upload("dune.jpg", seed=1))
     files = {"image": way.upload("dune.jpg", seed=2)}
-    way.form(Photo, ["title", "image"], {"title": "Dune"}, files, instance=photo).save()
+    way.form(Photo, {"title": "Dune"}, files, instance=photo).save()
 
 
 # Formsets
@@ -546,7 +548,7 @@ def the_admins_inlines_on_change(way):
 @case(Restaurant, Place, uploads=2)
 def a_child_with_an_image_in_each_table(way):
     files = {"image": way.upload("front.jpg", seed=1), "menu": way.upload("menu.jpg", seed=2)}
-    way.form(Restaurant, ["name", "image", "menu"], {"name": "Sietch"}, files).save()
+    way.form(Restaurant, {"name": "Sietch"}, files).save()
 
 
 @case(Restaurant, Place, uploads=2)
@@ -555,113 +557,106 @@ def a_child_that_is_changed(way):
         name="Sietch", image=way.upload("a.jpg", seed=1), menu=way.upload("b.jpg", seed=2)
     )
     files = {"image": way.upload("front.jpg", seed=3), "menu": way.upload("menu.jpg", seed=4)}
-    fields = ["name", "image", "menu"]
-    way.form(Restaurant, fields, {"name": "Tabr"}, files, instance=restaurant).save()
+    way.form(Restaurant, {"name": "Tabr"}, files, instance=restaurant).save()
 
 
 @case(Restaurant, Place)
 def a_parent_that_has_a_child(way):
     restaurant = Restaurant.objects.create(name="Sietch", menu=way.upload("menu.jpg", seed=1))
     place, files = restaurant.place_ptr, {"image": way.upload("front.jpg", seed=2)}
-    way.form(Place, ["name", "image"], {"name": "Tabr"}, files, instance=place).save()
+    way.form(Place, {"name": "Tabr"}, files, instance=place).save()
 
 
 @case(Place)
 def a_proxy(way):
-    way.form(PlaceProxy, ["name", "image"], {"name": "Sietch"}, {"image": way.upload()}).save()
+    way.form(PlaceProxy, {"name": "Sietch"}, {"image": way.upload()}).save()
 
 
 @case(Keyed)
 def a_uuid_for_a_key(way):
-    way.form(Keyed, ["image"], {}, {"image": way.upload()}).save()
+    way.form(Keyed, {}, {"image": way.upload()}).save()
 
 
 @case(Slugged)
 def a_key_that_the_form_has(way):
-    way.form(Slugged, ["slug", "image"], {"slug": "dune"}, {"image": way.upload()}).save()
+    way.form(Slugged, {"slug": "dune"}, {"image": way.upload()}).save()
 
 
 @case(Slugged)
 def a_key_that_the_form_has_on_change(way):
     instance = Slugged.objects.create(slug="dune", image=way.upload("old.jpg", seed=1))
     files = {"image": way.upload("new.jpg", seed=2)}
-    way.form(Slugged, ["slug", "image"], {"slug": "dune"}, files, instance=instance).save()
+    way.form(Slugged, {"slug": "dune"}, files, instance=instance).save()
 
 
 @case(Flag)
 def a_key_that_is_a_relation(way):
     data = {"country": Country.objects.create(code="NA").code}
-    way.form(Flag, ["country", "image"], data, {"image": way.upload()}).save()
+    way.form(Flag, data, {"image": way.upload()}).save()
 
 
 @case(Flag)
 def a_key_that_is_a_relation_on_change(way):
     country = Country.objects.create(code="NA")
     flag = Flag.objects.create(country=country, image=way.upload("old.jpg", seed=1))
-    way.form(Flag, ["image"], {}, {"image": way.upload("new.jpg", seed=2)}, instance=flag).save()
+    way.form(Flag, {}, {"image": way.upload("new.jpg", seed=2)}, instance=flag).save()
 
 
 @case(Shelved)
 def a_key_of_two_columns(way):
-    data = {"shelf": "sand", "position": "3"}
-    way.form(Shelved, ["shelf", "position", "image"], data, {"image": way.upload()}).save()
+    way.form(Shelved, {"shelf": "sand", "position": "3"}, {"image": way.upload()}).save()
 
 
 @case(Shelved)
 def a_key_of_two_columns_on_change(way):
     shelved = Shelved.objects.create(shelf="sand", position=3, image=way.upload("a.jpg", seed=1))
-    way.form(
-        Shelved, ["image"], {}, {"image": way.upload("b.jpg", seed=2)}, instance=shelved
-    ).save()
+    way.form(Shelved, {}, {"image": way.upload("b.jpg", seed=2)}, instance=shelved).save()
 
 
 @case(Elsewhere)
 def the_second_database(way):
-    way.form(Elsewhere, ["title", "image"], {"title": "Moon"}, {"image": way.upload()}).save()
+    way.form(Elsewhere, {"title": "Moon"}, {"image": way.upload()}).save()
 
 
 @case(Elsewhere)
 def the_second_database_on_change(way):
     instance = Elsewhere.objects.create(title="Moon", image=way.upload("old.jpg", seed=1))
     files = {"image": way.upload("new.jpg", seed=2)}
-    way.form(Elsewhere, ["title", "image"], {"title": "Io"}, files, instance=instance).save()
+    way.form(Elsewhere, {"title": "Io"}, files, instance=instance).save()
 
 
 @case(ByKey, uploads=0)
 def a_default_image(way):
-    way.form(ByKey, ["title", "image"], {"title": "Dune"}).save()
+    way.form(ByKey, {"title": "Dune"}, fields=["title", "image"]).save()
 
 
 @case(ByKey)
 def a_name_made_from_the_key_in_place_of_a_default_image(way):
     instance = ByKey.objects.create(title="Dune")
-    files = {"image": way.upload()}
-    way.form(ByKey, ["title", "image"], {"title": "Dune"}, files, instance=instance).save()
+    way.form(ByKey, {"title": "Dune"}, {"image": way.upload()}, instance=instance).save()
 
 
 @case(ByKey)
 def an_image_in_place_of_null(way):
     instance = ByKey.objects.create(title="Dune", image=None)
-    files = {"image": way.upload()}
-    way.form(ByKey, ["title", "image"], {"title": "Dune"}, files, instance=instance).save()
+    way.form(ByKey, {"title": "Dune"}, {"image": way.upload()}, instance=instance).save()
 
 
 @case(ByKey, uploads=0)
 def null_that_stays(way):
     instance = ByKey.objects.create(title="Dune", image=None)
-    way.form(ByKey, ["title"], {"title": "Moon"}, instance=instance).save()
+    way.form(ByKey, {"title": "Moon"}, instance=instance).save()
 
 
 @case(Shrunk)
 def a_model_that_changes_its_image_where_it_lies(way):
-    way.form(Shrunk, ["image"], {}, {"image": way.upload("large.jpg", 300, 200)}).save()
+    way.form(Shrunk, {}, {"image": way.upload("large.jpg", 300, 200)}).save()
 
 
 @case(Shrunk)
 def a_model_that_changes_its_new_image_where_it_lies(way):
     shrunk = Shrunk.objects.create(image=way.upload("old.jpg", 200, 300, seed=1))
-    files = {"image": way.upload("new.jpg", 300, 200, seed=2)}
-    way.form(Shrunk, ["image"], {}, files, instance=shrunk).save()
+    way.form(Shrunk, {}, {"image": way.upload("new.jpg", 300, 200, seed=2)}, instance=shrunk).save()
 
 
 @case(Document, uploads=2)
@@ -770,8 +765,7 @@ def test_an_odd_name_becomes_the_name_that_plain_django_makes_of_it(name, do_bot
 
 
 def test_a_name_made_from_the_key_contains_it_where_plain_django_has_none(in_memory):
-    form_class = modelform_factory(ByKey, form=AsyncImageModelForm, fields=["image"])
-    instance = form_class({}, {"image": in_memory()}).save()
+    instance = async_form(ByKey, {}, {"image": in_memory()}).save()
 
     save_pending_uploads()
 
