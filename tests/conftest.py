@@ -166,3 +166,13 @@ def without_url(monkeypatch):
 def base(request):
     """Runs the test with Django's own form, which defines the right result, and with ours."""
     return request.param
+
+
+@pytest.fixture
+def limits(settings):
+    """Sets keys of ASYNC_FORMS: ``limits(MAX_BYTES=1000)``."""
+
+    def set_limits(**keys):
+        settings.ASYNC_FORMS = keys
+
+    return set_limits
