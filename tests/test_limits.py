@@ -5,7 +5,6 @@ import re
 
 import pytest
 from django import forms
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.forms import inlineformset_factory, modelform_factory, modelformset_factory
 from django.urls import reverse
 from django.utils import translation
@@ -16,12 +15,13 @@ from django_async_forms.models import Upload
 from django_async_forms.uploads import save_image
 from django_async_forms.widgets import AsyncImageInput
 from tests import pictures
+from tests.both import async_form
+from tests.limits import PhotoForm, codes, form_with, upload
 from tests.project.models import Album, Document, Elsewhere, Page, Photo
 from tests.worker import staged_files
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
-PhotoForm = modelform_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
 TOO_MANY_BYTES, TOO_MANY_PIXELS, FORMAT, TOO_MANY_PENDING = (
     "too_many_bytes",
     "too_many_pixels",
@@ -36,35 +36,10 @@ def data():
     return pictures.jpeg(64, 48)
 
 
-@pytest.fixture
-def limits(settings):
-    """Sets keys of ASYNC_FORMS."""
-
-    def set_limits(**keys):
-        settings.ASYNC_FORMS = keys
-
-    return set_limits
-
-
 def image_of(format_name, **options):
     file = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(file, format_name, **options)
     return file.getvalue()
-
-
-def upload(data, name="dune.jpg", content_type="image/jpeg"):
-    return SimpleUploadedFile(name, data, content_type)
-
-
-def form_with(data, form_class=PhotoForm, **file):
-    return form_class({"title": "Dune"}, {"image": upload(data, **file)})
-
-
-def codes(form, field="image"):
-    """Return the reason why a form refuses a field, and check that it refuses nothing else."""
-    form.is_valid()
-    assert set(form.errors) <= {field}
-    return [error.code for error in form.errors.as_data().get(field, [])]
 
 
 def make_pending(count):
@@ -75,15 +50,10 @@ def make_pending(count):
 # Bytes
 
 
-def test_a_file_of_the_largest_size_is_accepted(limits, data):
+def test_a_file_of_the_largest_size_is_accepted_and_one_byte_more_refused(limits, data):
     limits(MAX_BYTES=len(data))
-
     assert codes(form_with(data)) == []
-
-
-def test_a_file_that_is_one_byte_larger_is_refused(limits, data):
     limits(MAX_BYTES=len(data) - 1)
-
     assert codes(form_with(data)) == [TOO_MANY_BYTES]
 
 
@@ -105,15 +75,10 @@ def test_any_file_is_accepted_without_limits(limits, data):
 # Pixels
 
 
-def test_an_image_of_the_most_pixels_is_accepted(limits, data):
+def test_an_image_of_the_most_pixels_is_accepted_and_one_pixel_more_refused(limits, data):
     limits(MAX_PIXELS=64 * 48)
-
     assert codes(form_with(data)) == []
-
-
-def test_an_image_with_one_pixel_more_is_refused(limits, data):
     limits(MAX_PIXELS=64 * 48 - 1)
-
     assert codes(form_with(data)) == [TOO_MANY_PIXELS]
 
 
@@ -137,10 +102,11 @@ def test_the_error_has_numbers_as_the_language_writes_them(limits):
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
-def test_an_allowed_format_is_accepted(limits, name):
+@pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream"])
+def test_an_allowed_format_is_accepted_with_any_content_type(limits, name, content_type):
     limits(FORMATS=["JPEG", "PNG", "WEBP"])
 
-    assert codes(form_with(image_of(name))) == []
+    assert codes(form_with(image_of(name), content_type=content_type)) == []
 
 
 def test_another_format_is_refused(limits):
@@ -160,12 +126,6 @@ def test_a_wrong_name_and_content_type_do_not_matter(limits):
     assert codes(form_with(image_of("GIF"), name="dune.jpg", content_type="image/jpeg")) == [FORMAT]
 
 
-def test_an_allowed_format_is_accepted_with_any_content_type(limits, data):
-    limits(FORMATS=["JPEG"])
-
-    assert codes(form_with(data, content_type="application/octet-stream")) == []
-
-
 def test_a_jpeg_with_a_second_image_in_it_is_a_jpeg(limits, data):
     # Phones write such files. Pillow calls the format MPO.
     second = Image.new("RGB", (32, 24))
@@ -182,19 +142,14 @@ def test_a_jpeg_with_a_second_image_in_it_is_a_jpeg(limits, data):
 
 def test_a_form_is_refused_when_the_backlog_is_full(limits, data):
     make_pending(2)
+    limits(MAX_BACKLOG=3)
+    assert codes(form_with(data)) == []
     limits(MAX_BACKLOG=2)
 
     form = form_with(data)
 
     assert codes(form) == [TOO_MANY_PENDING]
     assert "try again in a few minutes" in form.errors["image"][0]
-
-
-def test_the_last_upload_of_the_backlog_is_accepted(limits, data):
-    make_pending(2)
-    limits(MAX_BACKLOG=3)
-
-    assert codes(form_with(data)) == []
 
 
 def test_failed_uploads_count_towards_the_backlog(limits, data):
@@ -240,22 +195,25 @@ def test_no_query_is_made_without_a_backlog_limit(data, django_assert_num_querie
 # Every form
 
 
-LIMITS = [
-    ("MAX_BYTES", 100, TOO_MANY_BYTES),
-    ("MAX_PIXELS", 100, TOO_MANY_PIXELS),
-    ("FORMATS", ["PNG"], FORMAT),
-    ("MAX_BACKLOG", 1, TOO_MANY_PENDING),
-]
-each_limit = pytest.mark.parametrize(("key", "value", "code"), LIMITS)
-
-
-@each_limit
-def test_a_refused_file_leaves_nothing_behind(
-    client, limits, data, staging, key, value, code, settings
-):
+@pytest.fixture(
+    params=[
+        ("MAX_BYTES", 100, TOO_MANY_BYTES),
+        ("MAX_PIXELS", 100, TOO_MANY_PIXELS),
+        ("FORMATS", ["PNG"], FORMAT),
+        ("MAX_BACKLOG", 1, TOO_MANY_PENDING),
+    ],
+    ids=lambda limit: limit[0],
+)
+def code(request, limits):
+    """Runs the test with each limit that refuses the image; returns the reason."""
     make_pending(1)
-    before = Photo.objects.count(), Upload.objects.get(), staged_files()
+    key, value, code = request.param
     limits(**{key: value})
+    return code
+
+
+def test_a_refused_file_leaves_nothing_behind(client, data, staging, code, settings):
+    before = Photo.objects.count(), Upload.objects.get(), staged_files()
 
     response = client.post(reverse("photo-add"), {"title": "Dune", "image": upload(data)})
 
@@ -265,46 +223,29 @@ def test_a_refused_file_leaves_nothing_behind(
     assert not settings.MEDIA_ROOT.exists()
 
 
-@each_limit
-def test_an_update_that_is_refused_leaves_the_image(client, limits, data, key, value, code):
-    make_pending(1)
+def test_an_update_that_is_refused_leaves_the_image(client, data, code):
     photo = Photo.objects.create(title="Dune", image="dune.jpg")
-    limits(**{key: value})
 
-    response = client.post(
-        reverse("photo-change", args=[photo.pk]), {"title": "Reef", "image": upload(data)}
-    )
+    page = reverse("photo-change", args=[photo.pk])
+    response = client.post(page, {"title": "Reef", "image": upload(data)})
 
     assert codes(response.context["form"]) == [code]
     assert Photo.objects.filter(title="Dune", image="dune.jpg").exists()
     assert Upload.objects.count() == 1
 
 
-@each_limit
-def test_a_formset_refuses_on_the_form_with_the_upload(limits, data, key, value, code):
-    make_pending(1)
-    limits(**{key: value})
+def test_a_formset_refuses_on_the_form_with_the_upload(data, code):
     formset_class = modelformset_factory(Photo, form=PhotoForm, extra=2)
-    formset = formset_class(
-        {
-            "form-TOTAL_FORMS": 2,
-            "form-INITIAL_FORMS": 0,
-            "form-0-title": "Dune",
-            "form-1-title": "",
-        },
-        {"form-0-image": upload(data)},
-        queryset=Photo.objects.none(),
-    )
+    posted = {"form-TOTAL_FORMS": 2, "form-INITIAL_FORMS": 0}
+    posted |= {"form-0-title": "Dune", "form-1-title": ""}
+    formset = formset_class(posted, {"form-0-image": upload(data)}, queryset=Photo.objects.none())
 
     assert not formset.is_valid()
     assert codes(formset.forms[0]) == [code]
     assert not formset.forms[1].errors
 
 
-@each_limit
-def test_an_inline_formset_refuses_on_the_form_with_the_upload(limits, data, key, value, code):
-    make_pending(1)
-    limits(**{key: value})
+def test_an_inline_formset_refuses_on_the_form_with_the_upload(data, code):
     formset_class = inlineformset_factory(
         Album, Page, form=AsyncImageModelForm, fields=["image"], extra=1
     )
@@ -317,27 +258,20 @@ def test_an_inline_formset_refuses_on_the_form_with_the_upload(limits, data, key
     assert codes(formset.forms[0]) == [code]
 
 
-@each_limit
-def test_the_admin_refuses_with_the_error_of_the_form(admin_client, limits, data, key, value, code):
-    make_pending(1)
-    limits(**{key: value})
-
-    response = admin_client.post(
-        reverse("admin:project_photo_add"), {"title": "Dune", "image": upload(data)}
-    )
+def test_the_admin_refuses_with_the_error_of_the_form(admin_client, data, code):
+    page = reverse("admin:project_photo_add")
+    response = admin_client.post(page, {"title": "Dune", "image": upload(data)})
 
     assert codes(response.context["adminform"].form) == [code]
     assert not Photo.objects.filter(title="Dune").exists()
 
 
 def test_a_field_that_is_saved_in_the_request_is_not_limited(limits):
-    form_class = modelform_factory(
-        Document, form=AsyncImageModelForm, fields=["title", "file", "scan"]
-    )
     make_pending(1)
     limits(MAX_BYTES=10, MAX_BACKLOG=1)
+    files = {"file": upload(b"x" * 1000, name="deed.txt")}
 
-    form = form_class({"title": "Deed"}, {"file": upload(b"x" * 1000, name="deed.txt")})
+    form = async_form(Document, {"title": "Deed"}, files, fields=["title", "file", "scan"])
 
     assert form.is_valid()
 
@@ -399,11 +333,9 @@ def accepted(form):
     return accept
 
 
-def test_the_file_dialog_offers_all_images():
+def test_the_file_dialog_offers_all_images_and_then_the_allowed_formats(limits):
     assert accepted(WithInput()) == "image/*"
 
-
-def test_the_file_dialog_offers_the_allowed_formats(limits):
     limits(FORMATS=["JPEG", "PNG", "WEBP"])
 
     assert accepted(WithInput()) == "image/jpeg,image/png,image/webp"
@@ -420,6 +352,7 @@ def test_the_file_dialog_prefers_the_formats_of_the_widget(limits):
 
 
 def test_the_page_has_the_largest_size(limits, settings):
+    assert "data-max-bytes" not in str(WithInput()["image"])
     settings.USE_THOUSAND_SEPARATOR = True
     limits(MAX_BYTES=5_000_000)
 
@@ -427,7 +360,3 @@ def test_the_page_has_the_largest_size(limits, settings):
 
     assert 'data-max-bytes="5000000"' in html
     assert "This file is {}\xa0MB; the limit is 4.8\xa0MB." in html
-
-
-def test_the_page_has_no_largest_size_without_a_limit():
-    assert "data-max-bytes" not in str(WithInput()["image"])

@@ -7,41 +7,13 @@ import time
 import pytest
 from django import forms
 from django.core.files.base import ContentFile
-from django.core.files.uploadedfile import SimpleUploadedFile
-from django.forms import modelform_factory
 from PIL import Image
 
-from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
+from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.images import dimensions
 from tests import pictures
+from tests.limits import codes, form_with, upload
 from tests.project.models import Photo
-
-PhotoForm = modelform_factory(Photo, form=AsyncImageModelForm, fields=["title", "image"])
-
-
-@pytest.fixture
-def limits(settings):
-    """Sets keys of ASYNC_FORMS."""
-
-    def set_limits(**keys):
-        settings.ASYNC_FORMS = keys
-
-    return set_limits
-
-
-def upload(data, name="dune.jpg"):
-    return SimpleUploadedFile(name, data, "image/jpeg")
-
-
-def form_with(data, form_class=PhotoForm):
-    return form_class({"title": "Dune"}, {"image": upload(data)})
-
-
-def codes(form):
-    """Return the reason why a form refuses its image, and check that it refuses nothing else."""
-    form.is_valid()
-    assert set(form.errors) <= {"image"}
-    return [error.code for error in form.errors.as_data().get("image", [])]
 
 
 def frames_of(format_name, *sizes, mode="RGB", **options):

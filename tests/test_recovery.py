@@ -18,12 +18,13 @@ from django_async_forms.tasks import recover_uploads, save_image_task
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Elsewhere, Photo
-from tests.worker import sending_to
+from tests.worker import sending_to, staged_files
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 DAY = 24 * 3600
 MONTH = 30 * DAY
+NO_BROKER = "amqp://127.0.0.1:1//"
 
 
 class Clock:
@@ -64,22 +65,17 @@ class Mailbox:
 
 
 @pytest.fixture
-def broker_name():
-    """A folder as the broker, so that a test can look at the messages without a server."""
-    return "filesystem"
-
-
-@pytest.fixture
-def mailbox(broker):
+def mailbox(queue):
     """The queue that this process sends messages to."""
-    return Mailbox(broker)
+    return Mailbox(queue)
 
 
 @pytest.fixture
-def recover(django_capture_on_commit_callbacks):
-    """Runs the task in this process, with its ``on_commit`` callbacks."""
+def recover(clock, django_capture_on_commit_callbacks):
+    """Runs the task in this process, some seconds later, with its ``on_commit`` callbacks."""
 
-    def run(**arguments):
+    def run(after=0, **arguments):
+        clock.forward(after)
         with (
             django_capture_on_commit_callbacks(using="default", execute=True),
             django_capture_on_commit_callbacks(using="other", execute=True),
@@ -109,10 +105,6 @@ def names(*uploads):
     return sorted((str(upload.pk), upload.using) for upload in uploads)
 
 
-def staged_files(location):
-    return sorted(str(path.relative_to(location)) for path in location.rglob("*") if path.is_file())
-
-
 # Pending uploads
 
 
@@ -120,29 +112,19 @@ def test_an_upload_that_nothing_was_heard_of_for_a_while_is_sent_again(
     new_upload, recover, clock, mailbox, staging
 ):
     upload = new_upload()
-    clock.forward(121)
 
-    recover()
-
+    recover(after=119)
+    assert mailbox.take() == []
+    recover(after=2)
     assert mailbox.take() == names(upload)
     assert Upload.objects.get().sent_at == clock.now
 
 
-def test_an_upload_is_not_sent_again_before_its_time(new_upload, recover, clock, mailbox):
-    new_upload()
-    clock.forward(119)
-
-    recover()
-
-    assert mailbox.take() == []
-
-
-def test_the_wait_before_sending_again_is_a_setting(new_upload, recover, clock, mailbox, settings):
+def test_the_wait_before_sending_again_is_a_setting(new_upload, recover, mailbox, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 10}
     upload = new_upload()
-    clock.forward(11)
 
-    recover()
+    recover(after=11)
 
     assert mailbox.take() == names(upload)
 
@@ -159,24 +141,16 @@ def test_the_wait_before_sending_again_doubles_each_time(new_upload, recover, cl
     assert sent_after == [2, 4, 8, 16, 32]
 
 
-def test_an_upload_that_a_worker_has_just_begun_is_left_to_it(new_upload, recover, clock, mailbox):
+def test_an_upload_that_a_worker_has_just_begun_is_left_to_it_for_a_while(
+    new_upload, recover, clock, mailbox
+):
     upload = new_upload()
     clock.forward(119)
     Upload.objects.start(upload.pk)
-    clock.forward(119)
 
-    recover()
-
+    recover(after=119)
     assert mailbox.take() == []
-
-
-def test_an_upload_whose_worker_was_killed_is_sent_again(new_upload, recover, clock, mailbox):
-    upload = new_upload()
-    Upload.objects.start(upload.pk)
-    clock.forward(121)
-
-    recover()
-
+    recover(after=2)  # The worker was killed.
     assert mailbox.take() == names(upload)
 
 
@@ -188,9 +162,8 @@ def test_a_run_sends_one_batch_with_the_longest_overdue_uploads_first(
     for _ in range(3):
         uploads.append(new_upload())
         clock.forward(1)
-    clock.forward(121)
 
-    recover()
+    recover(after=121)
     assert mailbox.take() == names(*uploads[:2])
     recover()
     assert mailbox.take() == names(uploads[2])
@@ -218,23 +191,21 @@ def test_uploads_stay_due_while_the_broker_is_down(new_upload, recover, clock, m
     for _ in range(3):
         uploads.append(new_upload())
         clock.forward(1)
-    clock.forward(121)
 
-    with sending_to("amqp://127.0.0.1:1//"):
-        recover()
+    with sending_to(NO_BROKER):
+        recover(after=121)
     assert Upload.objects.pending().count() == 3
 
     recover()
     assert mailbox.take() == names(*uploads)
 
 
-def test_a_broker_that_is_down_is_asked_once_in_a_run(new_upload, recover, clock, caplog):
+def test_a_broker_that_is_down_is_asked_once_in_a_run(new_upload, recover, caplog):
     for _ in range(3):
         new_upload()
-    clock.forward(121)
 
-    with sending_to("amqp://127.0.0.1:1//"):
-        recover()
+    with sending_to(NO_BROKER):
+        recover(after=121)
 
     complaints = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(complaints) == 1
@@ -245,10 +216,9 @@ def test_recovery_does_everything_else_while_the_broker_is_down(new_upload, reco
     fail(new_upload("Failed"))
     clock.forward(MONTH + 1)
     new_upload("Pending")
-    clock.forward(121)
 
-    with sending_to("amqp://127.0.0.1:1//"):
-        recover()
+    with sending_to(NO_BROKER):
+        recover(after=121)
 
     assert not Upload.objects.failed().exists()
     assert Upload.objects.pending().count() == 1
@@ -257,35 +227,22 @@ def test_recovery_does_everything_else_while_the_broker_is_down(new_upload, reco
 # Failed uploads
 
 
-def test_a_failed_upload_is_purged_after_its_keep_time(new_upload, recover, clock, mailbox):
+def test_a_failed_upload_is_purged_after_its_keep_time(new_upload, recover, mailbox, staging):
     fail(new_upload())
-    clock.forward(MONTH + 1)
 
-    recover()
+    recover(after=MONTH + 1)
 
     assert not Upload.objects.exists()
-    assert not StoredChunk.objects.exists()
+    assert staged_files() == []
     assert mailbox.take() == []
 
 
-def test_the_staged_file_of_a_purged_upload_is_removed(
-    location, new_upload, recover, clock, mailbox
-):
-    fail(new_upload())
-    clock.forward(MONTH + 1)
-
-    recover()
-
-    assert staged_files(location) == []
-
-
 def test_a_failed_upload_is_kept_for_its_keep_time_and_not_sent(
-    new_upload, recover, clock, mailbox, staging
+    new_upload, recover, mailbox, staging
 ):
     upload = fail(new_upload())
-    clock.forward(MONTH - 1)
 
-    recover()
+    recover(after=MONTH - 1)
 
     assert Upload.objects.failed().get() == upload
     assert upload.open_staged().close() is None
@@ -295,40 +252,35 @@ def test_a_failed_upload_is_kept_for_its_keep_time_and_not_sent(
 # Uploads without an instance
 
 
-def test_an_upload_whose_instance_is_gone_is_left_to_its_worker(
-    new_upload, recover, clock, mailbox
-):
+def test_an_upload_whose_instance_is_gone_is_left_to_its_worker(new_upload, recover, mailbox):
     upload = new_upload()
     delete_past_django(Photo)
-    clock.forward(121)
 
-    recover()
+    recover(after=121)
 
     assert mailbox.take() == names(upload)
 
 
 def test_an_upload_for_a_model_that_this_process_does_not_know_is_kept(
-    new_upload, recover, clock, mailbox
+    new_upload, recover, mailbox
 ):
     # The worker may run another version of the project than the site.
     upload = new_upload()
     Upload.objects.update(model="project.tomorrow")
-    clock.forward(121)
 
-    recover()
+    recover(after=121)
 
     assert Upload.objects.get() == upload
 
 
 def test_a_row_that_makes_no_sense_does_not_stop_the_recovery_of_others(
-    new_upload, recover, clock, mailbox
+    new_upload, recover, mailbox
 ):
     # For example, a row from before the primary key changed its type.
     odd, upload = new_upload("Odd"), new_upload()
     Upload.objects.filter(pk=odd.pk).update(object_pk="7b1ef5dc-a2b1")
-    clock.forward(121)
 
-    recover()
+    recover(after=121)
 
     assert names(upload)[0] in mailbox.take()
 
@@ -349,45 +301,36 @@ def abandoned_file(location, name, age):
 ID = "ab12cd34ab12cd34ab12cd34ab12cd34"
 
 
-def test_an_old_abandoned_staged_file_is_removed(location, recover, mailbox):
-    abandoned_file(location, f"default/ab/{ID}", age=DAY + 60)
-
-    recover()
-
-    assert staged_files(location) == []
-
-
-def test_a_new_staged_file_without_a_committed_upload_is_kept(location, recover, mailbox):
-    # Its transaction may be about to commit.
+def test_a_staged_file_without_a_committed_upload_is_removed_when_it_is_old(
+    location, recover, mailbox
+):
+    # The transaction of a new one may be about to commit.
     path = abandoned_file(location, f"default/ab/{ID}", age=DAY - 60)
 
     recover()
-
     assert path.exists()
+    recover(after=120)
+    assert staged_files() == []
 
 
 def test_a_staged_file_of_an_upload_is_kept_however_old_it_is(
-    location, new_upload, recover, clock, mailbox
+    location, new_upload, recover, mailbox
 ):
     upload = new_upload()
-    clock.forward(10 * DAY)
 
-    recover()
+    recover(after=10 * DAY)
 
-    assert staged_files(location) == [upload.staged]
+    assert staged_files() == [upload.staged]
 
 
-def test_the_link_that_a_killed_worker_left_is_removed(
-    location, new_upload, recover, clock, mailbox
-):
+def test_the_link_that_a_killed_worker_left_is_removed(location, new_upload, recover, mailbox):
     upload = new_upload()
     staging_storage("default").link_out(upload.staged).file.close()
-    assert len(staged_files(location)) == 2
-    clock.forward(2 * DAY)
+    assert len(staged_files()) == 2
 
-    recover()
+    recover(after=2 * DAY)
 
-    assert staged_files(location) == [upload.staged]
+    assert staged_files() == [upload.staged]
 
 
 class Recovering(FileSystemStorage):
@@ -413,14 +356,13 @@ def test_the_link_of_a_worker_at_work_is_kept_however_old_the_image(
     assert "attempt 1 failed" not in caplog.text
 
 
-def test_files_of_another_database_are_kept(location, recover, clock, mailbox, in_memory):
+def test_files_of_another_database_are_kept(location, recover, mailbox, in_memory):
     upload = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
-    clock.forward(2 * DAY)
 
-    recover()
+    recover(after=2 * DAY)
     recover(using="default")
 
-    assert staged_files(location) == [upload.staged]
+    assert staged_files("other") == [upload.staged]
 
 
 def test_files_that_are_not_named_for_an_upload_are_not_touched(location, recover, mailbox):
@@ -443,9 +385,9 @@ def test_a_run_looks_at_a_bounded_number_of_files(location, recover, mailbox, se
         abandoned_file(location, f"default/{first}/{first}{ID[2:]}", age=2 * DAY)
 
     recover()
-    assert len(staged_files(location)) == 2
+    assert len(staged_files()) == 2
     recover()
-    assert staged_files(location) == []
+    assert staged_files() == []
 
 
 def test_a_run_before_anything_was_staged_removes_nothing(location, recover, mailbox):
@@ -455,16 +397,15 @@ def test_a_run_before_anything_was_staged_removes_nothing(location, recover, mai
 
 
 def test_any_storage_may_be_the_staging_storage(
-    new_upload, recover, clock, mailbox, use_staging_storage, tmp_path
+    new_upload, recover, mailbox, use_staging_storage, tmp_path
 ):
     use_staging_storage(FileSystemStorage, location=tmp_path / "plain")
     upload = new_upload()
     abandoned_file(tmp_path / "plain", f"default/ab/{ID}", age=2 * DAY)
-    clock.forward(121)
 
-    recover()
+    recover(after=121)
 
-    assert staged_files(tmp_path / "plain") == [upload.staged]
+    assert staged_files() == [upload.staged]
 
 
 class Unlistable(FileSystemStorage):
@@ -475,28 +416,26 @@ class Unlistable(FileSystemStorage):
 
 
 def test_uploads_are_sent_though_the_staging_storage_cannot_list_its_files(
-    new_upload, recover, clock, mailbox, use_staging_storage, tmp_path
+    new_upload, recover, mailbox, use_staging_storage, tmp_path
 ):
     use_staging_storage(Unlistable, location=tmp_path / "staging")
     upload = new_upload()
-    clock.forward(121)
 
-    recover()
+    recover(after=121)
 
     assert mailbox.take() == names(upload)
 
 
 def test_abandoned_bytes_in_another_database_than_the_instances_are_removed(
-    recover, clock, mailbox, use_staging_storage, new_upload
+    recover, mailbox, use_staging_storage, new_upload
 ):
     # They do not roll back with the instance.
     use_staging_storage(DatabaseStorage, using="other")
     storage = DatabaseStorage(using="other")
     upload = new_upload()
     storage.save(f"default/ab/{ID}", ContentFile(b"bytes"))
-    clock.forward(2 * DAY)
 
-    recover()
+    recover(after=2 * DAY)
 
     assert not storage.exists(f"default/ab/{ID}")
     assert storage.exists(upload.staged)
@@ -505,22 +444,20 @@ def test_abandoned_bytes_in_another_database_than_the_instances_are_removed(
 # Several databases
 
 
-def test_one_run_looks_at_all_databases(new_upload, recover, clock, mailbox, in_memory, staging):
+def test_one_run_looks_at_all_databases(new_upload, recover, mailbox, in_memory, staging):
     here = new_upload()
     there = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
-    clock.forward(121)
 
-    recover()
+    recover(after=121)
 
     assert sorted(mailbox.take()) == sorted(names(here, there))
 
 
-def test_a_run_can_be_for_one_database(new_upload, recover, clock, mailbox, in_memory):
+def test_a_run_can_be_for_one_database(new_upload, recover, mailbox, in_memory):
     new_upload()
     there = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
-    clock.forward(121)
 
-    recover(using="other")
+    recover(after=121, using="other")
 
     assert mailbox.take() == [(str(there.pk), "other")]
 
