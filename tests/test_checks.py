@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "other"])
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_classes():
     """Isolates the models of a test, and removes its forms and views, which the checks know."""
     with isolate_apps("tests.project"):
@@ -107,25 +108,19 @@ def test_formats_that_pillow_does_not_read_are_found(settings, value):
     assert "JPEG, " in message.msg
 
 
-def test_limits_that_are_left_open_are_left_alone(settings):
-    settings.ASYNC_FORMS = {
-        "MAX_BYTES": None,
-        "MAX_PIXELS": None,
-        "FORMATS": None,
-        "MAX_BACKLOG": None,
-    }
-
-    assert found("E001") == []
-
-
-@pytest.mark.parametrize("formats", [["JPEG", "PNG", "WEBP"], ("GIF",)])
-def test_limits_that_can_be_used_are_left_alone(settings, formats):
-    settings.ASYNC_FORMS = {
-        "MAX_BYTES": 5_000_000,
-        "MAX_PIXELS": 1,
-        "FORMATS": formats,
-        "MAX_BACKLOG": 10_000,
-    }
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"MAX_ATTEMPTS": 3, "RETRY_PAUSE": 0.5, "KEEP_FAILED": 3650 * 24 * 3600},
+        {"MAX_BYTES": None, "MAX_PIXELS": None, "FORMATS": None, "MAX_BACKLOG": None},
+        {"MAX_BYTES": 5_000_000, "MAX_PIXELS": 1, "MAX_BACKLOG": 10_000},
+        {"FORMATS": ["JPEG", "PNG", "WEBP"]},
+        {"FORMATS": ("GIF",)},
+    ],
+    ids=["recovery", "no limits", "limits", "a list of formats", "a tuple of formats"],
+)
+def test_good_settings_are_left_alone(settings, keys):
+    settings.ASYNC_FORMS = keys
 
     assert found("E001") == []
 
@@ -138,12 +133,6 @@ def test_async_forms_that_is_not_a_dict_is_found(settings, value):
 
     assert "ASYNC_FORMS" in message.msg
     assert "dict" in message.msg
-
-
-def test_good_settings_are_left_alone(settings):
-    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 3, "RETRY_PAUSE": 0.5, "KEEP_FAILED": 3650 * 24 * 3600}
-
-    assert found("E001") == []
 
 
 # The staging storage
@@ -256,11 +245,14 @@ def test_a_private_staging_folder_is_left_alone(use_staging_storage, tmp_path, i
         (tmp_path / "staging").mkdir(mode=0o700)
     use_staging_storage(FILES, location=tmp_path / "staging")
 
-    assert not any(found(number) for number in ("E002", "E003", "E004", "E005", "W006"))
+    assert not any(found(number) for number in STAGING)
+
+
+STAGING = ["E002", "E003", "E004", "E005", "W006"]
 
 
 def test_the_default_staging_storage_is_left_alone():
-    assert not any(found(number) for number in ("E002", "E003", "E004", "E005", "W006"))
+    assert not any(found(number) for number in STAGING)
 
 
 # Forms
@@ -270,7 +262,6 @@ def about(form_class, number):
     return [message for message in found(number) if message.obj is form_class]
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_the_mixin_after_model_form_is_found():
     class LateForm(forms.ModelForm, AsyncImageFormMixin):
         class Meta:
@@ -283,7 +274,6 @@ def test_the_mixin_after_model_form_is_found():
     assert "first" in message.hint
 
 
-@pytest.mark.usefixtures("own_classes")
 @pytest.mark.parametrize("name", ["title", "imge"])
 def test_async_fields_that_are_not_file_fields_are_found(name):
     class OddForm(AsyncImageModelForm):
@@ -301,7 +291,6 @@ def test_async_fields_that_are_not_file_fields_are_found(name):
     assert message.hint
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_async_fields_that_the_form_leaves_out_are_found():
     class PartialForm(AsyncImageModelForm):
         async_fields = ["scan"]
@@ -317,7 +306,6 @@ def test_async_fields_that_the_form_leaves_out_are_found():
     assert message.hint
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_an_unknown_async_when_is_found():
     class WheneverForm(AsyncImageModelForm):
         async_when = "replaced"
@@ -345,7 +333,6 @@ def test_async_fields_that_are_one_string_are_found():
     assert "StringForm.async_fields" in messages[0].msg
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_good_forms_are_left_alone():
     class GoodForm(AsyncImageFormMixin, forms.ModelForm):
         async_fields = ["file", "scan"]
@@ -370,25 +357,31 @@ def make_model(name, /, **columns):
     return type(name, (models.Model,), {"__module__": __name__, "Meta": meta, **columns})
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_a_unique_image_is_found():
-    unique = make_model("Unique", image=models.ImageField(unique=True))
+@pytest.fixture
+def unique():
+    """A model with an image that must be unique, which no form can leave out."""
+    return make_model(
+        "Unique",
+        album=models.ForeignKey(Album, models.CASCADE, null=True),
+        image=models.ImageField(unique=True),
+        other=models.ImageField(),
+    )
 
-    class UniqueForm(AsyncImageModelForm):
-        class Meta:
-            model = unique
-            fields = ["image"]
 
-    (message,) = about(unique._meta.get_field("image"), "E010")
+def about_its_image(model):
+    return about(model._meta.get_field("image"), "E010")
+
+
+def test_a_unique_image_is_found(unique):
+    _form = modelform_factory(unique, AsyncImageModelForm, fields=["image"])
+
+    (message,) = about_its_image(unique)
 
     assert "Unique.image" in message.msg
     assert message.hint
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_a_unique_image_that_is_saved_in_the_request_is_left_alone():
-    unique = make_model("Unique", image=models.ImageField(unique=True), other=models.ImageField())
-
+def test_a_unique_image_that_is_saved_in_the_request_is_left_alone(unique):
     class OtherForm(AsyncImageModelForm):
         async_fields = ["other"]
 
@@ -396,10 +389,9 @@ def test_a_unique_image_that_is_saved_in_the_request_is_left_alone():
             model = unique
             fields = ["image", "other"]
 
-    assert about(unique._meta.get_field("image"), "E010") == []
+    assert about_its_image(unique) == []
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_a_constraint_that_looks_at_an_image_is_found():
     class Constrained(models.Model):
         link = models.CharField(max_length=100)
@@ -430,47 +422,44 @@ def test_a_constraint_that_looks_at_an_image_is_found():
     assert one.hint
 
 
-def keyed_by(primary_key, **more):
+def keyed_by(**columns):
     """Return a model with this primary key, and a form for its image."""
-    columns = {"primary_key": primary_key} if primary_key is not None else {}
-    model = make_model("Keyed", image=models.ImageField(), **columns, **more)
+    model = make_model("Keyed", image=models.ImageField(), **columns)
     return model, modelform_factory(model, AsyncImageModelForm, fields=["image"])
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_a_primary_key_that_is_longer_than_the_outbox_keeps_is_found():
-    model, _form = keyed_by(models.CharField(max_length=256, primary_key=True))
-
-    (message,) = about(model, "E019")
-
-    assert "project.Keyed has up to 256 characters" in message.msg
-    assert "255" in message.msg
-    assert message.hint
+def long_key():
+    return keyed_by(primary_key=models.CharField(max_length=256, primary_key=True))
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_a_primary_key_that_points_to_a_long_one_is_found():
+def key_that_points_to_a_long_one():
     named = make_model("Named", name=models.CharField(max_length=300, primary_key=True))
-    model, _form = keyed_by(models.OneToOneField(named, models.CASCADE, primary_key=True))
-
-    assert len(about(model, "E019")) == 1
+    return keyed_by(primary_key=models.OneToOneField(named, models.CASCADE, primary_key=True))
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_a_primary_key_of_columns_that_are_too_long_together_is_found():
-    model, _form = keyed_by(
-        None,
+def key_of_columns_that_are_too_long_together():
+    return keyed_by(
         pk=models.CompositePrimaryKey("shelf", "position"),
         shelf=models.CharField(max_length=200),
         position=models.CharField(max_length=100),
     )
 
-    assert len(about(model, "E019")) == 1
+
+@pytest.mark.parametrize(
+    "make", [long_key, key_that_points_to_a_long_one, key_of_columns_that_are_too_long_together]
+)
+def test_a_primary_key_that_is_longer_than_the_outbox_keeps_is_found(make):
+    model, _form = make()
+
+    (message,) = about(model, "E019")
+
+    assert re.search(r"project\.Keyed has up to (256|30\d) characters", message.msg)
+    assert "255" in message.msg
+    assert message.hint
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_a_primary_key_of_unlimited_text_is_warned_about():
-    model, _form = keyed_by(models.TextField(primary_key=True))
+    model, _form = keyed_by(primary_key=models.TextField(primary_key=True))
 
     (message,) = about(model, "W020")
 
@@ -478,7 +467,6 @@ def test_a_primary_key_of_unlimited_text_is_warned_about():
     assert about(model, "E019") == []
 
 
-@pytest.mark.usefixtures("own_classes")
 @pytest.mark.parametrize(
     "key",
     [
@@ -489,7 +477,7 @@ def test_a_primary_key_of_unlimited_text_is_warned_about():
     ],
 )
 def test_a_primary_key_that_fits_is_left_alone(key):
-    model, _form = keyed_by(key())
+    model, _form = keyed_by(primary_key=key())
 
     assert about(model, "E019") == about(model, "W020") == []
 
@@ -501,7 +489,6 @@ def translated(field):
     return of_german
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_a_form_with_the_original_of_a_translated_field_is_found():
     image = models.ImageField()
     translated_model = make_model("Translated", image=image, image_de=translated(image))
@@ -523,7 +510,6 @@ def test_a_form_with_the_original_of_a_translated_field_is_found():
     assert about(GermanForm, "E018") == []
 
 
-@pytest.mark.usefixtures("own_classes")
 def test_an_admin_that_replaces_the_originals_is_left_alone():
     image = models.ImageField()
     translated_model = make_model("Translated", image=image, image_de=translated(image))
@@ -543,14 +529,16 @@ def test_an_admin_that_replaces_the_originals_is_left_alone():
         gc.collect()
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_an_inline_that_puts_the_mixin_on_its_form_is_checked():
-    unique = make_model(
-        "Unique",
-        album=models.ForeignKey(Album, models.CASCADE),
-        image=models.ImageField(unique=True),
-    )
+def only_in_the_admin(unique):
+    class UniqueAdmin(admin.ModelAdmin):
+        form = AsyncImageModelForm
 
+    site = AdminSite()
+    site.register(unique, UniqueAdmin)
+    return site
+
+
+def only_in_an_inline(unique):
     class OwnForm(forms.ModelForm):
         pass
 
@@ -562,62 +550,49 @@ def test_an_inline_that_puts_the_mixin_on_its_form_is_checked():
         inlines = [UniqueInline]
 
     site = AdminSite()
-    site.register(Photo, OwnAdmin)
-
-    assert len(about(unique._meta.get_field("image"), "E010")) == 1
-
-
-@pytest.mark.usefixtures("own_classes")
-def test_a_model_with_a_form_only_in_the_admin_is_checked():
-    unique = make_model("Unique", image=models.ImageField(unique=True))
-
-    class UniqueAdmin(admin.ModelAdmin):
-        form = AsyncImageModelForm
-
-    site = AdminSite()
-    site.register(unique, UniqueAdmin)
-
-    assert len(about(unique._meta.get_field("image"), "E010")) == 1
+    site.register(Album, OwnAdmin)
+    return site
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_a_model_that_only_a_view_names_is_checked():
-    unique = make_model("Unique", image=models.ImageField(unique=True))
-
+def as_the_model_of_a_view(unique):
     class UniqueView(AsyncImageCreateView):
         model = unique
         fields = ["image"]
 
-    assert len(about(unique._meta.get_field("image"), "E010")) == 1
+    return UniqueView
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_a_model_that_a_view_has_by_its_queryset_is_checked():
-    unique = make_model("Unique", image=models.ImageField(unique=True))
-
+def as_the_queryset_of_a_view(unique):
     class UniqueView(AsyncImageUpdateView):
         queryset = unique._default_manager.all()
         fields = ["image"]
 
-    assert len(about(unique._meta.get_field("image"), "E010")) == 1
+    return UniqueView
 
 
-@pytest.mark.usefixtures("own_classes")
-def test_a_model_that_a_form_view_has_by_its_form_is_checked():
-    unique = make_model("Unique", image=models.ImageField(unique=True))
-
-    class UniqueForm(forms.ModelForm):
-        class Meta:
-            model = unique
-            fields = ["image"]
-
+def in_the_form_of_a_view(unique):
     class UniqueView(AsyncImageViewMixin, FormView):
-        form_class = UniqueForm
+        form_class = modelform_factory(unique, fields=["image"])
 
-    assert len(about(unique._meta.get_field("image"), "E010")) == 1
+    return UniqueView
 
 
-@pytest.mark.usefixtures("own_classes")
+@pytest.mark.parametrize(
+    "use",
+    [
+        only_in_the_admin,
+        only_in_an_inline,
+        as_the_model_of_a_view,
+        as_the_queryset_of_a_view,
+        in_the_form_of_a_view,
+    ],
+)
+def test_a_model_is_checked_wherever_the_project_uses_it(use, unique):
+    _user = use(unique)
+
+    assert len(about_its_image(unique)) == 1
+
+
 def test_a_view_without_a_form_class_does_not_stop_the_checks():
     class PlainForm(forms.Form):
         image = forms.ImageField()
