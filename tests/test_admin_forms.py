@@ -96,15 +96,9 @@ def test_the_change_list_does_not_write_an_image_that_it_does_not_change(
         list_editable = ["title"]
 
     formset_class = Titles(Photo, site).get_changelist_formset(None)
-    formset = formset_class(
-        {
-            "form-TOTAL_FORMS": 1,
-            "form-INITIAL_FORMS": 1,
-            "form-0-id": photo.pk,
-            "form-0-title": "Reef",
-        },
-        queryset=Photo.objects.all(),
-    )
+    data = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1}
+    data |= {"form-0-id": photo.pk, "form-0-title": "Reef"}
+    formset = formset_class(data, queryset=Photo.objects.all())
     assert formset.is_valid()
     Photo.objects.update(image="newest.jpg")  # A worker attaches it in the meantime.
 
@@ -145,13 +139,6 @@ def test_the_change_list_asks_for_all_pending_images_at_once(admin_client, in_me
 # Forms of the project
 
 
-def test_a_form_without_the_mixin_gets_it(rf):
-    form = form_class(rf, PhotoAdmin)
-
-    assert issubclass(form, AsyncImageFormMixin)
-    assert issubclass(form, PlainForm)
-
-
 def test_a_worker_saves_the_image_of_a_form_without_the_mixin(admin_client, photo, in_memory):
     admin_client.post(change_page(photo), {"title": "Reef", "image": in_memory("new.jpg")})
 
@@ -168,12 +155,14 @@ def test_the_change_page_of_a_form_without_the_mixin_shows_the_pending_image(
     assert "The new image is being saved" in admin_client.get(change_page(photo)).content.decode()
 
 
-def test_a_form_that_get_form_is_given_gets_the_mixin(rf):
-    class OwnAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
-        def get_form(self, request, obj=None, change=False, **kwargs):
-            return super().get_form(request, obj, change, form=PlainForm, **kwargs)
+class GivingAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        return super().get_form(request, obj, change, form=PlainForm, **kwargs)
 
-    form = form_class(rf, OwnAdmin)
+
+@pytest.mark.parametrize("model_admin_class", [PhotoAdmin, GivingAdmin])
+def test_a_form_without_the_mixin_gets_it(rf, model_admin_class):
+    form = form_class(rf, model_admin_class)
 
     assert issubclass(form, AsyncImageFormMixin)
     assert issubclass(form, PlainForm)

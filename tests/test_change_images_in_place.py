@@ -5,6 +5,8 @@ Old and new values are compared by value: a file by its name, JSON and arrays by
 Django's own form defines the right result: a test runs with both forms, or compares their results.
 """
 
+import itertools
+
 import pytest
 from django import forms
 from django.core.files.base import ContentFile
@@ -267,25 +269,19 @@ def old(make_old):
     return make_old()
 
 
-@pytest.mark.parametrize("moment", AFTER)
-@every_change
-def test_a_change_of_the_image_is_written(change, moment, both_ways):
-    plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
-
-    assert ours == plain
+#: The moments before the form has put the old image back, and the changes that are stored by then.
+VALIDATED = [save_without_commit, delete_without_commit, save, delete]
 
 
-@pytest.mark.parametrize("moment", UNTIL_VALIDATION)
-@pytest.mark.parametrize("change", [save_without_commit, delete_without_commit, save, delete])
-def test_a_change_of_the_image_that_is_validated_is_written(change, moment, both_ways):
-    plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
-
-    assert ours == plain
-
-
-@every_moment
-@no_change
-def test_an_image_that_nobody_changes_stays(change, moment, both_ways):
+@pytest.mark.parametrize(
+    ("moment", "change"),
+    [
+        *itertools.product(AFTER, CHANGES),
+        *itertools.product(UNTIL_VALIDATION, VALIDATED),
+        *itertools.product([*BEFORE, *UNTIL_VALIDATION, *AFTER], [leave, look]),
+    ],
+)
+def test_a_change_of_the_image_is_written(moment, change, both_ways):
     plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
 
     assert ours == plain

@@ -49,30 +49,17 @@ def defaults():
     return active()
 
 
-def test_the_language_is_restored(defaults):
-    with translation.override("de"):
-        data = travelled(context.capture())
+@pytest.mark.parametrize(
+    "override",
+    [translation.override("de"), translation.override(None), timezone.override(BERLIN)],
+    ids=["a language", "no translations", "a time zone"],
+)
+def test_what_is_active_is_restored(override, defaults):
+    with override:
+        expected, data = active(), travelled(context.capture())
 
     with context.restore(data):
-        assert active() == ("de", defaults[1])
-    assert active() == defaults
-
-
-def test_translations_that_are_deactivated_stay_so_in_the_worker(defaults):
-    with translation.override(None):
-        data = travelled(context.capture())
-
-    with context.restore(data):
-        assert translation.get_language() is None
-    assert active() == defaults
-
-
-def test_the_time_zone_is_restored(defaults):
-    with timezone.override(BERLIN):
-        data = travelled(context.capture())
-
-    with context.restore(data):
-        assert active() == (defaults[0], BERLIN)
+        assert active() == expected != defaults
     assert active() == defaults
 
 

@@ -6,12 +6,13 @@ from django.core.files.storage import FileSystemStorage
 from django.test import TestCase
 from django.urls import reverse
 
-from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.models import Upload
 from django_async_forms.signals import image_saved
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Elsewhere, Measured, Photo
+from tests.worker import give_up, staged_files
 
 pytestmark = pytest.mark.django_db
 
@@ -71,32 +72,21 @@ def test_two_images_of_one_instance_are_both_saved(in_memory, staging):
     assert pictures.stored(measured.cover) == cover
 
 
-def test_a_call_without_pending_uploads_does_nothing():
+def test_a_call_without_pending_uploads_saves_nothing(photo, in_memory):
     assert save_pending_uploads() == 0
-
-
-def test_a_second_call_finds_nothing_to_save(photo, in_memory):
     save_image(in_memory(), photo)
 
     assert save_pending_uploads() == 1
     assert save_pending_uploads() == 0
 
 
-def test_no_bytes_stay_staged_in_the_database(photo, in_memory):
+def test_no_bytes_stay_staged(photo, in_memory, staging):
     save_image(in_memory(), photo)
-    assert StoredChunk.objects.exists()
+    assert staged_files()
 
     save_pending_uploads()
 
-    assert not StoredChunk.objects.exists()
-
-
-def test_no_bytes_stay_staged_in_files(photo, in_memory, location):
-    save_image(in_memory(), photo)
-
-    save_pending_uploads()
-
-    assert [path for path in location.rglob("*") if path.is_file()] == []
+    assert staged_files() == []
 
 
 def test_receivers_of_image_saved_have_run_after_the_call(connect, photo, in_memory):
@@ -150,7 +140,7 @@ def test_images_that_were_saved_before_an_error_stay_saved(photo, in_memory, ref
 
 def test_failed_uploads_are_left_to_an_operator(photo, in_memory):
     upload = save_image(in_memory(), photo)
-    Upload.objects.filter(pk=upload.pk).update(state=Upload.State.FAILED)
+    give_up(upload)
 
     assert save_pending_uploads() == 0
 
