@@ -223,13 +223,13 @@ def test_a_deleted_file_is_gone_and_can_be_deleted_again(storage):
     assert not StoredChunk.objects.exists()
 
 
-def test_a_second_file_of_a_name_gets_another_name(storage):
-    first = storage.save("a/file.bin", ContentFile(b"first"))
-    second = storage.save("a/file.bin", ContentFile(b"second"))
+def test_a_second_file_of_a_name_gets_another_name(each):
+    first = each.save("a/file.bin", ContentFile(b"first"))
+    second = each.save("a/file.bin", ContentFile(b"second"))
 
     assert first != second
-    assert content_of(storage, first) == b"first"
-    assert content_of(storage, second) == b"second"
+    assert content_of(each, first) == b"first"
+    assert content_of(each, second) == b"second"
 
 
 def test_names_that_differ_in_case_are_two_names(storage):
@@ -493,8 +493,9 @@ def test_no_mode_opens_a_file_for_writing(storage, mode):
         storage.open(name, mode)
 
 
-def test_a_file_can_be_closed_twice_and_is_not_read_afterwards(each):
+def test_a_file_can_be_closed_twice_and_is_not_read_until_it_is_opened_again(each):
     file = each.open(each.save("file.bin", ContentFile(b"data")))
+    assert file.read() == b"data"
 
     file.close()
     file.close()
@@ -502,6 +503,8 @@ def test_a_file_can_be_closed_twice_and_is_not_read_afterwards(each):
     assert file.closed
     with pytest.raises(ValueError, match="closed"):
         file.read()
+    with file.open("rb") as again:
+        assert again.read() == b"data"
 
 
 def test_a_file_knows_its_size(each):
@@ -542,6 +545,13 @@ def test_all_content_that_django_takes_is_saved(each, make_content):
 )
 def test_text_is_saved_as_content(each, make_content):
     assert content_of(each, each.save("text.txt", make_content("Dünen"))) == "Dünen".encode()
+
+
+def test_content_that_was_read_before_is_saved_whole(each):
+    content = File(io.BytesIO(b"data"), "file.bin")
+    content.read()
+
+    assert content_of(each, each.save("file.bin", content)) == b"data"
 
 
 def test_content_in_small_pieces_is_saved_in_full_rows(storage):

@@ -18,6 +18,7 @@ from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import form_for
 from tests.project.models import Measured, Photo, Slugged
+from tests.threads import at_the_same_moment
 from tests.worker import DEADLINE
 
 #: The levels at which a transaction reads a snapshot, by the vendor of the database. All other

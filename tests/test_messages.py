@@ -94,16 +94,12 @@ def test_a_message_holds_no_data_of_the_user(broker, in_memory):
     assert "image/jpeg" not in text
 
 
-def test_a_message_is_json(broker, in_memory):
+def test_a_message_is_json_and_goes_to_the_task_by_its_documented_name(broker, in_memory):
     post(Photo, in_memory())
 
-    assert json.loads(in_the_broker(broker))["content-type"] == "application/json"
-
-
-def test_a_message_goes_to_the_task_by_its_documented_name(broker, in_memory):
-    post(Photo, in_memory())
-
-    assert json.loads(in_the_broker(broker))["headers"]["task"] == "django_async_forms.save_image"
+    message = json.loads(in_the_broker(broker))
+    assert message["content-type"] == "application/json"
+    assert message["headers"]["task"] == "django_async_forms.save_image"
 
 
 def test_each_upload_has_its_own_message(broker, in_memory):

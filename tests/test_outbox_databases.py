@@ -39,18 +39,12 @@ def page_of(upload, name="change"):
     return f"{address}?database=other"
 
 
-def test_the_list_shows_the_routers_database(admin_client, here, there):
-    page = admin_client.get(LIST).content.decode()
+@pytest.mark.parametrize("address", [LIST, OTHER], ids=["the router's", "another"])
+def test_the_list_shows_the_database_that_is_chosen(admin_client, here, there, address):
+    page = admin_client.get(address).content.decode()
 
-    assert str(here.pk) in page
-    assert str(there.pk) not in page
-
-
-def test_the_list_shows_another_database_that_is_chosen(admin_client, here, there):
-    page = admin_client.get(OTHER).content.decode()
-
-    assert str(there.pk) in page
-    assert str(here.pk) not in page
+    assert (str(here.pk) in page) == (address == LIST)
+    assert (str(there.pk) in page) == (address == OTHER)
 
 
 def test_the_list_offers_each_database_and_marks_the_one_that_it_shows(admin_client, there):

@@ -342,9 +342,7 @@ def test_an_error_of_the_whole_form_is_shown_on_the_page(pack, client, monkeypat
 
     monkeypatch.setattr(PlainForm, "clean", clean)
 
-    page = page_of(client.post("/WithPlainForm/", a_photo()))
-
-    assert "Sand &lt;everywhere&gt;." in page
+    assert "Sand &lt;everywhere&gt;." in page_of(client.post("/WithPlainForm/", a_photo()))
 
 
 def test_an_update_with_errors_shows_the_old_image(pack, client):
@@ -543,8 +541,7 @@ def test_a_view_says_what_its_message_is(client, monkeypatch, message, expected)
 def test_a_message_that_a_view_makes_itself_is_the_only_one(client, monkeypatch, message):
     monkeypatch.setattr(WithFields, "get_success_message", lambda *args: message)
 
-    data = a_photo()
-    assert messages_of(client, "/WithFields/", data) == [message][: bool(message)]
+    assert messages_of(client, "/WithFields/", a_photo()) == [message][: bool(message)]
 
 
 def test_a_view_whose_form_has_no_mixin_says_that_it_is_saved(client, monkeypatch):

@@ -2,18 +2,17 @@
 Django's tests of storages, on the two staging storages.
 
 Without the package, they run on the most similar storages of Django. A test that looks into a
-folder is replaced by one that asks the storage. ``ContentAndNames`` has contents and names that
-Django's storages take, and that Django's tests cover only in part.
+folder is replaced by one that asks the storage. What Django's tests do not ask is asked in
+``tests/test_database_storage.py``, also of Django's storage.
 """
 
 import os
 import shutil
 import tempfile
 import threading
-from io import BytesIO
 from pathlib import Path
 
-from django.core.files.base import ContentFile, File
+from django.core.files.base import ContentFile
 from django.db import connections
 from django.test import (
     SimpleTestCase,
@@ -152,78 +151,6 @@ class DatabaseRaceTests(TransactionTestCase):
         self.assertEqual(first, "conflict")
         self.assertRegex(second, f"conflict_{file_storage.FILE_SUFFIX_REGEX}")
         self.assertEqual(sorted(storage.listdir("")[1]), [first, second])
-
-
-class NoSize(ContentFile):
-    """Content whose ``chunks()`` takes no size, like a project's own class."""
-
-    def chunks(self):
-        yield b"con"
-        yield b"tent"
-
-
-class ContentAndNames:
-    """Content and names that both storages take, as ``FileSystemStorage`` does."""
-
-    def read(self, name, mode="rb"):
-        with self.storage.open(name, mode) as file:
-            return file.read()
-
-    def test_chunks_that_take_no_size(self):
-        name = self.storage.save("name", NoSize(b"content"))
-        self.assertEqual(self.read(name), b"content")
-
-    def test_path_as_name(self):
-        path = Path("folder") / "name.txt"
-        self.assertEqual(self.storage.save(path, ContentFile(b"content")), "folder/name.txt")
-        self.assertTrue(self.storage.exists(path))
-        self.assertEqual(self.storage.size(path), 7)
-        self.assertEqual(self.read(path), b"content")
-        self.assertEqual(self.storage.listdir(Path("folder")), ([], ["name.txt"]))
-        self.assertEqual(
-            self.storage.get_modified_time(path), self.storage.get_modified_time(str(path))
-        )
-        self.storage.delete(path)
-        self.assertFalse(self.storage.exists(path))
-
-    def test_text_mode(self):
-        name = self.storage.save("name.txt", ContentFile("Grüße\naus Köln\n"))
-        self.assertEqual(self.read(name, "r"), "Grüße\naus Köln\n")
-        with self.storage.open(name, "r") as file:
-            self.assertEqual(list(file), ["Grüße\n", "aus Köln\n"])
-
-    def test_file_object_without_name(self):
-        name = self.storage.save("name", BytesIO(b"content"))
-        self.assertEqual(self.read(name), b"content")
-
-    def test_reopened_file(self):
-        name = self.storage.save("name", ContentFile(b"content"))
-        file = self.storage.open(name)
-        self.addCleanup(file.close)
-        self.assertEqual(file.read(), b"content")
-        file.close()
-        with file.open("rb") as again:
-            self.assertEqual(again.read(), b"content")
-
-    def test_file_that_was_read_before(self):
-        content = File(BytesIO(b"content"), "name")
-        content.read()
-        name = self.storage.save("name", content)
-        self.assertEqual(self.read(name), b"content")
-
-    def test_second_file_of_the_name(self):
-        first = self.storage.save("name", ContentFile(b"first"))
-        second = self.storage.save("name", ContentFile(b"second"))
-        self.assertNotEqual(first, second)
-        self.assertEqual([self.read(first), self.read(second)], [b"first", b"second"])
-
-
-class FolderContentAndNamesTests(ContentAndNames, InFolder):
-    pass
-
-
-class DatabaseContentAndNamesTests(ContentAndNames, InDatabase):
-    pass
 
 
 class DatabasePathParsingTests(InDatabase):
