@@ -34,14 +34,17 @@ def photo_formset(base, files, instances=()):
 
 @pytest.mark.parametrize("commit", [True, False], ids=["commit", "without commit"])
 def test_the_rows_of_a_formset_are_saved_again_after_the_worker(base, commit, in_memory):
-    saved = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(3)]).save(commit=commit)
+    formset = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(3)])
+    saved = formset.save(commit=commit)
     if not commit:
         for photo in saved:
             photo.save()
     save_pending_uploads()
 
-    for number, photo in enumerate(saved):
-        photo.title = f"Number {number}"
+    for number, form in enumerate(formset.forms):
+        form.instance.title = f"Number {number}"
+        form.instance.save()
+    for photo in saved:
         photo.save()
 
     assert names() == ["photos/0.jpg", "photos/1.jpg", "photos/2.jpg"]
@@ -69,17 +72,6 @@ def test_the_changed_rows_of_a_formset_are_saved_again(base, old, in_memory):
         photo.save()
 
     assert names() == ["photos/new.jpg", "photos/old.jpg"]
-
-
-def test_the_forms_of_a_formset_are_saved_again(base, in_memory):
-    formset = photo_formset(base, [in_memory(f"{n}.jpg") for n in range(2)])
-    formset.save()
-    save_pending_uploads()
-
-    for form in formset.forms:
-        form.instance.save()
-
-    assert names() == ["photos/0.jpg", "photos/1.jpg"]
 
 
 def test_inline_rows_are_saved_again_with_their_order(base, in_memory):
@@ -179,30 +171,21 @@ def test_a_form_that_clears_a_saved_instance_after_the_worker_clears_it(base, in
     assert (found.image.name, found.width) == ("", None)
 
 
-@pytest.mark.parametrize("refreshes", [True, False], ids=["refreshed", "as it was"])
-def test_a_saved_instance_is_emptied_after_the_worker(base, refreshes, in_memory):
+@pytest.mark.parametrize("when", ["before the worker", "after the worker", "after a refresh"])
+def test_a_saved_instance_is_emptied(base, when, in_memory):
     old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
     files = {"image": in_memory("new.jpg")}
     measured = form_for(base, Measured, {"title": "Dune"}, files, old).save()
-    save_pending_uploads()
-    if refreshes:
+    if when != "before the worker":
+        save_pending_uploads()
+    if when == "after a refresh":
         measured.refresh_from_db()
     measured.image = None
     measured.save()
+    save_pending_uploads()
 
     found = Measured.objects.get()
     assert (found.image.name, found.width) == ("", None)
-
-
-def test_a_saved_instance_is_emptied_before_the_worker(base, in_memory):
-    old = Measured.objects.create(title="Old", image=in_memory("old.jpg"))
-    files = {"image": in_memory("new.jpg")}
-    measured = form_for(base, Measured, {"title": "Dune"}, files, old).save()
-    measured.image = None
-    measured.save()
-    save_pending_uploads()
-
-    assert Measured.objects.get().image.name == ""
     assert not Upload.objects.exists()
 
 
@@ -251,18 +234,14 @@ def test_two_instances_of_one_row_are_saved_in_turn(base, old, in_memory):
     assert first.pk == second.pk
 
 
-def test_an_instance_that_was_loaded_before_is_saved_while_the_image_is_pending(old, in_memory):
+@pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
+def test_an_instance_that_was_loaded_before_is_saved_while_the_image_is_pending(
+    has_old, request, in_memory
+):
+    old = request.getfixturevalue("old") if has_old else Photo.objects.create(title="Dune")
     stale = Photo.objects.get()
     async_form(Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
     stale.save()
-    save_pending_uploads()
-
-    assert names() == ["photos/new.jpg"]
-
-
-def test_an_instance_that_was_loaded_before_is_saved_while_a_first_image_is_pending(in_memory):
-    photo = async_form(Photo, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
-    Photo.objects.get(pk=photo.pk).save()
     save_pending_uploads()
 
     assert names() == ["photos/new.jpg"]

@@ -61,7 +61,7 @@ def image(format_name):
     return out.getvalue()
 
 
-def test_the_staged_image_is_shown(admin_client, in_memory, each_staging):
+def test_the_staged_image_is_shown_and_served_without_trust(admin_client, in_memory, each_staging):
     data = pictures.jpeg()
     response = admin_client.get(address(staged(in_memory, data)))
 
@@ -69,11 +69,6 @@ def test_the_staged_image_is_shown(admin_client, in_memory, each_staging):
     assert b"".join(response.streaming_content) == data
     assert response["Content-Type"] == "image/jpeg"
     assert response["Content-Length"] == str(len(data))
-
-
-def test_the_staged_image_is_served_without_trust(admin_client, in_memory):
-    response = admin_client.get(address(staged(in_memory)))
-
     assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Cache-Control"] == "private, no-store"
@@ -173,12 +168,13 @@ def test_no_name_of_a_file_breaks_the_header(admin_client, in_memory, name):
     assert not set(header) & {"\r", "\n", "/", "\\"} or "filename*=utf-8''" in header
 
 
+@pytest.mark.parametrize("end", [Upload.remove_staged, lambda upload: Upload.objects.discard()])
 def test_a_missing_staged_file_is_told_in_words(
-    admin_client, in_memory, each_staging, django_capture_on_commit_callbacks
+    end, admin_client, in_memory, each_staging, django_capture_on_commit_callbacks
 ):
     upload = staged(in_memory)
     with django_capture_on_commit_callbacks(execute=True):
-        upload.remove_staged()
+        end(upload)
 
     response = admin_client.get(address(upload))
 
@@ -193,16 +189,6 @@ def test_the_page_says_that_the_staged_file_is_missing(admin_client, in_memory, 
     page = admin_client.get(address(upload, "change")).content.decode()
 
     assert "The staged file is missing" in page
-
-
-def test_the_staged_file_of_an_upload_that_has_ended_is_told_in_words(admin_client, in_memory):
-    upload = staged(in_memory)
-    Upload.objects.all().discard()
-
-    response = admin_client.get(address(upload))
-
-    assert response.status_code == 404
-    assert "The staged file is missing" in response.content.decode()
 
 
 class Down(InMemoryStorage):
@@ -266,15 +252,14 @@ def test_the_staged_image_is_streamed_under_asgi_too(in_memory, location):
     assert max(len(piece) for piece in found) <= 65536
 
 
-def test_a_head_request_sends_no_bytes(admin_client, in_memory):
-    response = admin_client.head(address(staged(in_memory)))
+def test_a_head_request_sends_no_bytes_and_a_post_is_refused(admin_client, in_memory):
+    page = address(staged(in_memory))
+
+    response = admin_client.head(page)
 
     assert response.status_code == 200
     assert response["Content-Type"] == "image/jpeg"
-
-
-def test_the_staged_file_cannot_be_posted_to(admin_client, in_memory):
-    assert admin_client.post(address(staged(in_memory))).status_code == 405
+    assert admin_client.post(page).status_code == 405
 
 
 def test_looking_at_the_staged_file_changes_nothing(admin_client, in_memory):
