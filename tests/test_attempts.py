@@ -12,7 +12,6 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError, connection, connections
 from django.db.models.signals import post_save
-from django.utils import timezone
 
 from django_async_forms import delivery
 from django_async_forms.attach import attach, record_failure
@@ -66,6 +65,16 @@ def received(connect):
     connect(image_saved, saved)
     connect(image_failed, failed)
     return sent
+
+
+def meanwhile(moment, function):
+    """Have the storage call a function once, "before" or "after" it saves the next image."""
+
+    def call(name):
+        del behaviour[moment]
+        function()
+
+    behaviour[moment] = call
 
 
 def fail_times(count, error=None):
@@ -240,11 +249,7 @@ def test_the_slower_of_two_workers_with_one_upload_removes_its_file(
     data = pictures.jpeg()
     upload = save_image(in_memory(data=data), photo)
 
-    def other_worker(name):
-        del behaviour["before"]
-        work_on(upload)
-
-    behaviour["before"] = other_worker
+    meanwhile("before", lambda: work_on(upload))
     work_on(upload)
 
     photo.refresh_from_db()
@@ -256,11 +261,7 @@ def test_the_slower_of_two_workers_with_one_upload_removes_its_file(
 def test_the_slower_worker_leaves_a_file_that_is_in_use(upload, photo, media, use_final_storage):
     use_final_storage(Behaving, allow_overwrite=True)
 
-    def other_worker(name):
-        del behaviour["before"]
-        work_on(upload)
-
-    behaviour["before"] = other_worker
+    meanwhile("before", lambda: work_on(upload))
     work_on(upload)
 
     photo.refresh_from_db()
@@ -291,8 +292,7 @@ def test_one_of_two_workers_that_store_at_the_same_time_may_fail(
         del behaviour["racing"]  # Its file can be found by now.
         raise OperationalError("deadlock detected")
 
-    def other_worker(name):
-        del behaviour["after"]
+    def other_worker():
         behaviour["racing"] = True
         post_save.connect(fail, sender=Photo)
         try:
@@ -301,7 +301,7 @@ def test_one_of_two_workers_that_store_at_the_same_time_may_fail(
         finally:
             post_save.disconnect(fail, sender=Photo)
 
-    behaviour["after"] = other_worker
+    meanwhile("after", other_worker)
     work_on(upload)
 
     photo.refresh_from_db()
@@ -314,8 +314,7 @@ def test_one_of_two_workers_that_store_at_the_same_time_may_fail(
 def test_a_stored_file_is_removed_if_its_upload_has_ended_meanwhile(
     upload, photo, in_memory, media, what
 ):
-    def meanwhile(name):
-        del behaviour["before"]
+    def end():
         if what == "superseded":
             save_image(in_memory(), photo)
         elif what == "cleared":
@@ -323,7 +322,7 @@ def test_a_stored_file_is_removed_if_its_upload_has_ended_meanwhile(
         else:
             Photo.objects.all().delete()
 
-    behaviour["before"] = meanwhile
+    meanwhile("before", end)
     work_on(upload)
 
     assert files(media) == []
@@ -337,30 +336,11 @@ def test_an_overwriting_storage_keeps_a_file_that_a_newer_upload_may_have_stored
     use_final_storage(Behaving, allow_overwrite=True)
     newer = pictures.jpeg()
 
-    def meanwhile(name):
-        del behaviour["after"]
-        work_on(save_image(in_memory(data=newer), photo))
-
-    behaviour["after"] = meanwhile
+    meanwhile("after", lambda: work_on(save_image(in_memory(data=newer), photo)))
     work_on(upload)
 
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == newer
-
-
-def test_a_stored_file_is_removed_after_a_later_error(upload, connect, photo, media, settings):
-    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
-
-    def fail(**kwargs):
-        raise ZeroDivisionError
-
-    connect(post_save, fail, Photo)
-    work_on(upload)
-
-    assert files(media) == []
-    photo.refresh_from_db()
-    assert not photo.image
-    assert Upload.objects.failed().exists()
 
 
 def test_each_step_is_logged_with_the_uploads_id_and_no_file_name(photo, in_memory, caplog):
@@ -378,12 +358,6 @@ def test_each_step_is_logged_with_the_uploads_id_and_no_file_name(photo, in_memo
     assert not any(
         "secret" in record.getMessage() for record in steps if record.levelno > logging.DEBUG
     )
-
-
-def test_recovery_leaves_an_upload_that_waits_for_its_next_attempt(photo, in_memory):
-    Upload.objects.start(save_image(in_memory(), photo).pk)
-
-    assert Upload.objects.get().due_at > timezone.now()
 
 
 def test_an_error_text_that_no_database_can_hold_is_noted_with_question_marks(upload, photo):

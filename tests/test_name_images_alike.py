@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import PurePosixPath
 
 import pytest
-from django import forms
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
 from django.db.models.signals import post_save
@@ -493,18 +492,3 @@ def test_a_thumbnail_that_an_attempt_has_stored_is_removed_with_its_image(
     assert next(failures) == 3
     assert not files(media)
     assert not Thumbnailed.objects.get().thumbnail
-
-
-def test_three_images_with_one_name_become_three_objects_as_with_a_plain_form(
-    use_final_storage, in_memory
-):
-    use_final_storage(Bucket)
-    found = []
-    for base in (forms.ModelForm, AsyncImageModelForm):
-        Bucket.contents.clear()
-        images = {side: in_memory("image.jpg") for side in ("left", "middle", "right")}
-        form_for(base, Triptych, {}, images).save()
-        save_pending_uploads()
-        found.append(len(Bucket.contents))
-
-    assert found == [3, 3]

@@ -11,7 +11,7 @@ from django_async_forms.signals import image_saved
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.project.models import Elsewhere, Measured, Photo
+from tests.project.models import Elsewhere, Photo
 from tests.worker import give_up, staged_files
 
 pytestmark = pytest.mark.django_db
@@ -55,21 +55,6 @@ def test_all_pending_uploads_are_saved_and_counted(in_memory, on_disk, staging):
 
     assert {photo.pk: pictures.stored(photo.image) for photo in Photo.objects.all()} == expected
     assert not Upload.objects.exists()
-
-
-def test_two_images_of_one_instance_are_both_saved(in_memory, staging):
-    measured = Measured.objects.create(title="Dune")
-    image, cover = pictures.jpeg(40, 30), pictures.jpeg(20, 10)
-    save_image(in_memory(data=image), measured, "image")
-    save_image(in_memory(data=cover), measured, "cover")
-
-    assert save_pending_uploads() == 2
-
-    measured.refresh_from_db()
-    assert (measured.width, measured.height) == (40, 30)
-    assert (measured.cover_width, measured.cover_height) == (20, 10)
-    assert pictures.stored(measured.image) == image
-    assert pictures.stored(measured.cover) == cover
 
 
 def test_a_call_without_pending_uploads_saves_nothing(photo, in_memory):

@@ -8,7 +8,7 @@ import copy
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
@@ -157,19 +157,6 @@ def test_two_forms_can_fill_one_instance(base, in_memory):
 
     images.refresh_from_db()
     assert (images.front.name, images.back.name) == ("only/front.jpg", "only/back.jpg")
-
-
-def test_an_instance_that_could_not_be_saved_can_be_saved_after_all(base, in_memory):
-    photo = photo_form(base, None, in_memory()).save(commit=False)
-    photo.title = None
-    with pytest.raises(IntegrityError), transaction.atomic():
-        photo.save()
-    photo.title = "Dune"
-    photo.save()
-    save_pending_uploads()
-
-    assert len(names()) == 1
-    assert names()[0].startswith("photos/dune")
 
 
 # Our form only

@@ -334,31 +334,28 @@ def test_a_receiver_of_post_delete_can_remove_a_new_instances_file(base, connect
     assert not list(media.rglob("*.jpg"))
 
 
-def test_a_deleted_instance_can_be_saved_again(base, old):
-    saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+def delete_it(saved):
     saved.delete()
+    return saved
+
+
+def delete_its_row(saved):
+    Photo.objects.all().delete()
+    return saved
+
+
+def copy_it_and_delete_its_row(saved):
+    Photo.objects.all().delete()
+    return copy.copy(saved)
+
+
+@pytest.mark.parametrize("delete", [delete_it, delete_its_row, copy_it_and_delete_its_row])
+def test_a_deleted_instance_can_be_saved_again(base, delete, old):
+    saved = delete(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
 
     saved.save()
 
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
-
-
-def test_an_instance_that_was_deleted_meanwhile_is_saved_whole(base, old):
-    saved = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
-    Photo.objects.all().delete()
-
-    saved.save()
-
-    assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
-
-
-def test_a_copy_of_an_instance_whose_row_is_gone_is_inserted(base, old):
-    twin = copy.copy(form_for(base, Photo, {"title": "Dune"}, instance=old).save())
-    Photo.objects.all().delete()
-
-    twin.save()
-
-    assert names() == ["photos/old.jpg"]
 
 
 # Receivers of signals
