@@ -1,18 +1,14 @@
 """The forms of these tests, and functions that read their results."""
 
-import pytest
-from django import forms
 from django.db.models import QuerySet
-from django.forms import modelform_factory
 
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
+from django_async_forms.test import save_pending_uploads
+from tests import both as tests_both
 from tests import pictures
 
-#: Runs a test with Django's own form, which defines the right result, and with ours.
-both = pytest.mark.parametrize(
-    "base", [forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"]
-)
+both = tests_both.both
 
 
 class ReplacingForm(AsyncImageModelForm):
@@ -23,14 +19,24 @@ class ReplacingForm(AsyncImageModelForm):
 
 def form_for(base, model, data, files=None, instance=None):
     """Return a valid form with the data and files, and with a field for each of them."""
-    form_class = modelform_factory(model, base, fields=[*data, *(files or {})])
-    form = form_class(data, files or {}, instance=instance)
+    form = tests_both.form_for(base, model, data, files, instance)
     assert form.is_valid(), form.errors
     return form
 
 
 def async_form(model, data, files=None, instance=None):
     return form_for(AsyncImageModelForm, model, data, files, instance)
+
+
+def saved(base, model, data, files=None, instance=None):
+    """Save a form as a view does, and its images as workers do; return the row."""
+    instance = form_for(base, model, data, files, instance).save()
+    save_pending_uploads()
+    return loaded(instance)
+
+
+def async_saved(model, data, files=None, instance=None):
+    return saved(AsyncImageModelForm, model, data, files, instance)
 
 
 def loaded(instance):

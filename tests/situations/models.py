@@ -29,17 +29,11 @@ class Validated(Titled):
         self.full_clean()
         super().save(*args, **kwargs)
 
-    class Meta:
-        app_label = "project"
-
 
 class ValidatedChild(Validated):
     """A child with a second required image in its own table."""
 
     cover = models.ImageField(upload_to="covers")
-
-    class Meta:
-        app_label = "project"
 
 
 class Visible(models.Manager):
@@ -53,8 +47,7 @@ class Hidden(Titled):
     objects = Visible()
     everything = models.Manager()
 
-    class Meta:
-        app_label = "project"
+    class Meta(Titled.Meta):
         base_manager_name = "objects"
 
 
@@ -62,16 +55,10 @@ class HiddenValidated(Hidden):
     """A child of a hidden row, which validates itself."""
 
     cover = models.ImageField(upload_to="covers")
-    objects = Visible()
-    everything = models.Manager()
 
     def save(self, *args, **kwargs):
         self.full_clean()
         super().save(*args, **kwargs)
-
-    class Meta:
-        app_label = "project"
-        base_manager_name = "objects"
 
 
 def in_context(instance, filename):
@@ -90,26 +77,17 @@ class Localized(Titled):
             self.saved_in = translation.get_language()
         super().save(*args, **kwargs)
 
-    class Meta:
-        app_label = "project"
-
 
 class TwoImages(Titled):
     """A second image, in addition to the inherited one."""
 
     cover = models.ImageField(upload_to="covers", blank=True)
 
-    class Meta:
-        app_label = "project"
-
 
 class WithDefault(Titled):
     """Every instance has an image, at first a placeholder."""
 
     image = models.ImageField(upload_to="situations", default="placeholder.png")
-
-    class Meta:
-        app_label = "project"
 
 
 class Demanding(Titled):
@@ -125,14 +103,8 @@ class Demanding(Titled):
         self.full_clean()
         super().save(*args, **kwargs)
 
-    class Meta:
-        app_label = "project"
-
 
 class Elevated(Titled):
     """Kept in the second database."""
 
     lives_elsewhere = True
-
-    class Meta:
-        app_label = "project"

@@ -22,13 +22,11 @@ class Stamped(models.Model):
 
 
 class Pictured(Titled):
-    class Meta:
-        app_label = "project"
+    """The parent of the next models."""
 
 
 class StampedChild(Pictured, Stamped):
-    class Meta:
-        app_label = "project"
+    """Its save() is that of the second base."""
 
 
 class Cleaning(models.Model):
@@ -47,17 +45,13 @@ class Cleaning(models.Model):
 
 
 class PicturedProxy(Pictured, Cleaning):
-    class Meta:
-        app_label = "project"
+    class Meta(Titled.Meta):
         proxy = True
 
 
 class CleanedByKeyword(Titled):
     def clean_fields(self, **kwargs):
         super().clean_fields(**kwargs)
-
-    class Meta:
-        app_label = "project"
 
 
 class Returning(Titled):
@@ -66,9 +60,6 @@ class Returning(Titled):
     def save(self, *args, **kwargs):
         super().save(*args, **kwargs)
         return self
-
-    class Meta:
-        app_label = "project"
 
 
 class Counted(models.Model):
@@ -86,9 +77,6 @@ class Counted(models.Model):
 class DefaultOfDatabase(Titled):
     image = models.ImageField(upload_to="defaults", blank=True, db_default="placeholder.png")
 
-    class Meta:
-        app_label = "project"
-
 
 class NamedByKey(Titled):
     """Moves its stored image to a name that is made from the key."""
@@ -102,9 +90,6 @@ class NamedByKey(Titled):
             os.rename(path, self.image.path)
             super().save(update_fields=["image"])
 
-    class Meta:
-        app_label = "project"
-
 
 class OnlyOneMain(Titled):
     """Marks the row that was saved last as the main one."""
@@ -115,9 +100,6 @@ class OnlyOneMain(Titled):
         if self.is_main:
             OnlyOneMain.objects.filter(is_main=True).update(is_main=False)
         super().save(*args, **kwargs)
-
-    class Meta:
-        app_label = "project"
 
 
 class PrefixedField(models.ImageField):
@@ -133,9 +115,6 @@ class PrefixedField(models.ImageField):
 
 class Prefixed(Titled):
     image = PrefixedField(upload_to="prefixed", blank=True)
-
-    class Meta:
-        app_label = "project"
 
 
 class WritesWhatChanged(Titled):
@@ -155,6 +134,3 @@ class WritesWhatChanged(Titled):
             ]
         super().save(*args, **kwargs)
         self._remember()
-
-    class Meta:
-        app_label = "project"

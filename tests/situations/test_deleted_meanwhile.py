@@ -12,9 +12,19 @@ from django.forms import modelformset_factory
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.project.models import Keyed, Measured, OnlyImages, Photo, Place, Restaurant, Slugged
+from tests.project.models import (
+    Keyed,
+    Measured,
+    OnlyImages,
+    Photo,
+    Place,
+    Restaurant,
+    Shelved,
+    Slugged,
+)
 from tests.situations.forms import async_form, both, bytes_of, form_for, loaded, uploads_for
 from tests.situations.models import TwoImages, Validated
+from tests.situations.own_code import Counted
 
 pytestmark = pytest.mark.django_db
 
@@ -25,16 +35,15 @@ def delete(instance):
 
 
 @both
-def test_a_deleted_instance_is_inserted_again_with_its_new_image(base, old, in_memory, staging):
-    data = pictures.jpeg()
-    form = form_for(base, Photo, {"title": "New"}, {"image": in_memory(data=data)}, old)
+def test_a_deleted_instance_is_inserted_again_with_its_new_image(base, old, image, staging):
+    form = form_for(base, Photo, {"title": "New"}, {"image": image}, old)
     delete(old)
 
     form.save()
     save_pending_uploads()
 
     photo = Photo.objects.get()
-    assert (photo.pk, photo.title, bytes_of(photo)) == (old.pk, "New", data)
+    assert (photo.pk, photo.title, bytes_of(photo)) == (old.pk, "New", image.data)
 
 
 @both
@@ -50,8 +59,8 @@ def test_a_deleted_instance_is_inserted_again_without_a_new_image(base, old):
 
 
 @both
-def test_a_deleted_instance_is_inserted_again_and_cleared(base, in_memory):
-    place = Place.objects.create(name="Old", image=in_memory())
+def test_a_deleted_instance_is_inserted_again_and_cleared(base, image):
+    place = Place.objects.create(name="Old", image=image)
     form = form_for(base, Place, {"name": "New", "image": ""}, instance=place)
     form = type(form)({"name": "New", "image-clear": "on"}, {}, instance=place)
     delete(place)
@@ -62,30 +71,15 @@ def test_a_deleted_instance_is_inserted_again_and_cleared(base, in_memory):
 
 
 @both
-def test_a_deleted_instance_is_inserted_again_in_commit_false(base, old, in_memory):
-    data = pictures.jpeg()
-    form = form_for(base, Photo, {"title": "New"}, {"image": in_memory(data=data)}, old)
+def test_a_deleted_instance_is_inserted_again_in_commit_false(base, old, image):
+    form = form_for(base, Photo, {"title": "New"}, {"image": image}, old)
     photo = form.save(commit=False)
     delete(old)
 
     photo.save()
     save_pending_uploads()
 
-    assert bytes_of(Photo.objects.get()) == data
-
-
-@both
-@pytest.mark.parametrize("field_name", ["front", "back"])
-def test_a_row_of_nothing_but_images_is_inserted_again(base, field_name, in_memory):
-    data = pictures.jpeg()
-    only = OnlyImages.objects.create(front=in_memory("old.jpg"))
-    form = form_for(base, OnlyImages, {}, {field_name: in_memory(data=data)}, only)
-    delete(only)
-
-    form.save()
-    save_pending_uploads()
-
-    assert bytes_of(OnlyImages.objects.get(), field_name) == data
+    assert bytes_of(Photo.objects.get()) == image.data
 
 
 @both
@@ -107,95 +101,73 @@ def test_a_deleted_instance_is_inserted_again_with_its_dimensions(base, in_memor
 
 
 @both
-@pytest.mark.parametrize("table", ["image", "menu"])
-def test_a_child_is_inserted_again_with_an_image_of_each_table(base, table, in_memory):
-    data = pictures.jpeg()
+def test_a_child_whose_own_row_alone_is_gone_is_inserted_again(base, image):
     restaurant = Restaurant.objects.create(name="Old")
-    form = form_for(base, Restaurant, {"name": "New"}, {table: in_memory(data=data)}, restaurant)
-    delete(restaurant)
-
-    form.save()
-    save_pending_uploads()
-
-    restaurant = Restaurant.objects.get()
-    assert (restaurant.name, bytes_of(restaurant, table)) == ("New", data)
-
-
-@both
-def test_a_child_whose_own_row_alone_is_gone_is_inserted_again(base, in_memory):
-    data = pictures.jpeg()
-    restaurant = Restaurant.objects.create(name="Old")
-    form = form_for(base, Restaurant, {"name": "New"}, {"menu": in_memory(data=data)}, restaurant)
+    form = form_for(base, Restaurant, {"name": "New"}, {"menu": image}, restaurant)
     Restaurant.objects.get().delete(keep_parents=True)
 
     form.save()
     save_pending_uploads()
 
-    assert bytes_of(Restaurant.objects.get(), "menu") == data
+    assert bytes_of(restaurant, "menu") == image.data
+
+
+#: Kinds of rows: how one is made, the values of its form, and the field of the form's image.
+KINDS = {
+    "of images only": (lambda old: OnlyImages.objects.create(front=old), {}, "front"),
+    "with a second image": (lambda old: OnlyImages.objects.create(front=old), {}, "back"),
+    "with its parent's image": (lambda old: Restaurant.objects.create(), {"name": "x"}, "image"),
+    "with a child's image": (lambda old: Restaurant.objects.create(), {"name": "x"}, "menu"),
+    "with a UUID": (lambda old: Keyed.objects.create(), {}, "image"),
+    "with a chosen key": (lambda old: Slugged.objects.create(slug="a"), {}, "image"),
+    "with two keys": (lambda old: Shelved.objects.create(shelf="a", position=1), {}, "image"),
+    "with a generated column": (lambda old: Counted.objects.create(), {}, "image"),
+    "that validates itself": (
+        lambda old: Validated.objects.create(title="Old", image=old),
+        {"title": "New"},
+        "image",
+    ),
+}
 
 
 @both
-@pytest.mark.parametrize("model", [Keyed, Slugged])
-def test_a_deleted_instance_is_inserted_again_under_any_kind_of_key(base, model, in_memory):
-    data = pictures.jpeg()
-    instance = model.objects.create(**({"slug": "a"} if model is Slugged else {}))
-    form = form_for(base, model, {}, {"image": in_memory(data=data)}, instance)
+@pytest.mark.parametrize(("make", "data", "field_name"), KINDS.values(), ids=KINDS)
+def test_a_deleted_row_of_this_kind_is_inserted_again(
+    make, data, field_name, base, in_memory, image
+):
+    instance = loaded(make(in_memory("old.jpg")))
+    form = form_for(base, type(instance), data, {field_name: image}, instance)
     delete(instance)
 
     form.save()
     save_pending_uploads()
 
-    assert bytes_of(model.objects.get(pk=instance.pk)) == data
+    assert bytes_of(instance, field_name) == image.data
+    assert [getattr(loaded(instance), name) for name in data] == [*data.values()]
 
 
 @both
-def test_a_model_that_validates_itself_is_inserted_again(base, in_memory):
-    data = pictures.jpeg()
-    entry = Validated.objects.create(title="Old", image=in_memory())
-    form = form_for(base, Validated, {"title": "New"}, {"image": in_memory(data=data)}, entry)
-    delete(entry)
-
-    form.save()
-    save_pending_uploads()
-
-    assert bytes_of(Validated.objects.get()) == data
-
-
-@both
-def test_a_row_of_a_formset_is_inserted_again(base, old, in_memory):
-    data = pictures.jpeg()
+def test_a_row_of_a_formset_is_inserted_again(base, old, image):
     factory = modelformset_factory(Photo, form=base, fields=["title", "image"], extra=0)
     values = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": old.pk}
-    formset = factory({**values, "form-0-title": "New"}, {"form-0-image": in_memory(data=data)})
+    formset = factory({**values, "form-0-title": "New"}, {"form-0-image": image})
     assert formset.is_valid(), formset.errors
     delete(old)
 
     formset.save()
     save_pending_uploads()
 
-    assert bytes_of(Photo.objects.get()) == data
+    assert bytes_of(Photo.objects.get()) == image.data
 
 
 @both
-def test_a_save_of_some_fields_of_a_deleted_instance_raises(base, old, in_memory):
-    form = form_for(base, Photo, {"title": "New"}, {"image": in_memory()}, old)
-    photo = form.save(commit=False)
+@pytest.mark.parametrize("how", [{"update_fields": ["title", "image"]}, {"force_update": True}])
+def test_an_update_of_a_deleted_instance_that_may_not_insert_raises(how, base, old, image):
+    photo = form_for(base, Photo, {"title": "New"}, {"image": image}, old).save(commit=False)
     delete(old)
 
     with pytest.raises(DatabaseError), transaction.atomic():
-        photo.save(update_fields=["title", "image"])
-    assert not Photo.objects.exists()
-    assert not Upload.objects.exists()
-
-
-@both
-def test_a_forced_update_of_a_deleted_instance_raises(base, old, in_memory):
-    form = form_for(base, Photo, {"title": "New"}, {"image": in_memory()}, old)
-    photo = form.save(commit=False)
-    delete(old)
-
-    with pytest.raises(DatabaseError), transaction.atomic():
-        photo.save(force_update=True)
+        photo.save(**how)
     assert not Photo.objects.exists()
     assert not Upload.objects.exists()
 
@@ -226,8 +198,8 @@ def test_one_of_two_images_of_a_row_that_is_gone_is_as_the_holder_has_it(in_memo
     assert (bytes_of(two), bytes_of(two, "cover")) == (data, cover)
 
 
-def test_an_instance_that_is_deleted_and_saved_again_by_its_holder_is_inserted(old, in_memory):
-    photo = async_form(Photo, {"title": "New"}, {"image": in_memory()}, old).save()
+def test_an_instance_that_is_deleted_and_saved_again_by_its_holder_is_inserted(old, image):
+    photo = async_form(Photo, {"title": "New"}, {"image": image}, old).save()
     delete(old)
 
     photo.save()

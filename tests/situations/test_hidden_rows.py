@@ -8,7 +8,7 @@ from django_async_forms.signals import image_saved
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.situations.forms import async_form, bytes_of, loaded, uploads_for
+from tests.situations.forms import async_form, async_saved, bytes_of, loaded, uploads_for
 from tests.situations.models import Hidden
 from tests.worker import staged_files
 
@@ -26,23 +26,19 @@ def test_the_row_of_these_tests_is_hidden(hidden):
     assert not Hidden._base_manager.exists()
 
 
-def test_the_image_of_a_hidden_row_is_attached(in_memory):
-    data = pictures.jpeg()
-    hidden = async_form(Hidden, {"title": "hidden"}, {"image": in_memory(data=data)}).save()
+def test_the_image_of_a_hidden_row_is_attached(image):
+    hidden = async_saved(Hidden, {"title": "hidden"}, {"image": image})
 
-    save_pending_uploads()
-
-    assert bytes_of(hidden) == data
+    assert bytes_of(hidden) == image.data
 
 
-def test_the_image_of_a_row_that_is_hidden_while_it_is_pending_is_attached(in_memory):
-    data = pictures.jpeg()
-    hidden = async_form(Hidden, {"title": "visible"}, {"image": in_memory(data=data)}).save()
+def test_the_image_of_a_row_that_is_hidden_while_it_is_pending_is_attached(image):
+    hidden = async_form(Hidden, {"title": "visible"}, {"image": image}).save()
     Hidden.everything.update(title="hidden")
 
     save_pending_uploads()
 
-    assert (loaded(hidden).title, bytes_of(hidden)) == ("hidden", data)
+    assert (loaded(hidden).title, bytes_of(hidden)) == ("hidden", image.data)
 
 
 def test_the_image_that_replaces_that_of_a_hidden_row_is_attached(in_memory):
@@ -104,18 +100,15 @@ def test_a_newer_image_supersedes_that_of_a_hidden_row(hidden, in_memory):
     assert bytes_of(hidden) == newer
 
 
-def test_a_form_of_an_instance_of_another_manager_updates_it(in_memory):
-    data = pictures.jpeg()
+def test_a_form_of_an_instance_of_another_manager_updates_it(image):
     visible = Hidden.everything.create(title="visible")
-    form = async_form(
-        Hidden, {"title": "hidden"}, {"image": in_memory(data=data)}, Hidden.everything.get()
-    )
+    form = async_form(Hidden, {"title": "hidden"}, {"image": image}, Hidden.everything.get())
     assert isinstance(form, AsyncImageModelForm)
     form.save()
 
     save_pending_uploads()
 
-    assert (loaded(visible).title, bytes_of(visible)) == ("hidden", data)
+    assert (loaded(visible).title, bytes_of(visible)) == ("hidden", image.data)
 
 
 def test_the_upload_of_a_hidden_row_that_fails_says_so_with_the_instance(hidden):

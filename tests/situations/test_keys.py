@@ -14,7 +14,15 @@ from django_async_forms.models import Upload, is_pending
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.project.models import Coded, Country, Flag, Keyed, Photo, Shelved, Slugged
-from tests.situations.forms import async_form, both, bytes_of, form_for, uploads_for
+from tests.situations.forms import (
+    async_form,
+    async_saved,
+    both,
+    bytes_of,
+    form_for,
+    saved,
+    uploads_for,
+)
 from tests.worker import ROOT, staged_files
 
 pytestmark = pytest.mark.django_db
@@ -32,21 +40,20 @@ def delete_past_django(instance):
 
 
 @pytest.mark.parametrize("text", [lambda key: key.hex, str, lambda key: str(key).upper()])
-def test_an_image_is_attached_under_a_key_that_was_set_as_text(text, in_memory):
-    key, data = uuid.uuid4(), pictures.jpeg()
-    keyed = async_form(Keyed, {}, {"image": in_memory(data=data)}, Keyed(pk=text(key))).save()
+def test_an_image_is_attached_under_a_key_that_was_set_as_text(text, image):
+    key = uuid.uuid4()
+    keyed = Keyed(pk=text(key))
+    async_saved(Keyed, {}, {"image": image}, keyed)
 
-    save_pending_uploads()
-
-    assert bytes_of(Keyed.objects.get(pk=key)) == data
+    assert bytes_of(Keyed.objects.get(pk=key)) == image.data
     assert not Upload.objects.exists()
     assert keyed.pk == text(key)
 
 
 @pytest.mark.parametrize("text", [lambda key: key.hex, str])
-def test_an_upload_under_a_key_that_was_set_as_text_is_that_of_the_loaded_instance(text, in_memory):
+def test_an_upload_under_a_key_that_was_set_as_text_is_that_of_the_loaded_instance(text, image):
     key = uuid.uuid4()
-    async_form(Keyed, {}, {"image": in_memory()}, Keyed(pk=text(key))).save()
+    async_form(Keyed, {}, {"image": image}, Keyed(pk=text(key))).save()
 
     loaded = Keyed.objects.get(pk=key)
 
@@ -54,11 +61,11 @@ def test_an_upload_under_a_key_that_was_set_as_text_is_that_of_the_loaded_instan
     assert is_pending(loaded, Keyed._meta.get_field("image"))
 
 
-def test_an_upload_under_a_number_that_was_set_as_text_is_that_of_the_loaded_instance(in_memory):
+def test_an_upload_under_a_number_that_was_set_as_text_is_that_of_the_loaded_instance(image):
     photo = Photo.objects.create(title="Dune", image="old.jpg")
     same = Photo.objects.get(pk=photo.pk)
     same.pk = f" {photo.pk} "
-    uploads.save_image(in_memory(), same)
+    uploads.save_image(image, same)
 
     assert uploads_for(photo).count() == 1
 
@@ -75,35 +82,31 @@ def test_a_second_form_with_the_key_as_text_supersedes_the_first(in_memory):
     assert bytes_of(Keyed.objects.get(pk=key)) == newer
 
 
-def test_deleting_an_instance_whose_key_is_text_discards_its_upload(in_memory, staging):
+def test_deleting_an_instance_whose_key_is_text_discards_its_upload(image, staging):
     key = uuid.uuid4()
-    keyed = async_form(Keyed, {}, {"image": in_memory()}, Keyed(pk=key.hex)).save()
+    keyed = async_form(Keyed, {}, {"image": image}, Keyed(pk=key.hex)).save()
 
     Keyed(pk=str(keyed.pk)).delete()
 
     assert not Upload.objects.exists()
 
 
-def test_a_relation_for_a_key_can_be_set_by_its_column(in_memory):
+def test_a_relation_for_a_key_can_be_set_by_its_column(image):
     Country.objects.create(code="XY")
-    data = pictures.jpeg()
-    async_form(Flag, {}, {"image": in_memory(data=data)}, Flag(country_id="XY")).save()
+    async_saved(Flag, {}, {"image": image}, Flag(country_id="XY"))
 
-    save_pending_uploads()
-
-    assert bytes_of(Flag.objects.get()) == data
+    assert bytes_of(Flag.objects.get()) == image.data
 
 
-def test_a_key_of_two_columns_can_be_set_as_text(in_memory):
-    data = pictures.jpeg()
+def test_a_key_of_two_columns_can_be_set_as_text(image):
     shelved = Shelved(shelf="a", position="3")
-    async_form(Shelved, {}, {"image": in_memory(data=data)}, shelved).save()
+    async_form(Shelved, {}, {"image": image}, shelved).save()
     loaded = Shelved.objects.get(pk=("a", 3))
     assert uploads_for(loaded).count() == 1
 
     save_pending_uploads()
 
-    assert bytes_of(loaded) == data
+    assert bytes_of(loaded) == image.data
 
 
 # Changed
@@ -123,20 +126,19 @@ def test_an_instance_under_another_key_is_another_row_with_the_image_of_the_form
     assert bytes_of(Slugged.objects.get(slug="second")) == new
 
 
-def test_a_pending_image_stays_with_its_row_when_a_copy_gets_another_key(in_memory):
-    data = pictures.jpeg()
-    slugged = async_form(Slugged, {"slug": "first"}, {"image": in_memory(data=data)}).save()
+def test_a_pending_image_stays_with_its_row_when_a_copy_gets_another_key(image):
+    slugged = async_form(Slugged, {"slug": "first"}, {"image": image}).save()
 
     slugged.slug = "second"
     slugged.save()
     save_pending_uploads()
 
-    assert bytes_of(Slugged.objects.get(slug="first")) == data
+    assert bytes_of(Slugged.objects.get(slug="first")) == image.data
     assert not Slugged.objects.get(slug="second").image
 
 
-def test_a_key_that_changes_back_finds_its_upload(in_memory):
-    slugged = async_form(Slugged, {"slug": "first"}, {"image": in_memory()}).save()
+def test_a_key_that_changes_back_finds_its_upload(image):
+    slugged = async_form(Slugged, {"slug": "first"}, {"image": image}).save()
 
     slugged.slug = "second"
     assert not uploads_for(slugged).exists()
@@ -151,20 +153,17 @@ def test_a_key_that_changes_back_finds_its_upload(in_memory):
 @both
 def test_a_key_can_be_chosen_for_a_field_with_a_default(base, in_memory):
     key, data = uuid.uuid4(), pictures.jpeg()
-    form_for(base, Keyed, {"title": "Dune"}, {"image": in_memory(data=data)}, Keyed(pk=key)).save()
-    save_pending_uploads()
+    saved(base, Keyed, {"title": "Dune"}, {"image": in_memory(data=data)}, Keyed(pk=key))
 
     assert bytes_of(Keyed.objects.get(pk=key)) == data
 
 
 @both
-def test_a_number_can_be_chosen_for_a_key(base, in_memory):
-    data = pictures.jpeg()
+def test_a_number_can_be_chosen_for_a_key(base, image):
     photo = Photo(pk=4711)
-    form_for(base, Photo, {"title": "Dune"}, {"image": in_memory(data=data)}, photo).save()
-    save_pending_uploads()
+    saved(base, Photo, {"title": "Dune"}, {"image": image}, photo)
 
-    assert bytes_of(Photo.objects.get(pk=4711)) == data
+    assert bytes_of(Photo.objects.get(pk=4711)) == image.data
 
 
 @both
@@ -172,8 +171,7 @@ def test_a_new_instance_under_a_key_that_is_taken_ends_as_with_a_plain_form(base
     old, new = pictures.jpeg(), pictures.jpeg()
     Photo.objects.create(pk=4711, title="Old", image=in_memory("old.jpg", old))
     photo = Photo(pk=4711)
-    form_for(base, Photo, {"title": "New"}, {"image": in_memory("new.jpg", new)}, photo).save()
-    save_pending_uploads()
+    saved(base, Photo, {"title": "New"}, {"image": in_memory("new.jpg", new)}, photo)
 
     photo = Photo.objects.get()
     assert (photo.title, bytes_of(photo)) == ("New", new)
@@ -211,15 +209,14 @@ def test_a_row_made_again_with_a_default_for_its_key_gets_its_own_image(in_memor
 
 
 @pytest.mark.parametrize("new", ["A", "a"])
-def test_a_key_that_differs_in_case_only_is_another_instances(new, in_memory):
-    data = pictures.jpeg()
-    async_form(Coded, {"code": "a"}, {"image": in_memory(data=data)}).save()
+def test_a_key_that_differs_in_case_only_is_another_instances(new, image):
+    async_form(Coded, {"code": "a"}, {"image": image}).save()
     if new == "A":
         async_form(Coded, {"code": "A"}).save()
 
     save_pending_uploads()
 
-    assert bytes_of(Coded.objects.get(code="a")) == data
+    assert bytes_of(Coded.objects.get(code="a")) == image.data
     assert [c.code for c in Coded.objects.filter(image="")] == (["A"] if new == "A" else [])
 
 
@@ -256,9 +253,9 @@ def elsewhere(transactional_db):
 
 
 def test_a_process_without_forms_discards_the_upload_of_an_instance_that_it_deletes(
-    elsewhere, in_memory
+    elsewhere, image
 ):
-    async_form(Slugged, {"slug": "again"}, {"image": in_memory()}).save()
+    async_form(Slugged, {"slug": "again"}, {"image": image}).save()
 
     elsewhere("Slugged.objects.get(slug='again').delete()")
 
@@ -266,10 +263,8 @@ def test_a_process_without_forms_discards_the_upload_of_an_instance_that_it_dele
     assert not staged_files()
 
 
-def test_a_key_used_again_by_a_process_without_forms_does_not_get_the_old_image(
-    elsewhere, in_memory
-):
-    async_form(Slugged, {"slug": "again"}, {"image": in_memory()}).save()
+def test_a_key_used_again_by_a_process_without_forms_does_not_get_the_old_image(elsewhere, image):
+    async_form(Slugged, {"slug": "again"}, {"image": image}).save()
 
     elsewhere("Slugged.objects.all().delete(); Slugged.objects.create(slug='again')")
     save_pending_uploads()
@@ -277,9 +272,9 @@ def test_a_key_used_again_by_a_process_without_forms_does_not_get_the_old_image(
     assert not Slugged.objects.get().image
 
 
-def test_a_process_without_forms_deletes_related_instances(elsewhere, in_memory):
+def test_a_process_without_forms_deletes_related_instances(elsewhere, image):
     country = Country.objects.create(code="XY")
-    async_form(Flag, {}, {"image": in_memory()}, Flag(country=country)).save()
+    async_form(Flag, {}, {"image": image}, Flag(country=country)).save()
 
     elsewhere("Country.objects.all().delete()")
 
@@ -287,11 +282,10 @@ def test_a_process_without_forms_deletes_related_instances(elsewhere, in_memory)
 
 
 def test_a_process_without_forms_saves_a_pickled_instance_and_no_old_name(
-    elsewhere, in_memory, tmp_path
+    elsewhere, image, tmp_path
 ):
-    data = pictures.jpeg()
     photo = Photo.objects.create(title="Old", image="old.jpg")
-    photo = async_form(Photo, {"title": "New"}, {"image": in_memory(data=data)}, photo).save()
+    photo = async_form(Photo, {"title": "New"}, {"image": image}, photo).save()
     (tmp_path / "photo").write_bytes(pickle.dumps(photo))
     save_pending_uploads()
     name = Photo.objects.get().image.name

@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 from django import forms
@@ -79,6 +80,19 @@ class InPieces(File):
         pass
 
 
+class Stream(io.RawIOBase):
+    """A network stream, which has no size and can be read once."""
+
+    def __init__(self):
+        self._file = io.BytesIO(b"abcdef")
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        return self._file.readinto(buffer)
+
+
 def spooled():
     file = tempfile.SpooledTemporaryFile()
     file.write(b"abcdef")
@@ -113,6 +127,11 @@ KINDS = {
     "with parameters": lambda: InMemoryUploadedFile(
         io.BytesIO(b"abcdef"), "x", "noise.bin", "t", 6, "utf-8", {"a": b"b", "c": [1, (None,)]}
     ),
+    "with a path for its name": lambda: ContentFile(b"abcdef", Path("noise.bin")),
+    "with a size that is text": lambda: UploadedFile(
+        io.BytesIO(b"abcdef"), "noise.bin", "image/jpeg", "6"
+    ),
+    "of a stream": lambda: File(Stream(), "noise.bin"),
     "in pieces": InPieces,
     "spooled": spooled,
     "half read": half_read,

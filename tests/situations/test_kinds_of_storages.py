@@ -9,10 +9,9 @@ from django.db.models.fields.files import ImageFieldFile
 from django.utils.functional import LazyObject, SimpleLazyObject
 
 from django_async_forms.signals import image_saved
-from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.project.models import Place
-from tests.situations.forms import async_form, both, bytes_of, form_for, loaded
+from tests.situations.forms import async_saved, both, bytes_of, saved
 
 pytestmark = pytest.mark.django_db
 
@@ -117,56 +116,77 @@ class Lazy(LazyObject):
         self._wrapped = FileSystemStorage(self.__dict__["_folder"])
 
 
-STORAGES = {
-    storage.__name__: storage
-    for storage in (
-        Locked,
-        Private,
-        Delegating,
-        Overwriting,
-        Naming,
-        Closing,
-        ByProperty,
-        Lazy,
-    )
-}
-STORAGES["SimpleLazy"] = lambda location: SimpleLazyObject(lambda: FileSystemStorage(location))
+class ByName(FileSystemStorage):
+    """Takes its last argument by name only, as Django passes it."""
+
+    def save(self, name, content, *, max_length=None):
+        return super().save(name, content, max_length=max_length)
+
+
+class Composed:
+    """Wraps another storage, and is not a Storage itself."""
+
+    def __init__(self, location):
+        self.inner = FileSystemStorage(location)
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class WithSlots(FileSystemStorage):
+    __slots__ = ("folder",)
+
+    def __init__(self, location):
+        super().__init__(location)
+        self.folder = "folder"
+
+    def _save(self, name, content):
+        return super()._save(f"{self.folder}/{name}", content)
+
+
+class Final(FileSystemStorage):
+    def __init_subclass__(cls, **kwargs):
+        raise TypeError("This class is final.")
+
+
+def simple_lazy(location):
+    return SimpleLazyObject(lambda: FileSystemStorage(location))
+
+
+STORAGES = [Locked, Private, Delegating, Overwriting, Naming, Closing, ByProperty, Lazy]
+STORAGES += [simple_lazy, ByName, Composed, WithSlots, Final]
+
+
+@pytest.fixture(params=STORAGES)
+def storage(request, tmp_path, monkeypatch):
+    """Each of these storages, as the field's."""
+    storage = request.param(tmp_path / "final")
+    monkeypatch.setattr(FIELD, "storage", storage)
+    return storage
 
 
 @both
-@pytest.mark.parametrize("storage", STORAGES)
-def test_an_image_is_stored_and_replaced_in_this_storage(
-    storage, base, in_memory, tmp_path, monkeypatch, location
-):
-    monkeypatch.setattr(FIELD, "storage", STORAGES[storage](tmp_path / "final"))
+def test_an_image_is_stored_and_replaced_in_this_storage(storage, base, in_memory, location):
     first, second = pictures.jpeg(), pictures.jpeg()
-    place = form_for(base, Place, {"name": "x"}, {"image": in_memory(data=first)}).save()
-    save_pending_uploads()
+    place = saved(base, Place, {"name": "x"}, {"image": in_memory(data=first)})
     assert bytes_of(place) == first
 
-    files = {"image": in_memory(data=second)}
-    form_for(base, Place, {"name": "y"}, files, loaded(place)).save()
-    save_pending_uploads()
-
-    assert (loaded(place).name, bytes_of(place)) == ("y", second)
+    place = saved(base, Place, {"name": "y"}, {"image": in_memory(data=second)}, place)
+    assert (place.name, bytes_of(place)) == ("y", second)
 
 
-@pytest.mark.parametrize("storage", STORAGES)
 def test_the_storage_of_the_instance_that_image_saved_has_is_that_of_the_field(
-    connect, storage, in_memory, tmp_path, monkeypatch
+    connect, storage, image
 ):
-    final = STORAGES[storage](tmp_path / "final")
-    monkeypatch.setattr(FIELD, "storage", final)
     storages = []
 
     def receive(instance, **kwargs):
         storages.append(instance.image.storage)
 
     connect(image_saved, receive)
-    async_form(Place, {"name": "x"}, {"image": in_memory()}).save()
-    save_pending_uploads()
+    async_saved(Place, {"name": "x"}, {"image": image})
 
-    assert [type(each) for each in storages] == [type(final)]
+    assert [type(each) for each in storages] == [type(storage)]
 
 
 # FieldFile subclasses
@@ -200,41 +220,33 @@ class ByInstance(ImageFieldFile):
 
 
 @both
-def test_a_file_that_processes_its_image_is_stored_processed(base, in_memory, monkeypatch):
+def test_a_file_that_processes_its_image_is_stored_processed(base, image, monkeypatch):
     monkeypatch.setattr(FIELD, "attr_class", Processing)
-    data = pictures.jpeg()
-    place = form_for(base, Place, {"name": "x"}, {"image": in_memory(data=data)}).save()
-    save_pending_uploads()
+    place = saved(base, Place, {"name": "x"}, {"image": image})
 
-    assert loaded(place).image.name == "places/processed_dune.jpg"
-    assert bytes_of(place) == data[::-1]
+    assert place.image.name == "places/processed_dune.jpg"
+    assert bytes_of(place) == image.data[::-1]
 
 
-def test_a_file_that_saves_its_instance_whatever_it_is_told_is_attached_once(
-    in_memory, monkeypatch
-):
+def test_a_file_that_saves_its_instance_whatever_it_is_told_is_attached_once(image, monkeypatch):
     monkeypatch.setattr(FIELD, "attr_class", SavingAlways)
-    data = pictures.jpeg()
-    place = async_form(Place, {"name": "x"}, {"image": in_memory(data=data)}).save()
-
-    save_pending_uploads()
+    place = async_saved(Place, {"name": "x"}, {"image": image})
 
     assert Place.objects.count() == 1
-    assert bytes_of(place) == data
+    assert bytes_of(place) == image.data
 
 
 @both
-def test_an_image_is_stored_where_its_instance_says(base, in_memory, monkeypatch, tmp_path):
+def test_an_image_is_stored_where_its_instance_says(base, image, monkeypatch, tmp_path):
     monkeypatch.setattr(ByInstance, "second", FileSystemStorage(tmp_path / "second"))
     monkeypatch.setattr(FIELD, "attr_class", ByInstance)
-    form_for(base, Place, {"name": "second"}, {"image": in_memory()}).save()
-    save_pending_uploads()
+    saved(base, Place, {"name": "second"}, {"image": image})
 
     assert (tmp_path / "second" / "places" / "dune.jpg").exists()
 
 
 @both
-def test_a_pre_save_that_renames_the_image_names_it(base, in_memory, monkeypatch):
+def test_a_pre_save_that_renames_the_image_names_it(base, image, monkeypatch):
     pre_save = FIELD.pre_save
 
     def rename(instance, add):
@@ -244,16 +256,14 @@ def test_a_pre_save_that_renames_the_image_names_it(base, in_memory, monkeypatch
         return pre_save(instance, add)
 
     monkeypatch.setattr(FIELD, "pre_save", rename)
-    place = form_for(base, Place, {"name": "x"}, {"image": in_memory()}).save()
-    save_pending_uploads()
+    place = saved(base, Place, {"name": "x"}, {"image": image})
 
-    assert loaded(place).image.name == "places/renamed-dune.jpg"
+    assert place.image.name == "places/renamed-dune.jpg"
 
 
 @both
 def test_a_field_that_generates_names_by_itself_does_so(base, in_memory, monkeypatch):
     monkeypatch.setattr(FIELD, "generate_filename", lambda instance, name: f"own/{name[::-1]}")
-    place = form_for(base, Place, {"name": "x"}, {"image": in_memory("dune.jpg")}).save()
-    save_pending_uploads()
+    place = saved(base, Place, {"name": "x"}, {"image": in_memory("dune.jpg")})
 
-    assert loaded(place).image.name == "own/gpj.enud"
+    assert place.image.name == "own/gpj.enud"

@@ -11,7 +11,6 @@ from django_async_forms import models as outbox
 from django_async_forms.models import AbandonedName, StoredChunk, Upload, has_outbox
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
-from tests import pictures
 from tests.project.models import Elsewhere, Photo
 from tests.situations.forms import async_form, bytes_of, loaded, uploads_for
 from tests.situations.models import Elevated, Validated
@@ -48,9 +47,9 @@ def test_a_message_for_an_upload_that_is_not_there_is_a_warning_that_names_the_d
 
 
 def test_a_message_that_names_the_wrong_database_is_a_warning_and_leaves_the_upload(
-    warnings, in_memory
+    warnings, image
 ):
-    photo = async_form(Photo, {"title": "x"}, {"image": in_memory()}).save()
+    photo = async_form(Photo, {"title": "x"}, {"image": image}).save()
     (upload,) = uploads_for(photo)
 
     deliver(upload.pk, "other")
@@ -61,8 +60,8 @@ def test_a_message_that_names_the_wrong_database_is_a_warning_and_leaves_the_upl
     assert (upload.state, upload.attempts) == (Upload.State.PENDING, 0)
 
 
-def test_a_second_message_for_an_attached_upload_is_a_warning(warnings, in_memory):
-    photo = async_form(Photo, {"title": "x"}, {"image": in_memory()}).save()
+def test_a_second_message_for_an_attached_upload_is_a_warning(warnings, image):
+    photo = async_form(Photo, {"title": "x"}, {"image": image}).save()
     (upload,) = uploads_for(photo)
     deliver(upload.pk)
     assert warnings() == []
@@ -79,15 +78,14 @@ def test_a_message_for_a_database_that_is_not_configured_is_a_warning(warnings):
     assert len(warnings()) == 1
 
 
-def test_each_databases_uploads_are_attached_in_it(in_memory):
-    data = pictures.jpeg()
-    elevated = async_form(Elevated, {"title": "x"}, {"image": in_memory(data=data)}).save()
+def test_each_databases_uploads_are_attached_in_it(image):
+    elevated = async_form(Elevated, {"title": "x"}, {"image": image}).save()
     assert Upload.objects.using("other").count() == 1
     assert not Upload.objects.using("default").exists()
 
     save_pending_uploads("other")
 
-    assert bytes_of(elevated) == data
+    assert bytes_of(elevated) == image.data
 
 
 # Databases without the outbox
@@ -156,14 +154,14 @@ def test_a_model_that_validates_itself_says_so_in_a_database_without_the_outbox(
         entry.save(using="other")
 
 
-def test_a_database_gets_its_outbox_while_the_process_runs(monkeypatch, in_memory):
+def test_a_database_gets_its_outbox_while_the_process_runs(monkeypatch, image):
     outbox.forget_outboxes()
     introspection = connections["other"].introspection
     with monkeypatch.context() as patch:
         patch.setattr(introspection, "table_names", lambda *args, **kwargs: [])
         assert not has_outbox("other")
 
-    elevated = async_form(Elevated, {"title": "x"}, {"image": in_memory()}).save()
+    elevated = async_form(Elevated, {"title": "x"}, {"image": image}).save()
     loaded(elevated).delete()
 
     assert not Upload.objects.using("other").exists()

@@ -14,7 +14,14 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Album, Document, Measured, Page, Photo, Restaurant, Shrunk
-from tests.situations.forms import ReplacingForm, async_form, bytes_of, form_for, loaded
+from tests.situations.forms import (
+    ReplacingForm,
+    async_form,
+    async_saved,
+    bytes_of,
+    form_for,
+    loaded,
+)
 from tests.situations.models import TwoImages, WithDefault
 from tests.worker import staged_files
 
@@ -34,24 +41,22 @@ def pending_names():
 # New instances
 
 
-def test_the_image_of_a_new_instance_is_saved_in_the_request(in_memory, staging):
-    data = pictures.jpeg()
-    photo = replacing(Photo, {"title": "New"}, {"image": in_memory(data=data)}).save()
+def test_the_image_of_a_new_instance_is_saved_in_the_request(image, staging):
+    photo = replacing(Photo, {"title": "New"}, {"image": image}).save()
 
-    assert pictures.stored(photo.image) == data
-    assert bytes_of(photo) == data
+    assert pictures.stored(photo.image) == image.data
+    assert bytes_of(photo) == image.data
     assert not Upload.objects.exists()
     assert not staged_files()
 
 
-def test_the_image_of_a_new_instance_is_saved_with_commit_false(in_memory):
-    data = pictures.jpeg()
-    form = replacing(Photo, {"title": "New"}, {"image": in_memory(data=data)})
+def test_the_image_of_a_new_instance_is_saved_with_commit_false(image):
+    form = replacing(Photo, {"title": "New"}, {"image": image})
     photo = form.save(commit=False)
     photo.title = "Newer"
     photo.save()
 
-    assert (loaded(photo).title, bytes_of(photo)) == ("Newer", data)
+    assert (loaded(photo).title, bytes_of(photo)) == ("Newer", image.data)
     assert not Upload.objects.exists()
 
 
@@ -66,20 +71,16 @@ def test_the_dimensions_of_a_new_instance_are_there(in_memory):
     assert (measured.cover_width, measured.cover_height) == (50, 40)
 
 
-def test_the_image_of_a_new_instance_with_a_chosen_key_is_saved_in_the_request(in_memory):
-    data = pictures.jpeg()
-    photo = replacing(
-        Photo, {"title": "New"}, {"image": in_memory(data=data)}, Photo(pk=4711)
-    ).save()
+def test_the_image_of_a_new_instance_with_a_chosen_key_is_saved_in_the_request(image):
+    photo = replacing(Photo, {"title": "New"}, {"image": image}, Photo(pk=4711)).save()
 
-    assert bytes_of(photo) == data
+    assert bytes_of(photo) == image.data
 
 
-def test_a_default_image_does_not_count_as_replaced(in_memory):
-    data = pictures.jpeg()
-    instance = replacing(WithDefault, {"title": "x"}, {"image": in_memory(data=data)}).save()
+def test_a_default_image_does_not_count_as_replaced(image):
+    instance = replacing(WithDefault, {"title": "x"}, {"image": image}).save()
 
-    assert bytes_of(instance) == data
+    assert bytes_of(instance) == image.data
     assert not Upload.objects.exists()
 
 
@@ -99,13 +100,12 @@ def test_both_images_of_a_new_child_are_saved_in_the_request(in_memory):
     assert not Upload.objects.exists()
 
 
-def test_an_instance_that_is_saved_as_a_new_one_has_its_image_in_the_request(old, in_memory):
-    data = pictures.jpeg()
-    form = replacing(Photo, {"title": "Copy"}, {"image": in_memory(data=data)}, Photo())
+def test_an_instance_that_is_saved_as_a_new_one_has_its_image_in_the_request(old, image):
+    form = replacing(Photo, {"title": "Copy"}, {"image": image}, Photo())
     photo = form.save()
 
     assert photo.pk != old.pk
-    assert bytes_of(photo) == data
+    assert bytes_of(photo) == image.data
 
 
 # Updates
@@ -134,12 +134,11 @@ def test_an_image_that_replaces_another_is_saved_by_a_worker_with_commit_false(o
     assert bytes_of(photo) == data
 
 
-def test_an_image_for_a_field_that_is_still_empty_is_saved_in_the_request(in_memory):
-    data = pictures.jpeg()
+def test_an_image_for_a_field_that_is_still_empty_is_saved_in_the_request(image):
     two = TwoImages.objects.create(title="x")
-    replacing(TwoImages, {"title": "y"}, {"image": in_memory(data=data)}, loaded(two)).save()
+    replacing(TwoImages, {"title": "y"}, {"image": image}, loaded(two)).save()
 
-    assert bytes_of(two) == data
+    assert bytes_of(two) == image.data
     assert not Upload.objects.exists()
 
 
@@ -153,33 +152,31 @@ def test_each_field_of_an_update_is_saved_in_its_own_way(in_memory):
     assert pending_names() == ["new.jpg"]
 
 
-def test_a_placeholder_that_the_row_has_is_replaced_by_a_worker(in_memory):
+def test_a_placeholder_that_the_row_has_is_replaced_by_a_worker(image):
     instance = WithDefault.objects.create(title="x")
-    replacing(WithDefault, {"title": "y"}, {"image": in_memory()}, loaded(instance)).save()
+    replacing(WithDefault, {"title": "y"}, {"image": image}, loaded(instance)).save()
 
     assert loaded(instance).image.name == "placeholder.png"
     assert pending_names() == ["dune.jpg"]
 
 
-def test_an_image_that_was_cleared_is_replaced_in_the_request(in_memory):
-    data = pictures.jpeg()
+def test_an_image_that_was_cleared_is_replaced_in_the_request(image):
     two = TwoImages.objects.create(title="x", image=ContentFile(b"old", "old.jpg"))
     form_class = modelform_factory(TwoImages, ReplacingForm, fields=["title", "image"])
     form_class({"title": "x", "image-clear": "on"}, {}, instance=loaded(two)).save()
 
-    replacing(TwoImages, {"title": "y"}, {"image": in_memory(data=data)}, loaded(two)).save()
+    replacing(TwoImages, {"title": "y"}, {"image": image}, loaded(two)).save()
 
-    assert bytes_of(two) == data
+    assert bytes_of(two) == image.data
 
 
-def test_an_image_that_is_saved_in_the_request_supersedes_one_that_is_pending(in_memory):
-    data = pictures.jpeg()
+def test_an_image_that_is_saved_in_the_request_supersedes_one_that_is_pending(in_memory, image):
     two = async_form(TwoImages, {"title": "x"}, {"image": in_memory()}).save()
-    replacing(TwoImages, {"title": "y"}, {"image": in_memory(data=data)}, loaded(two)).save()
+    replacing(TwoImages, {"title": "y"}, {"image": image}, loaded(two)).save()
 
     assert not Upload.objects.exists()
     save_pending_uploads()
-    assert bytes_of(two) == data
+    assert bytes_of(two) == image.data
 
 
 def test_a_second_image_on_the_saved_instance_is_saved_by_a_worker(in_memory):
@@ -193,14 +190,13 @@ def test_a_second_image_on_the_saved_instance_is_saved_by_a_worker(in_memory):
     assert bytes_of(photo) == second
 
 
-def test_an_image_of_an_instance_whose_image_was_not_loaded_is_saved(old, in_memory):
-    data = pictures.jpeg()
+def test_an_image_of_an_instance_whose_image_was_not_loaded_is_saved(old, image):
     instance = Photo.objects.defer("image").get()
-    replacing(Photo, {"title": "x"}, {"image": in_memory(data=data)}, instance).save()
+    replacing(Photo, {"title": "x"}, {"image": image}, instance).save()
 
     save_pending_uploads()
 
-    assert bytes_of(old) == data
+    assert bytes_of(old) == image.data
 
 
 def test_an_update_without_an_image_changes_none(old, in_memory):
@@ -250,11 +246,10 @@ def post(view, data, **kwargs):
     assert response.status_code == 302
 
 
-def test_a_view_that_creates_saves_the_image_in_the_request(in_memory):
-    data = pictures.jpeg()
-    post(Create, {"title": "New", "image": in_memory(data=data)})
+def test_a_view_that_creates_saves_the_image_in_the_request(image):
+    post(Create, {"title": "New", "image": image})
 
-    assert bytes_of(Photo.objects.get()) == data
+    assert bytes_of(Photo.objects.get()) == image.data
 
 
 def test_a_view_that_updates_leaves_the_image_to_a_worker(old, in_memory):
@@ -286,21 +281,20 @@ def test_a_formset_saves_images_of_new_rows_in_the_request_and_leaves_others(old
     assert bytes_of(Photo.objects.get(title="New")) == new
 
 
-def test_an_inline_formset_with_commit_false_saves_images_of_new_rows_in_the_request(in_memory):
-    data = pictures.jpeg()
+def test_an_inline_formset_with_commit_false_saves_images_of_new_rows_in_the_request(image):
     album = Album.objects.create(name="x")
     factory = inlineformset_factory(Album, Page, form=ReplacingForm, fields=["image"], extra=1)
     prefix = factory.get_default_prefix()
     formset = factory(
         {f"{prefix}-TOTAL_FORMS": 1, f"{prefix}-INITIAL_FORMS": 0},
-        {f"{prefix}-0-image": in_memory(data=data)},
+        {f"{prefix}-0-image": image},
         instance=album,
     )
     assert formset.is_valid(), formset.errors
     for page in formset.save(commit=False):
         page.save()
 
-    assert bytes_of(Page.objects.get()) == data
+    assert bytes_of(Page.objects.get()) == image.data
     assert not Upload.objects.exists()
 
 
@@ -319,24 +313,21 @@ def replaced(connect):
     return names
 
 
-def test_the_first_image_of_an_instance_replaces_none(replaced, in_memory):
-    async_form(Photo, {"title": "x"}, {"image": in_memory()}).save()
-    save_pending_uploads()
+def test_the_first_image_of_an_instance_replaces_none(replaced, image):
+    async_saved(Photo, {"title": "x"}, {"image": image})
 
     assert replaced == [""]
 
 
-def test_an_image_replaces_that_which_the_row_had(replaced, old, in_memory):
+def test_an_image_replaces_that_which_the_row_had(replaced, old, image):
     name = old.image.name
-    async_form(Photo, {"title": "x"}, {"image": in_memory()}, old).save()
-    save_pending_uploads()
+    async_saved(Photo, {"title": "x"}, {"image": image}, old)
 
     assert replaced == [name]
 
 
 def test_an_image_replaces_that_which_was_attached_before(replaced, in_memory):
-    photo = async_form(Photo, {"title": "x"}, {"image": in_memory("a.jpg")}).save()
-    save_pending_uploads()
+    photo = async_saved(Photo, {"title": "x"}, {"image": in_memory("a.jpg")})
     save_image(in_memory("b.jpg"), loaded(photo))
     save_pending_uploads()
 
@@ -354,11 +345,11 @@ def test_an_image_that_supersedes_a_pending_one_replaces_that_which_the_row_had(
     assert replaced == [name]
 
 
-def test_an_image_replaces_that_which_a_stale_write_has_left(replaced, old, in_memory):
+def test_an_image_replaces_that_which_a_stale_write_has_left(replaced, old, image):
     stale = loaded(old)
     os.utime(old.image.path, (0, 0))
     Photo.objects.update(image="photos/newer.jpg")
-    async_form(Photo, {"title": "x"}, {"image": in_memory()}, loaded(old)).save()
+    async_form(Photo, {"title": "x"}, {"image": image}, loaded(old)).save()
     stale.save()
     save_pending_uploads()
 
@@ -368,28 +359,26 @@ def test_an_image_replaces_that_which_a_stale_write_has_left(replaced, old, in_m
 def test_an_image_of_a_model_with_its_own_save_replaces_that_which_the_row_had(replaced, in_memory):
     shrunk = Shrunk.objects.create(image=in_memory("old.jpg"))
     name = shrunk.image.name
-    async_form(Shrunk, {}, {"image": in_memory()}, loaded(shrunk)).save()
-    save_pending_uploads()
+    async_saved(Shrunk, {}, {"image": in_memory()}, loaded(shrunk))
 
     assert replaced == [name]
 
 
-def test_a_placeholder_is_replaced(replaced, in_memory):
+def test_a_placeholder_is_replaced(replaced, image):
     instance = WithDefault.objects.create(title="x")
-    async_form(WithDefault, {"title": "x"}, {"image": in_memory()}, loaded(instance)).save()
-    save_pending_uploads()
+    async_saved(WithDefault, {"title": "x"}, {"image": image}, loaded(instance))
 
     assert replaced == ["placeholder.png"]
 
 
-def test_a_receiver_can_delete_the_replaced_image(connect, replaced, old, in_memory):
+def test_a_receiver_can_delete_the_replaced_image(connect, replaced, old, image):
     storage, name = old.image.storage, old.image.name
 
     def delete(replaced, **kwargs):
         storage.delete(replaced)
 
     connect(image_saved, delete)
-    async_form(Photo, {"title": "x"}, {"image": in_memory()}, old).save()
+    async_form(Photo, {"title": "x"}, {"image": image}, old).save()
     assert storage.exists(name)
     save_pending_uploads()
 
@@ -397,7 +386,7 @@ def test_a_receiver_can_delete_the_replaced_image(connect, replaced, old, in_mem
     assert bytes_of(old)
 
 
-def test_an_image_that_the_request_saves_sends_no_signal(replaced, in_memory):
-    replacing(Photo, {"title": "x"}, {"image": in_memory()}).save()
+def test_an_image_that_the_request_saves_sends_no_signal(replaced, image):
+    replacing(Photo, {"title": "x"}, {"image": image}).save()
 
     assert replaced == []

@@ -17,7 +17,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Photo
-from tests.situations.forms import async_form, both, bytes_of, form_for, loaded
+from tests.situations.forms import async_form, both, bytes_of, loaded, saved
 from tests.situations.models import TwoImages, Validated
 
 pytestmark = pytest.mark.django_db
@@ -166,15 +166,14 @@ def test_a_file_that_validation_has_read_to_its_end_is_stored_whole(make, save_c
     assert bytes_of(save_cleaned(clean, request.getfixturevalue(make)(data=data))) == data
 
 
-def test_two_fields_that_validation_gives_one_file_have_both_its_bytes(in_memory, staging):
-    data = pictures.jpeg()
-    form = async_form(TwoImages, {"title": "x"}, {"image": in_memory(data=data)})
+def test_two_fields_that_validation_gives_one_file_have_both_its_bytes(image, staging):
+    form = async_form(TwoImages, {"title": "x"}, {"image": image})
     form.instance.cover = form.cleaned_data["image"]
 
     two = form.save()
     save_pending_uploads()
 
-    assert (bytes_of(two), bytes_of(two, "cover")) == (data, data)
+    assert (bytes_of(two), bytes_of(two, "cover")) == (image.data, image.data)
 
 
 # Images of another library
@@ -220,8 +219,7 @@ NAMES = ["😀.jpg", "dune 🏜️ at night.jpg", "naïve-日本語.jpg", "\U000
 @both
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_becomes_that_of_a_plain_form(name, base, in_memory):
-    photo = form_for(base, Photo, {"title": "x"}, {"image": in_memory(name)}).save()
-    save_pending_uploads()
+    photo = saved(base, Photo, {"title": "x"}, {"image": in_memory(name)})
 
     stored = loaded(photo).image.name
     assert stored == "photos/" + loaded(photo).image.storage.get_valid_name(name)
@@ -318,9 +316,7 @@ def test_the_upload_of_a_turned_photo_has_the_shape_that_browsers_display(
 
 @both
 def test_the_dimension_columns_of_a_turned_photo_are_djangos(base, in_memory):
-    files = {"image": in_memory(data=turned(6))}
-    entry = form_for(base, Validated, {"title": "x"}, files).save()
-    save_pending_uploads()
+    entry = saved(base, Validated, {"title": "x"}, {"image": in_memory(data=turned(6))})
 
     entry = loaded(entry)
     assert (entry.width, entry.height) == (64, 48)

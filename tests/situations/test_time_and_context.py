@@ -13,7 +13,6 @@ from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.storage import StagingFileSystemStorage
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
-from tests import pictures
 from tests.project.models import Photo
 from tests.situations.forms import async_form, both, bytes_of, form_for, loaded, uploads_for
 from tests.situations.models import Localized
@@ -162,9 +161,9 @@ def test_the_staged_file_of_an_old_temporary_file_is_as_old_as_its_upload(locati
 
 
 @both
-def test_upload_to_has_the_language_and_the_time_zone_of_the_request(base, in_memory, staging):
+def test_upload_to_has_the_language_and_the_time_zone_of_the_request(base, image, staging):
     with translation.override("de"), timezone.override(BERLIN):
-        localized = form_for(base, Localized, {"title": "x"}, {"image": in_memory()}).save()
+        localized = form_for(base, Localized, {"title": "x"}, {"image": image}).save()
     for upload in uploads_for(localized):
         work(upload)
 
@@ -172,32 +171,32 @@ def test_upload_to_has_the_language_and_the_time_zone_of_the_request(base, in_me
 
 
 @both
-def test_an_overridden_save_has_the_language_of_the_request(base, in_memory):
+def test_an_overridden_save_has_the_language_of_the_request(base, image):
     with translation.override("de"):
-        localized = form_for(base, Localized, {"title": "x"}, {"image": in_memory()}).save()
+        localized = form_for(base, Localized, {"title": "x"}, {"image": image}).save()
     for upload in uploads_for(localized):
         work(upload)
 
     assert loaded(localized).saved_in == "de"
 
 
-def test_receivers_of_image_saved_have_the_context_of_the_request(connect, in_memory):
+def test_receivers_of_image_saved_have_the_context_of_the_request(connect, image):
     seen = []
 
     def receive(**kwargs):
         seen.append((translation.get_language(), timezone.get_current_timezone_name()))
 
     with translation.override("de"), timezone.override(BERLIN):
-        localized = async_form(Localized, {"title": "x"}, {"image": in_memory()}).save()
+        localized = async_form(Localized, {"title": "x"}, {"image": image}).save()
     connect(image_saved, receive)
     work(*uploads_for(localized))
 
     assert seen == [("de", "Europe/Berlin")]
 
 
-def test_the_worker_has_its_own_language_again_afterwards(in_memory):
+def test_the_worker_has_its_own_language_again_afterwards(image):
     with translation.override("de"):
-        localized = async_form(Localized, {"title": "x"}, {"image": in_memory()}).save()
+        localized = async_form(Localized, {"title": "x"}, {"image": image}).save()
     (upload,) = uploads_for(localized)
 
     with translation.override("fr"):
@@ -205,9 +204,9 @@ def test_the_worker_has_its_own_language_again_afterwards(in_memory):
         assert translation.get_language() == "fr"
 
 
-def test_the_language_of_commit_false_is_the_language_of_the_later_save(in_memory):
+def test_the_language_of_commit_false_is_the_language_of_the_later_save(image):
     with translation.override("de"):
-        form = async_form(Localized, {"title": "x"}, {"image": in_memory()})
+        form = async_form(Localized, {"title": "x"}, {"image": image})
         localized = form.save(commit=False)
     with translation.override("it"):
         localized.save()
@@ -233,16 +232,14 @@ def test_each_upload_has_the_language_of_its_request(in_memory):
     }
 
 
-def test_a_language_that_the_worker_does_not_know_costs_no_image(in_memory):
-    data = pictures.jpeg()
+def test_a_language_that_the_worker_does_not_know_costs_no_image(image):
     with translation.override("de"):
-        files = {"image": in_memory(data=data)}
-        localized = async_form(Localized, {"title": "x"}, files).save()
+        localized = async_form(Localized, {"title": "x"}, {"image": image}).save()
     Upload.objects.update(context={"language": "tlh-unknown", "time_zone": "Mars/Base"})
 
     work(*uploads_for(localized))
 
-    assert bytes_of(localized) == data
+    assert bytes_of(localized) == image.data
 
 
 # Tenants

@@ -18,6 +18,7 @@ from tests.situations.forms import (
     bytes_of,
     form_for,
     loaded,
+    saved,
     uploads_for,
 )
 from tests.situations.models import Demanding, HiddenValidated, Validated, ValidatedChild
@@ -39,28 +40,24 @@ def sizes(instance):
 @both
 def test_a_model_that_validates_itself_is_created_with_its_image(base, in_memory, staging):
     data = pictures.jpeg(30, 20)
-    entry = form_for(base, Validated, {"title": "Dune"}, {"image": in_memory(data=data)}).save()
-    save_pending_uploads()
+    entry = saved(base, Validated, {"title": "Dune"}, {"image": in_memory(data=data)})
 
     assert bytes_of(entry) == data
     assert sizes(entry) == (30, 20)
 
 
 @both
-def test_a_model_that_validates_itself_is_updated_while_its_image_is_pending(base, in_memory):
-    data = pictures.jpeg()
-    entry = form_for(base, Validated, {"title": "Dune"}, {"image": in_memory(data=data)}).save()
+def test_a_model_that_validates_itself_is_updated_while_its_image_is_pending(base, image):
+    entry = form_for(base, Validated, {"title": "Dune"}, {"image": image}).save()
 
-    form_for(base, Validated, {"title": "New"}, instance=loaded(entry)).save()
-    save_pending_uploads()
+    saved(base, Validated, {"title": "New"}, instance=loaded(entry))
 
-    assert (loaded(entry).title, bytes_of(entry)) == ("New", data)
+    assert (loaded(entry).title, bytes_of(entry)) == ("New", image.data)
 
 
 @both
-def test_a_form_with_the_image_may_leave_it_empty_while_it_is_pending(base, in_memory):
-    data = pictures.jpeg()
-    form = form_for(base, Validated, {"title": "Dune"}, {"image": in_memory(data=data)})
+def test_a_form_with_the_image_may_leave_it_empty_while_it_is_pending(base, image):
+    form = form_for(base, Validated, {"title": "Dune"}, {"image": image})
     entry = form.save()
 
     form_class = type(form)
@@ -69,7 +66,7 @@ def test_a_form_with_the_image_may_leave_it_empty_while_it_is_pending(base, in_m
     form.save()
     save_pending_uploads()
 
-    assert (loaded(entry).title, bytes_of(entry)) == ("New", data)
+    assert (loaded(entry).title, bytes_of(entry)) == ("New", image.data)
 
 
 def test_a_model_that_validates_itself_gets_another_image_while_one_is_pending(entry, in_memory):
@@ -109,8 +106,8 @@ def test_a_model_that_validates_itself_is_valid_while_its_image_has_failed(entry
     loaded(entry).full_clean()
 
 
-def test_a_model_that_validates_itself_is_valid_in_commit_false_and_after_it(in_memory):
-    form = async_form(Validated, {"title": "Dune"}, {"image": in_memory()})
+def test_a_model_that_validates_itself_is_valid_in_commit_false_and_after_it(image):
+    form = async_form(Validated, {"title": "Dune"}, {"image": image})
     entry = form.save(commit=False)
     entry.full_clean()
     entry.save()
@@ -120,8 +117,8 @@ def test_a_model_that_validates_itself_is_valid_in_commit_false_and_after_it(in_
     assert loaded(entry).image
 
 
-def test_a_model_that_validates_itself_is_saved_twice_before_any_commit(in_memory):
-    entry = async_form(Validated, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
+def test_a_model_that_validates_itself_is_saved_twice_before_any_commit(image):
+    entry = async_form(Validated, {"title": "Dune"}, {"image": image}).save(commit=False)
     entry.save()
     entry.save()
 
@@ -194,25 +191,19 @@ def test_an_image_of_save_image_for_a_model_that_validates_itself_is_attached(in
     assert bytes_of(entry) == new
 
 
-def test_a_hidden_row_is_valid_while_its_image_is_pending(in_memory):
-    data = pictures.jpeg()
-    hidden = async_form(
-        HiddenValidated, {"title": "hidden"}, {"cover": in_memory(data=data)}
-    ).save()
+def test_a_hidden_row_is_valid_while_its_image_is_pending(image):
+    hidden = async_form(HiddenValidated, {"title": "hidden"}, {"cover": image}).save()
     loaded(hidden).full_clean()
 
     save_pending_uploads()
 
-    assert bytes_of(hidden, "cover") == data
+    assert bytes_of(hidden, "cover") == image.data
 
 
-def test_an_image_that_is_saved_in_the_request_is_validated_with_its_model(in_memory):
-    data = pictures.jpeg()
-    entry = form_for(
-        ReplacingForm, Validated, {"title": "Dune"}, {"image": in_memory(data=data)}
-    ).save()
+def test_an_image_that_is_saved_in_the_request_is_validated_with_its_model(image):
+    entry = form_for(ReplacingForm, Validated, {"title": "Dune"}, {"image": image}).save()
 
-    assert bytes_of(entry) == data
+    assert bytes_of(entry) == image.data
 
 
 # Invalid models still raise
@@ -234,8 +225,8 @@ def test_a_model_whose_pending_image_was_discarded_raises(entry):
     assert "image" in refused.value.message_dict
 
 
-def test_a_model_whose_image_was_emptied_raises(in_memory):
-    entry = Validated.objects.create(title="Dune", image=in_memory())
+def test_a_model_whose_image_was_emptied_raises(image):
+    entry = Validated.objects.create(title="Dune", image=image)
     entry.image = ""
 
     with pytest.raises(ValidationError) as refused:
@@ -243,9 +234,8 @@ def test_a_model_whose_image_was_emptied_raises(in_memory):
     assert "image" in refused.value.message_dict
 
 
-def test_a_pending_image_does_not_excuse_another_field(in_memory):
-    files = {"image": in_memory()}
-    child = async_form(ValidatedChild, {"title": "Dune"}, files)
+def test_a_pending_image_does_not_excuse_another_field(image):
+    child = async_form(ValidatedChild, {"title": "Dune"}, {"image": image})
 
     with pytest.raises(ValidationError) as refused:
         child.save()
@@ -269,8 +259,8 @@ def test_another_column_is_validated_while_the_image_is_pending(entry):
 
 
 @both
-def test_a_model_that_refuses_itself_saves_nothing(base, in_memory):
-    form = form_for(base, Demanding, {"title": "x"}, {"image": in_memory()})
+def test_a_model_that_refuses_itself_saves_nothing(base, image):
+    form = form_for(base, Demanding, {"title": "x"}, {"image": image})
     form.instance.title = "refused"
 
     with pytest.raises(ValidationError, match="refused"):
@@ -280,9 +270,8 @@ def test_a_model_that_refuses_itself_saves_nothing(base, in_memory):
     assert not Upload.objects.exists()
 
 
-def test_a_model_that_refused_itself_can_be_saved_once_it_is_right(in_memory):
-    data = pictures.jpeg()
-    form = form_for(AsyncImageModelForm, Demanding, {"title": "x"}, {"image": in_memory(data=data)})
+def test_a_model_that_refused_itself_can_be_saved_once_it_is_right(image):
+    form = form_for(AsyncImageModelForm, Demanding, {"title": "x"}, {"image": image})
     entry = form.save(commit=False)
     entry.title = "refused"
     with pytest.raises(ValidationError):
@@ -292,11 +281,11 @@ def test_a_model_that_refused_itself_can_be_saved_once_it_is_right(in_memory):
     entry.save()
     save_pending_uploads()
 
-    assert bytes_of(entry) == data
+    assert bytes_of(entry) == image.data
 
 
-def test_a_model_that_refuses_itself_in_the_worker_keeps_its_upload(in_memory):
-    demanding = async_form(Demanding, {"title": "x"}, {"image": in_memory()}).save()
+def test_a_model_that_refuses_itself_in_the_worker_keeps_its_upload(image):
+    demanding = async_form(Demanding, {"title": "x"}, {"image": image}).save()
     Demanding.objects.update(title="refused")
 
     with pytest.raises(ValidationError, match="refused"):
@@ -309,9 +298,9 @@ def test_a_model_that_refuses_itself_in_the_worker_keeps_its_upload(in_memory):
 
 
 def test_validating_a_model_with_an_image_does_not_query_the_outbox(
-    in_memory, django_assert_num_queries
+    image, django_assert_num_queries
 ):
-    photo = Photo.objects.create(title="Dune", image=in_memory())
+    photo = Photo.objects.create(title="Dune", image=image)
 
     with django_assert_num_queries(0):
         photo.clean_fields()
