@@ -30,10 +30,11 @@ def model():
 
 @dataclass
 class Stored:
-    """The result of a case: every stored file, and every column of every instance."""
+    """The result of a case: every stored file, every column, and how many uploads there were."""
 
-    files: dict = field(default_factory=dict)
-    columns: list = field(default_factory=list)
+    files: dict
+    columns: list
+    uploads: int = field(compare=False)
 
 
 class Way:
@@ -57,6 +58,11 @@ class Way:
         instance = self.form(model, data, files, instance, **kwargs).save()
         self.work()
         return model.objects.get(pk=instance.pk)
+
+    def replace(self, model):
+        """Save a form with an image, and then one with another."""
+        old = self.save(model, {"title": "Old"}, {"image": self.upload("old.jpg", seed=1)})
+        return self.save(model, {"title": "New"}, {"image": self.upload("new.jpg", seed=2)}, old)
 
     def work(self):
         """Do what workers do."""
@@ -84,7 +90,7 @@ def files_in(folder):
 @pytest.fixture
 def both_ways(settings, tmp_path, in_memory):
     """
-    Do a case with plain Django and with the mixin; return both results and the count of uploads.
+    Do a case with plain Django and with the mixin; return both results.
 
     A storage adds random characters to a name that is taken, so cases use different names.
     """
@@ -101,10 +107,22 @@ def both_ways(settings, tmp_path, in_memory):
             way = Way(name, form_class, upload)
             case(way)
             stored = [columns(one) for model in models for one in model.objects.order_by("pk")]
-            results.append(Stored(files_in(settings.MEDIA_ROOT), stored))
+            results.append(Stored(files_in(settings.MEDIA_ROOT), stored, way.uploads))
             for model in models:
                 model.objects.all().delete()
-        return *results, way.uploads
+        return results
+
+    return do
+
+
+@pytest.fixture
+def alike(both_ways):
+    """Do a case both ways; check that the results are equal, and return ours."""
+
+    def do(case, *models):
+        plain, ours = both_ways(case, *models)
+        assert ours == plain
+        return ours
 
     return do
 

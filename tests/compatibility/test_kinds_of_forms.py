@@ -6,14 +6,12 @@ import pickle
 import pytest
 from django import forms
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connections
 from django.forms.renderers import get_default_renderer
 from django.http import HttpResponse
 from django.test import TestCase
 from django.urls import path
 from django.views.generic import FormView
 
-from django_async_forms import delivery
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
@@ -54,11 +52,6 @@ class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
         fields = ["title", "image"]
 
 
-class Meta:
-    model = Photo
-    fields = ["title", "image"]
-
-
 ORDERS = {
     "ours first": (AsyncImageFormMixin, UpperMixin, StarMixin, forms.ModelForm),
     "ours between": (UpperMixin, AsyncImageFormMixin, StarMixin, forms.ModelForm),
@@ -70,7 +63,7 @@ ORDERS = {
 @pytest.mark.parametrize("bases", ORDERS.values(), ids=ORDERS)
 @pytest.mark.parametrize("kind", ["new", "old"])
 def test_mixins_that_override_save_work_in_any_order(bases, kind, in_memory, media):
-    form_class = type("Form", bases, {"Meta": Meta})
+    form_class = type("Form", bases, {"Meta": PhotoForm.Meta})
     photo = None
     if kind == "old":
         photo = Photo.objects.create(title="Old", image=in_memory("old.jpg"))
@@ -88,8 +81,7 @@ def test_mixins_that_override_save_work_in_any_order(bases, kind, in_memory, med
 
 def test_a_form_may_override_save_on_both_sides_of_ours(in_memory):
     class Base(forms.ModelForm):
-        class Meta(Meta):
-            pass
+        Meta = PhotoForm.Meta
 
         def save(self, commit=True):
             self.instance.title += ", below"
@@ -130,22 +122,15 @@ class ByHand(FormView):
         return HttpResponse(str(photo.pk))
 
 
-class AtomicView(AsyncImageCreateView):
+class CreateView(AsyncImageCreateView):
     model = Photo
     fields = ["title", "image"]
     success_url = "/done/"
 
 
-class AtomicFailingView(AtomicView):
-    def form_valid(self, form):
-        form.save()
-        raise RuntimeError("after the form was saved")
-
-
 urlpatterns = [
     path("by-hand/", ByHand.as_view()),
-    path("atomic/", AtomicView.as_view()),
-    path("failing/", AtomicFailingView.as_view()),
+    path("create/", CreateView.as_view()),
 ]
 
 
@@ -176,28 +161,6 @@ def test_a_form_can_be_pickled_with_its_upload(in_memory):
     save_pending_uploads()
 
     assert pictures.stored(Photo.objects.get().image) == data
-
-
-def test_a_saved_instance_can_be_pickled(in_memory):
-    photo = PhotoForm({"title": "Dune"}, {"image": in_memory()}).save()
-
-    again = pickle.loads(pickle.dumps(photo))
-
-    save_pending_uploads()
-    again.refresh_from_db()
-    assert again == photo
-    assert again.image.name == "photos/dune.jpg"
-
-
-def test_an_updated_instance_can_be_pickled_and_saved_after_the_image_was_attached(in_memory):
-    photo = Photo.objects.create(title="Old", image=in_memory("old.jpg"))
-    form = PhotoForm({"title": "New"}, {"image": in_memory("new.jpg")}, instance=photo)
-
-    again = pickle.loads(pickle.dumps(form.save()))
-    save_pending_uploads()
-    again.save()
-
-    assert Photo.objects.get().image.name == "photos/new.jpg"
 
 
 @pytest.mark.parametrize("base", [forms.ModelForm, AsyncImageModelForm], ids=["plain", "async"])
@@ -233,56 +196,13 @@ def test_a_deep_copy_of_a_saved_instance_can_be_saved(in_memory):
 # Transactions
 
 
-def waiting(queue):
-    """Return how many messages wait in a queue."""
-    return len([path for path in queue.folder.iterdir() if path.is_file()])
-
-
-@pytest.fixture
-def atomic_requests():
-    """ATOMIC_REQUESTS for the default database."""
-    connections["default"].settings_dict["ATOMIC_REQUESTS"] = True
-    yield
-    connections["default"].settings_dict["ATOMIC_REQUESTS"] = False
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_atomic_request_sends_its_image_after_its_end(client, atomic_requests, queue):
-    client.post("/atomic/", a_post())
-    delivery.finish()
-
-    assert Upload.objects.count() == 1
-    assert waiting(queue) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_atomic_request_that_fails_leaves_no_upload(client, atomic_requests, queue):
-    with pytest.raises(RuntimeError, match="after the form"):
-        client.post("/failing/", a_post())
-
-    assert not Photo.objects.exists()
-    assert not Upload.objects.exists()
-    assert waiting(queue) == 0
-
-
-@pytest.mark.django_db(transaction=True)
-def test_eager_tasks_attach_the_image_as_the_form_is_saved(in_memory):
-    data = pictures.jpeg()
-
-    with sending_to("memory://", task_always_eager=True):
-        PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
-
-    assert pictures.stored(Photo.objects.get().image) == data
-    assert not Upload.objects.exists()
-
-
 @pytest.mark.django_db(transaction=True)
 def test_eager_tasks_that_fail_do_not_harm_the_request(client, settings, media):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     media.touch()  # A file, so nothing can be stored.
 
     with sending_to("memory://", task_always_eager=True):
-        response = client.post("/atomic/", a_post())
+        response = client.post("/create/", a_post())
 
     assert response.status_code == 302
     assert Upload.objects.failed().count() == 1
@@ -293,14 +213,14 @@ class TestOfAProject(TestCase):
     """A test as a project writes it, in Django's own TestCase."""
 
     def test_save_pending_uploads_attaches_the_image(self):
-        self.client.post("/atomic/", a_post())
+        self.client.post("/create/", a_post())
         save_pending_uploads()
 
         self.assertEqual(Photo.objects.get().image.name, "photos/dune.jpg")
 
     def test_callbacks_can_be_captured_and_executed(self):
         with self.captureOnCommitCallbacks(execute=True) as callbacks:
-            self.client.post("/atomic/", a_post())
+            self.client.post("/create/", a_post())
 
         self.assertEqual(len(callbacks), 2)  # The form's, and the one that sends.
         self.assertEqual(Upload.objects.count(), 1)
@@ -310,7 +230,7 @@ class TestOfAProject(TestCase):
             sending_to("memory://", task_always_eager=True),
             self.captureOnCommitCallbacks(execute=True),
         ):
-            self.client.post("/atomic/", a_post())
+            self.client.post("/create/", a_post())
 
         self.assertEqual(Photo.objects.get().image.name, "photos/dune.jpg")
 
