@@ -88,6 +88,12 @@ def files_in(folder):
 
 
 @pytest.fixture
+def new(in_memory):
+    """The data and the files of a form with another title and another image."""
+    return {"title": "New"}, {"image": in_memory("new.jpg")}
+
+
+@pytest.fixture
 def both_ways(settings, tmp_path, in_memory):
     """
     Do a case with plain Django and with the mixin; return both results.

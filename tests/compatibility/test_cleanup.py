@@ -1,12 +1,11 @@
 """django-cleanup removes a replaced file once, and never before the new one is attached."""
 
 import pytest
-from django.forms import modelform_factory
 
-from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from tests import pictures
+from tests.both import async_form
 from tests.worker import wait_until, wait_until_no_upload_is_left
 
 from . import libraries
@@ -38,28 +37,21 @@ def cleaned(in_memory, removed):
     return Cleaned.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
-def form_for(instance, data, files=None, base=AsyncImageModelForm):
-    form_class = modelform_factory(Cleaned, base, fields=["title", "image"])
-    return form_class(data, files or {}, instance=instance)
-
-
 def deliver():
     """Do the work of a worker with the message."""
     for upload in Upload.objects.all():
         save_image_task.apply(args=[str(upload.pk), "default"])
 
 
-def test_the_old_file_is_there_until_the_new_one_is_attached(cleaned, removed, in_memory, media):
-    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_the_old_file_is_there_until_the_new_one_is_attached(cleaned, removed, media, new):
+    async_form(Cleaned, *new, cleaned).save()
 
     assert removed == []
     assert (media / "cleaned/old.jpg").exists()
 
 
-def test_the_old_file_is_removed_once_when_the_new_one_is_attached(
-    cleaned, removed, in_memory, media
-):
-    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_the_old_file_is_removed_once_when_the_new_one_is_attached(cleaned, removed, media, new):
+    async_form(Cleaned, *new, cleaned).save()
     deliver()
 
     assert removed == ["cleaned/old.jpg"]
@@ -67,9 +59,9 @@ def test_the_old_file_is_removed_once_when_the_new_one_is_attached(
 
 
 def test_the_old_file_stays_when_the_new_one_cannot_be_attached(
-    cleaned, removed, in_memory, media, settings
+    cleaned, removed, media, settings, new
 ):
-    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    async_form(Cleaned, *new, cleaned).save()
     settings.MEDIA_ROOT = media / "cleaned/old.jpg"  # A file, so nothing can be stored.
     deliver()
 
@@ -78,8 +70,8 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_attached(
     assert (media / "cleaned/old.jpg").exists()
 
 
-def test_the_saved_instance_can_be_saved_again(cleaned, removed, in_memory, media):
-    instance = form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_the_saved_instance_can_be_saved_again(cleaned, removed, new):
+    instance = async_form(Cleaned, *new, cleaned).save()
     deliver()
     instance.title = "Newer"
     instance.save()
@@ -88,10 +80,8 @@ def test_the_saved_instance_can_be_saved_again(cleaned, removed, in_memory, medi
     assert Cleaned.objects.get().image.name == "cleaned/new.jpg"
 
 
-def test_a_saved_instance_whose_image_was_read_can_be_saved_again(
-    cleaned, removed, in_memory, media
-):
-    instance = form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_a_saved_instance_whose_image_was_read_can_be_saved_again(cleaned, removed, media, new):
+    instance = async_form(Cleaned, *new, cleaned).save()
     deliver()
 
     assert instance.image.name == "cleaned/old.jpg"
@@ -102,31 +92,31 @@ def test_a_saved_instance_whose_image_was_read_can_be_saved_again(
 
 
 def test_a_file_that_is_cleared_is_removed_once(cleaned, removed, media):
-    form_for(cleaned, {"title": "New", "image-clear": "on"}).save()
+    clear = {"title": "New", "image-clear": "on"}
+    async_form(Cleaned, clear, {}, cleaned, ["title", "image"]).save()
 
     assert removed == ["cleaned/old.jpg"]
     assert not (media / "cleaned/old.jpg").exists()
 
 
-def test_a_new_title_removes_nothing(cleaned, removed, media):
-    form_for(cleaned, {"title": "New"}).save()
+def test_a_new_title_removes_nothing(cleaned, removed):
+    async_form(Cleaned, {"title": "New"}, {}, cleaned, ["title", "image"]).save()
 
     assert removed == []
 
 
-def test_a_superseded_upload_leaves_the_old_file_to_the_one_that_wins(
-    cleaned, removed, in_memory, media
-):
+def test_a_superseded_upload_leaves_the_old_file_to_the_one_that_wins(cleaned, removed, in_memory):
     for name in ("first.jpg", "second.jpg"):
-        form_for(Cleaned.objects.get(), {"title": "New"}, {"image": in_memory(name)}).save()
+        instance = Cleaned.objects.get()
+        async_form(Cleaned, {"title": "New"}, {"image": in_memory(name)}, instance).save()
     deliver()
 
     assert removed == ["cleaned/old.jpg"]
     assert Cleaned.objects.get().image.name == "cleaned/second.jpg"
 
 
-def test_deleting_the_instance_removes_its_file(cleaned, removed, in_memory, media):
-    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_deleting_the_instance_removes_its_file(cleaned, removed, new):
+    async_form(Cleaned, *new, cleaned).save()
     deliver()
     Cleaned.objects.get().delete()
 
@@ -150,7 +140,7 @@ def test_the_old_file_is_removed_by_a_worker(worker, removed, in_memory, setting
     cleaned = Cleaned.objects.create(title="Old", image=in_memory("old.jpg"))
     old = settings.MEDIA_ROOT / cleaned.image.name
 
-    form_for(cleaned, {"title": "New"}, {"image": in_memory("new.jpg", data)}).save()
+    async_form(Cleaned, {"title": "New"}, {"image": in_memory("new.jpg", data)}, cleaned).save()
     wait_until_no_upload_is_left()
 
     assert pictures.stored(Cleaned.objects.get().image) == data

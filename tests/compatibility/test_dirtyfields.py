@@ -1,13 +1,12 @@
 """django-dirtyfields: an instance is clean after its form, and the worker's has a dirty image."""
 
 import pytest
-from django.forms import modelform_factory
 
-from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.signals import image_saved
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
+from tests.both import async_form
 
 from . import libraries
 
@@ -33,31 +32,26 @@ def watched(in_memory):
     return Watched.objects.get(pk=made.pk)
 
 
-def form_for(instance, data, files):
-    form_class = modelform_factory(Watched, AsyncImageModelForm, fields=["title", "image"])
-    return form_class(data, files, instance=instance)
-
-
-def test_the_saved_instance_is_clean(watched, in_memory):
-    instance = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_the_saved_instance_is_clean(watched, new):
+    instance = async_form(Watched, *new, watched).save()
 
     assert not instance.is_dirty()
 
 
 def test_a_new_instance_is_clean_after_its_form(in_memory):
-    instance = form_for(None, {"title": "Dune"}, {"image": in_memory()}).save()
+    instance = async_form(Watched, {"title": "Dune"}, {"image": in_memory()}).save()
 
     assert not instance.is_dirty()
 
 
-def test_the_request_finds_the_title_dirty_and_not_the_image(watched, seen, in_memory):
-    form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_the_request_finds_the_title_dirty_and_not_the_image(watched, seen, new):
+    async_form(Watched, *new, watched).save()
 
     assert seen == [{"title": "Old"}]
 
 
-def test_the_worker_finds_the_image_dirty_and_nothing_else(watched, seen, in_memory):
-    form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_the_worker_finds_the_image_dirty_and_nothing_else(watched, seen, new):
+    async_form(Watched, *new, watched).save()
     seen.clear()
 
     save_pending_uploads()
@@ -65,21 +59,21 @@ def test_the_worker_finds_the_image_dirty_and_nothing_else(watched, seen, in_mem
     assert seen == [{"image": "watched/old.jpg"}]
 
 
-def test_the_instance_that_the_image_was_attached_to_is_clean(connect, watched, in_memory):
+def test_the_instance_that_the_image_was_attached_to_is_clean(connect, watched, new):
     found = []
 
     def look(instance, **kwargs):
         found.append(instance.get_dirty_fields())
 
     connect(image_saved, look, Watched)
-    form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+    async_form(Watched, *new, watched).save()
     save_pending_uploads()
 
     assert found == [{}]
 
 
-def test_a_form_that_is_not_committed_leaves_both_dirty_as_a_plain_form_does(watched, in_memory):
-    form = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")})
+def test_a_form_that_is_not_committed_leaves_both_dirty_as_a_plain_form_does(watched, new):
+    form = async_form(Watched, *new, watched)
 
     instance = form.save(commit=False)
 
@@ -88,7 +82,7 @@ def test_a_form_that_is_not_committed_leaves_both_dirty_as_a_plain_form_does(wat
 
 def test_saving_the_dirty_fields_saves_the_title_and_stages_the_image(watched, in_memory):
     data = pictures.jpeg()
-    form = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg", data)})
+    form = async_form(Watched, {"title": "New"}, {"image": in_memory("new.jpg", data)}, watched)
 
     form.save(commit=False).save_dirty_fields()
 
@@ -99,14 +93,15 @@ def test_saving_the_dirty_fields_saves_the_title_and_stages_the_image(watched, i
 
 
 def test_saving_the_dirty_fields_of_a_new_instance_stages_its_image(in_memory):
-    form_for(None, {"title": "Dune"}, {"image": in_memory()}).save(commit=False).save_dirty_fields()
+    form = async_form(Watched, {"title": "Dune"}, {"image": in_memory()})
+    form.save(commit=False).save_dirty_fields()
 
     assert save_pending_uploads() == 1
     assert Watched.objects.get().image.name == "watched/dune.jpg"
 
 
-def test_saving_the_dirty_fields_later_leaves_the_attached_image(watched, in_memory):
-    instance = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_saving_the_dirty_fields_later_leaves_the_attached_image(watched, new):
+    instance = async_form(Watched, *new, watched).save()
     save_pending_uploads()
 
     instance.title = "Newer"
@@ -116,8 +111,8 @@ def test_saving_the_dirty_fields_later_leaves_the_attached_image(watched, in_mem
     assert Watched.objects.get().image.name == "watched/new.jpg"
 
 
-def test_a_copy_from_the_database_is_clean_after_the_image_was_attached(watched, in_memory):
-    instance = form_for(watched, {"title": "New"}, {"image": in_memory("new.jpg")}).save()
+def test_a_copy_from_the_database_is_clean_after_the_image_was_attached(watched, new):
+    instance = async_form(Watched, *new, watched).save()
     save_pending_uploads()
 
     instance.refresh_from_db()
@@ -127,7 +122,8 @@ def test_a_copy_from_the_database_is_clean_after_the_image_was_attached(watched,
 
 
 def test_an_image_that_was_cleared_is_clean_and_nothing_is_pending(watched):
-    instance = form_for(watched, {"title": "Old", "image-clear": "on"}, {}).save()
+    clear = {"title": "Old", "image-clear": "on"}
+    instance = async_form(Watched, clear, {}, watched, ["title", "image"]).save()
 
     assert not instance.is_dirty()
     assert Watched.objects.get().image.name == ""

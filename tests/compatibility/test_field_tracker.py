@@ -1,11 +1,10 @@
 """django-model-utils: FieldTracker sees the new image when it is attached, and its save() works."""
 
 import pytest
-from django.forms import modelform_factory
 from django.utils import timezone
 
-from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.test import save_pending_uploads
+from tests.both import async_form
 
 from . import libraries
 
@@ -23,13 +22,8 @@ def seen():
     return Tracked.seen
 
 
-def form_for(model, data, files, instance=None):
-    form_class = modelform_factory(model, AsyncImageModelForm, fields=["title", "image"])
-    return form_class(data, files, instance=instance)
-
-
 def test_the_new_image_of_an_instance_is_seen_when_it_is_attached(seen, in_memory):
-    form_for(Tracked, {"title": "Dune"}, {"image": in_memory()}).save()
+    async_form(Tracked, {"title": "Dune"}, {"image": in_memory()}).save()
     seen.clear()
 
     save_pending_uploads()
@@ -37,20 +31,20 @@ def test_the_new_image_of_an_instance_is_seen_when_it_is_attached(seen, in_memor
     assert seen == [("", "tracked/dune.jpg")]
 
 
-def test_the_old_and_the_new_image_are_seen_when_that_is_attached(seen, in_memory):
+def test_the_old_and_the_new_image_are_seen_when_that_is_attached(seen, in_memory, new):
     tracked = Tracked.objects.create(title="Old", image=in_memory("old.jpg"))
     seen.clear()
 
-    form_for(Tracked, {"title": "New"}, {"image": in_memory("new.jpg")}, tracked).save()
+    async_form(Tracked, *new, tracked).save()
     assert seen == []
 
     save_pending_uploads()
     assert seen == [("tracked/old.jpg", "tracked/new.jpg")]
 
 
-def test_the_request_sees_that_the_title_has_changed(in_memory):
+def test_the_request_sees_that_the_title_has_changed(in_memory, new):
     tracked = Tracked.objects.create(title="Old", image=in_memory("old.jpg"))
-    form = form_for(Tracked, {"title": "New"}, {"image": in_memory("new.jpg")}, tracked)
+    form = async_form(Tracked, *new, tracked)
 
     instance = form.save(commit=False)
 
@@ -59,10 +53,10 @@ def test_the_request_sees_that_the_title_has_changed(in_memory):
     assert not instance.tracker.has_changed("title")
 
 
-def test_the_saved_instance_has_no_changed_image(in_memory):
+def test_the_saved_instance_has_no_changed_image(in_memory, new):
     tracked = Tracked.objects.create(title="Old", image=in_memory("old.jpg"))
 
-    instance = form_for(Tracked, {"title": "New"}, {"image": in_memory("new.jpg")}, tracked).save()
+    instance = async_form(Tracked, *new, tracked).save()
 
     assert instance.image.name == "tracked/old.jpg"
     assert not instance.tracker.has_changed("image")
@@ -76,7 +70,7 @@ def test_the_stored_rows_and_files_are_those_of_a_plain_form(alike):
 
 
 def test_a_time_stamp_of_each_save_says_when_the_form_was_saved(in_memory):
-    form_for(Stamped, {"title": "Dune"}, {"image": in_memory()}).save()
+    async_form(Stamped, {"title": "Dune"}, {"image": in_memory()}).save()
     before = timezone.now()
 
     save_pending_uploads()

@@ -124,7 +124,7 @@ def test_an_old_image_that_a_form_would_remove_is_left_in_the_storage(model, bot
     assert set(ours.files) - set(plain.files) == {"varied/old.jpg", "varied/old.small.jpg"}
 
 
-def test_a_page_can_ask_for_a_thumbnail_once_the_image_is_attached(model, in_memory, media):
+def test_a_page_can_ask_for_a_thumbnail_once_the_image_is_attached(model, in_memory):
     sorl = model("Sorted", "sorl-thumbnail")
     from sorl.thumbnail import get_thumbnail
 

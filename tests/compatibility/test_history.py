@@ -33,10 +33,10 @@ def test_a_new_instance_has_a_record_and_its_image_another(in_memory):
     assert records() == [("Dune", ""), ("Dune", "recorded/dune.jpg")]
 
 
-def test_a_change_has_a_record_with_the_old_image_and_then_one_with_the_new(in_memory):
+def test_a_change_has_a_record_with_the_old_image_and_then_one_with_the_new(in_memory, new):
     recorded = Recorded.objects.create(title="Old", image=in_memory("old.jpg"))
 
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, recorded)
+    save(*new, recorded)
     save_pending_uploads()
 
     assert records() == [

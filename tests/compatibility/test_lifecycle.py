@@ -46,14 +46,14 @@ def deliver():
         save_image_task.apply(args=[str(upload.pk), "default"])
 
 
-def test_the_request_calls_no_hook_for_a_pending_image(hooked, seen, in_memory):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+def test_the_request_calls_no_hook_for_a_pending_image(hooked, seen, new):
+    save(*new, hooked)
 
     assert seen == []
 
 
-def test_the_worker_calls_the_hooks_of_the_image(hooked, seen, in_memory):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+def test_the_worker_calls_the_hooks_of_the_image(hooked, seen, new):
+    save(*new, hooked)
 
     save_pending_uploads()
 
@@ -78,8 +78,8 @@ def test_the_hooks_are_called_with_the_same_values_as_for_a_plain_form(alike, se
     assert len(calls[0]) == 6
 
 
-def test_the_column_that_a_hook_sets_is_written_with_the_image(hooked, in_memory):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+def test_the_column_that_a_hook_sets_is_written_with_the_image(hooked, new):
+    save(*new, hooked)
     assert Hooked.objects.get().slug == "old.jpg"
 
     save_pending_uploads()
@@ -108,15 +108,15 @@ def test_the_worker_does_not_call_the_hooks_of_the_title_again(in_memory):
     assert Titled.seen == []
 
 
-def test_the_saved_instance_has_no_changes(hooked, in_memory):
-    instance = save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+def test_the_saved_instance_has_no_changes(hooked, new):
+    instance = save(*new, hooked)
 
     assert not instance.has_changed("image")
     assert not instance.has_changed("title")
 
 
-def test_the_saved_instance_can_be_saved_again(hooked, seen, in_memory):
-    instance = save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+def test_the_saved_instance_can_be_saved_again(hooked, seen, new):
+    instance = save(*new, hooked)
     save_pending_uploads()
     seen.clear()
 
@@ -127,12 +127,14 @@ def test_the_saved_instance_can_be_saved_again(hooked, seen, in_memory):
     assert seen == []
 
 
-def test_a_hook_that_fails_after_the_image_was_saved_fails_the_attempt(
-    hooked, in_memory, media, monkeypatch
-):
+@pytest.fixture
+def failing(hooked, monkeypatch, new):
+    """An upload whose image is stored, and for which a hook fails then."""
     monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+    save(*new, hooked)
 
+
+def test_a_hook_that_fails_after_the_image_was_saved_fails_the_attempt(failing, media):
     deliver()
 
     assert "The search engine is down." in Upload.objects.get().error
@@ -140,18 +142,13 @@ def test_a_hook_that_fails_after_the_image_was_saved_fails_the_attempt(
     assert [path.name for path in (media / "hooked").iterdir()] == ["old.jpg"]
 
 
-def test_columns_that_a_failed_attempt_has_set_are_put_back(hooked, in_memory, monkeypatch):
-    monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
-
+def test_columns_that_a_failed_attempt_has_set_are_put_back(failing):
     deliver()
 
     assert Hooked.objects.get().slug == "old.jpg"
 
 
-def test_the_next_attempt_after_a_failed_hook_attaches_the_image(hooked, in_memory, monkeypatch):
-    monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+def test_the_next_attempt_after_a_failed_hook_attaches_the_image(failing, monkeypatch):
     with pytest.raises(OSError, match="The search engine is down"):
         save_pending_uploads()
     monkeypatch.setattr(Hooked, "error", None)
@@ -165,8 +162,8 @@ def test_the_next_attempt_after_a_failed_hook_attaches_the_image(hooked, in_memo
 @pytest.mark.parametrize(
     ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
 )
-def test_a_real_worker_calls_the_hooks_of_the_image(worker, hooked, seen, in_memory):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, hooked)
+def test_a_real_worker_calls_the_hooks_of_the_image(worker, hooked, seen, new):
+    save(*new, hooked)
 
     wait_until_no_upload_is_left()
 

@@ -106,8 +106,8 @@ def test_the_form_of_the_parent_stores_the_same_as_a_plain_form_on_a_child(alike
     alike(case, Painting)
 
 
-def test_the_form_of_the_parent_leaves_the_image_of_the_child(painting, in_memory):
-    save(Work, {"title": "New"}, {"image": in_memory("new.jpg")}, painting)
+def test_the_form_of_the_parent_leaves_the_image_of_the_child(painting, new):
+    save(Work, *new, painting)
     save_pending_uploads()
 
     saved = Work.objects.get()
@@ -121,27 +121,29 @@ def test_the_old_image_stays_until_the_new_one_is_attached(painting, in_memory):
     assert Work.objects.get().frame.name == "frames/frame.jpg"
 
 
-def test_the_upload_for_a_child_names_the_child_for_a_column_of_the_parent(painting, in_memory):
-    save(Work, {"title": "New"}, {"image": in_memory("new.jpg")}, painting)
+def test_the_upload_for_a_child_names_the_child_for_a_column_of_the_parent(painting, new):
+    save(Work, *new, painting)
 
     assert type(Upload.objects.get().get_instance()) is Painting
 
 
-def test_the_signal_has_the_child(connect, painting, in_memory):
+def test_the_signal_has_the_child(connect, painting, new):
     senders = []
 
     def note(sender, instance, **kwargs):
         senders.append((sender, type(instance)))
 
     connect(image_saved, note)
-    save(Work, {"title": "New"}, {"image": in_memory("new.jpg")}, painting)
+    save(Work, *new, painting)
     save_pending_uploads()
 
     assert senders == [(Painting, Painting)]
 
 
-def test_a_newer_image_by_the_form_of_the_parent_supersedes_that_of_the_child(painting, in_memory):
-    save(Painting, {"title": "New"}, {"image": in_memory("new.jpg")}, painting)
+def test_a_newer_image_by_the_form_of_the_parent_supersedes_that_of_the_child(
+    painting, in_memory, new
+):
+    save(Painting, *new, painting)
     save(Work, {"title": "Newer"}, {"image": in_memory("newer.jpg")}, Work.objects.get())
 
     assert save_pending_uploads() == 1
@@ -255,8 +257,8 @@ def test_the_page_of_a_child_says_that_its_image_is_pending(admin, painting, in_
     assert "async-image" in page
 
 
-def test_the_change_list_of_the_parent_says_that_an_image_is_pending(admin, painting, in_memory):
-    save(Painting, {"title": "New"}, {"image": in_memory("new.jpg")}, painting)
+def test_the_change_list_of_the_parent_says_that_an_image_is_pending(admin, painting, new):
+    save(Painting, *new, painting)
 
     page = admin.get("/admin/compatibility/work/").content.decode()
 

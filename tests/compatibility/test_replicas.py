@@ -57,9 +57,9 @@ def test_a_new_instance_and_its_image_are_written_to_one_database(in_memory):
     assert not Photo.objects.using("other").exists()
 
 
-def test_an_instance_that_was_read_from_the_replica_is_written_where_it_belongs(photo, in_memory):
+def test_an_instance_that_was_read_from_the_replica_is_written_where_it_belongs(photo, new):
     assert photo._state.db == "other"
-    form = PhotoForm({"title": "New"}, {"image": in_memory("new.jpg")}, instance=photo)
+    form = PhotoForm(*new, instance=photo)
 
     form.save()
     assert written(photo.pk).image.name == "photos/old.jpg"
@@ -70,7 +70,7 @@ def test_an_instance_that_was_read_from_the_replica_is_written_where_it_belongs(
     assert Photo.objects.using("other").get().title == "Old"
 
 
-def test_a_new_title_does_not_bring_back_the_old_image_of_the_replica(photo, in_memory):
+def test_a_new_title_does_not_bring_back_the_old_image_of_the_replica(photo):
     Photo.objects.using("default").update(image="photos/newer.jpg")
 
     PhotoForm({"title": "New"}, instance=photo).save()
@@ -79,9 +79,9 @@ def test_a_new_title_does_not_bring_back_the_old_image_of_the_replica(photo, in_
     assert written(photo.pk).image.name == "photos/newer.jpg"
 
 
-def test_a_form_looks_for_pending_uploads_in_the_database_that_is_written_to(photo, in_memory):
+def test_a_form_looks_for_pending_uploads_in_the_database_that_is_written_to(photo, new):
     Photo.objects.using("other").update(image="")
-    PhotoForm({"title": "New"}, {"image": in_memory("new.jpg")}, instance=photo).save()
+    PhotoForm(*new, instance=photo).save()
 
     form = PhotoForm({"title": "Newer"}, instance=Photo.objects.get())
 

@@ -110,8 +110,8 @@ def test_the_revision_of_a_new_instance_has_no_image_as_its_row(in_memory):
     assert versions() == [("Dune", "")] == [row()]
 
 
-def test_the_revision_of_a_change_has_the_old_image_as_its_row(revised, in_memory):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_the_revision_of_a_change_has_the_old_image_as_its_row(revised, new):
+    save(*new, revised)
 
     assert versions()[-1] == ("New", "revised/old.jpg") == row()
 
@@ -150,8 +150,8 @@ def test_a_request_that_fails_under_the_middleware_leaves_no_upload(
     assert not Upload.objects.exists()
 
 
-def test_the_worker_makes_no_revision(revised, in_memory):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_the_worker_makes_no_revision(revised, new):
+    save(*new, revised)
 
     save_pending_uploads()
 
@@ -159,10 +159,8 @@ def test_the_worker_makes_no_revision(revised, in_memory):
     assert Revision.objects.count() == 2
 
 
-def test_a_project_can_make_a_revision_when_the_image_is_attached(
-    revised, in_memory, making_revisions
-):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_a_project_can_make_a_revision_when_the_image_is_attached(revised, making_revisions, new):
+    save(*new, revised)
 
     save_pending_uploads()
 
@@ -194,8 +192,8 @@ def test_the_last_revision_is_that_of_a_plain_form_if_the_project_makes_one(
 # Going back to one
 
 
-def test_going_back_puts_the_old_image_back(revised, in_memory, media):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_going_back_puts_the_old_image_back(revised, media, new):
+    save(*new, revised)
     save_pending_uploads()
 
     Revision.objects.earliest("pk").revert()
@@ -204,8 +202,8 @@ def test_going_back_puts_the_old_image_back(revised, in_memory, media):
     assert (media / "revised/new.jpg").exists()
 
 
-def test_going_back_and_forth_puts_the_new_image_back(revised, in_memory, making_revisions):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_going_back_and_forth_puts_the_new_image_back(revised, making_revisions, new):
+    save(*new, revised)
     save_pending_uploads()
     Revision.objects.earliest("pk").revert()
 
@@ -214,10 +212,8 @@ def test_going_back_and_forth_puts_the_new_image_back(revised, in_memory, making
     assert row() == ("New", "revised/new.jpg")
 
 
-def test_a_pending_image_is_attached_after_going_back_to_the_image_that_it_replaces(
-    revised, in_memory
-):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_a_pending_image_is_attached_after_going_back_to_the_image_that_it_replaces(revised, new):
+    save(*new, revised)
     Revision.objects.earliest("pk").revert()
 
     save_pending_uploads()
@@ -225,7 +221,7 @@ def test_a_pending_image_is_attached_after_going_back_to_the_image_that_it_repla
     assert row() == ("Old", "revised/new.jpg")
 
 
-def test_going_back_brings_back_a_deleted_instance_with_its_image(revised, in_memory):
+def test_going_back_brings_back_a_deleted_instance_with_its_image(revised):
     key = revised.pk
     revised.delete()
 
@@ -235,10 +231,8 @@ def test_going_back_brings_back_a_deleted_instance_with_its_image(revised, in_me
     assert Revised.objects.get().pk == key
 
 
-def test_an_image_that_was_pending_stays_away_when_a_deleted_instance_comes_back(
-    revised, in_memory
-):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_an_image_that_was_pending_stays_away_when_a_deleted_instance_comes_back(revised, new):
+    save(*new, revised)
     Revised.objects.get().delete()
     Version.objects.get_deleted(Revised).latest("pk").revert()
 
@@ -247,11 +241,11 @@ def test_an_image_that_was_pending_stays_away_when_a_deleted_instance_comes_back
     assert row() == ("New", "revised/old.jpg")
 
 
-def test_a_form_saves_an_instance_that_came_back(revised, in_memory):
+def test_a_form_saves_an_instance_that_came_back(revised, new):
     revised.delete()
     Version.objects.get_deleted(Revised).get().revert()
 
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, Revised.objects.get())
+    save(*new, Revised.objects.get())
     save_pending_uploads()
 
     assert row() == ("New", "revised/new.jpg")
@@ -270,10 +264,8 @@ def test_the_version_admin_stages_the_image_and_makes_a_revision(admin):
 
 
 @pytest.mark.parametrize("name", ["plain", "admin"])
-def test_the_version_admin_goes_back_to_a_revision_as_without_the_mixin(
-    name, revised, admin, in_memory
-):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_the_version_admin_goes_back_to_a_revision_as_without_the_mixin(name, revised, admin, new):
+    save(*new, revised)
     save_pending_uploads()
     version = Version.objects.earliest("pk")
     page = f"/{name}/compatibility/revised/{revised.pk}/history/{version.pk}/"
@@ -286,8 +278,8 @@ def test_the_version_admin_goes_back_to_a_revision_as_without_the_mixin(
     assert row() == ("Old", "revised/old.jpg")
 
 
-def test_the_version_admin_goes_back_with_a_new_image(revised, admin, in_memory):
-    save({"title": "New"}, {"image": in_memory("new.jpg")}, revised)
+def test_the_version_admin_goes_back_with_a_new_image(revised, admin, new):
+    save(*new, revised)
     save_pending_uploads()
     version = Version.objects.earliest("pk")
     page = f"/admin/compatibility/revised/{revised.pk}/history/{version.pk}/"

@@ -4,13 +4,12 @@ import os
 
 import pytest
 from django.core.management import call_command
-from django.forms import modelform_factory
 
-from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
+from tests.both import async_form
 from tests.worker import wait_until_no_upload_is_left
 
 from . import libraries
@@ -25,11 +24,6 @@ pytestmark = pytest.mark.django_db
 
 def contents(bucket):
     return {item.key: item.get()["Body"].read() for item in bucket.objects.all()}
-
-
-def form_for(data, files, instance=None):
-    form_class = modelform_factory(Remote, AsyncImageModelForm, fields=["title", "image"])
-    return form_class(data, files, instance=instance)
 
 
 def test_the_bucket_has_the_objects_of_a_plain_form(bucket, alike):
@@ -51,7 +45,7 @@ def test_the_bucket_has_the_objects_of_a_plain_form(bucket, alike):
 def test_two_images_of_one_name_are_two_objects(bucket, in_memory):
     data = [pictures.jpeg(), pictures.jpeg()]
     for one in data:
-        form_for({"title": "Dune"}, {"image": in_memory(data=one)}).save()
+        async_form(Remote, {"title": "Dune"}, {"image": in_memory(data=one)}).save()
 
     save_pending_uploads()
 
@@ -62,7 +56,7 @@ def test_two_images_of_one_name_are_two_objects(bucket, in_memory):
 def test_a_form_is_saved_while_the_server_is_away(settings, in_memory):
     (settings.DATA / "s3").write_text("http://127.0.0.1:9")
 
-    remote = form_for({"title": "Dune"}, {"image": in_memory()}).save()
+    remote = async_form(Remote, {"title": "Dune"}, {"image": in_memory()}).save()
 
     assert Upload.objects.for_instance(remote).count() == 1
 
@@ -71,7 +65,7 @@ def test_a_form_is_saved_while_the_server_is_away(settings, in_memory):
 def test_an_upload_that_the_server_refused_can_be_retried(bucket, settings, in_memory):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     data = pictures.jpeg()
-    remote = form_for({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+    remote = async_form(Remote, {"title": "Dune"}, {"image": in_memory(data=data)}).save()
     upload = Upload.objects.get()
     bucket.delete()
     save_image_task.apply(args=[str(upload.pk), "default"])
@@ -92,7 +86,7 @@ def test_an_upload_that_the_server_refused_can_be_retried(bucket, settings, in_m
 def test_only_a_worker_puts_the_object(worker, witness, bucket, in_memory):
     data = pictures.jpeg()
 
-    form_for({"title": "Dune"}, {"image": in_memory(data=data)}).save()
+    async_form(Remote, {"title": "Dune"}, {"image": in_memory(data=data)}).save()
     wait_until_no_upload_is_left()
 
     assert contents(bucket) == {"remote/dune.jpg": data}
