@@ -81,13 +81,13 @@ def site(settings, shared_media):
     settings.TEMPLATES = templates
 
 
-@pytest.fixture
-def pages(chromium, live_server, site):
-    """Opens pages of the site; at the end, no page may have broken its policy or a script."""
+@contextmanager
+def opening(browser, base_url):
+    """Open pages; at the end, none of them may have broken its policy or a script."""
     contexts, errors = [], []
 
     def open_page(address, **options):
-        context = chromium.new_context(base_url=live_server.url, **options)
+        context = browser.new_context(base_url=base_url, **options)
         context.set_default_timeout(20_000)
         context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         contexts.append(context)
@@ -102,6 +102,13 @@ def pages(chromium, live_server, site):
     for context in contexts:
         context.close()
     assert errors == []
+
+
+@pytest.fixture
+def pages(chromium, live_server, site):
+    """Opens pages of the site."""
+    with opening(chromium, live_server.url) as open_page:
+        yield open_page
 
 
 @pytest.fixture
@@ -137,3 +144,15 @@ def requests_of(page, part):
     page.on("request", note)
     yield seen
     page.remove_listener("request", note)
+
+
+def watch_shifts(page):
+    """Have a page note in ``shifts`` how much moves from now on."""
+    page.evaluate(
+        """() => {
+            window.shifts = [];
+            new PerformanceObserver((list) => {
+                shifts.push(...list.getEntries().map((entry) => entry.value));
+            }).observe({ type: "layout-shift" });
+        }"""
+    )

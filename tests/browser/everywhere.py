@@ -10,7 +10,7 @@ from django_async_forms.admin import AsyncImageAdminMixin, UploadAdmin
 from django_async_forms.models import Upload
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 from tests.browser import site
-from tests.project.models import Album, Measured, Page, Photo
+from tests.project.models import Album, Document, Measured, Page, Photo
 
 STRICT = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
@@ -38,6 +38,11 @@ def strict_policy(get_response):
 class StatesView(ListView):
     queryset = Photo.objects.order_by("pk")
     template_name = "browser/states.html"
+
+
+class FilesView(ListView):
+    queryset = Document.objects.order_by("pk")
+    template_name = "browser/files.html"
 
 
 class SwappedView(TemplateView):
@@ -78,6 +83,7 @@ admin_site.register(Upload, UploadAdmin)
 urlpatterns = [
     path("admin/", admin_site.urls),
     path("states/", StatesView.as_view()),
+    path("files/", FilesView.as_view()),
     path("swapped/<path:library>", SwappedView.as_view()),
     path("own/", OwnCreateView.as_view()),
     path("own/<int:pk>/", OwnUpdateView.as_view()),

@@ -11,7 +11,7 @@ from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.project.models import Album, Measured, Page, Photo
+from tests.project.models import Album, Document, Measured, Page, Photo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 #: The middleware of the live server.
@@ -23,6 +23,7 @@ PAGES = {
     "update": "/photos/{replacing.object_pk}/change/",
     "states": "/states/",
     "list": "/photos/",
+    "files": "/files/",
     "own create": "/own/",
     "own update": "/own/{measured.pk}/",
 }
@@ -33,6 +34,8 @@ ADMIN = {
     "admin inline": "/admin/project/album/{album.pk}/change/",
     "outbox list": "/admin/django_async_forms/upload/",
     "outbox upload": "/admin/django_async_forms/upload/{failed.pk}/change/",
+    "outbox pending": "/admin/django_async_forms/upload/{slow.pk}/change/",
+    "outbox discard": "/admin/django_async_forms/upload/{failed.pk}/delete/",
 }
 #: Rules that Django's own markup breaks, in a table of inlines and in the search of a list.
 BROKEN_BY_DJANGO = {
@@ -111,6 +114,7 @@ def shown(in_memory, broker):
     album = Album.objects.create(name="Dunes")
     upload(Page.objects.create(album=album))
     Page.objects.create(album=album, image=image())
+    upload(Document.objects.create(title="Report"), "file")
     return SimpleNamespace(**locals())
 
 

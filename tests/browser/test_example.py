@@ -7,9 +7,11 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 
 from tests import example, pictures
+from tests.browser.conftest import opening, watch_shifts
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
+TWICE = {"width": 640, "height": 450}  # The same at 200 %.
 PAGES = ["", "photos/add/", "photos/1/", "photos/1/change/", "compare/"]
 
 
@@ -40,23 +42,9 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def visit(chromium, site):
-    """Opens pages of the example; none of them may report an error or break its policy."""
-    contexts, errors = [], []
-
-    def open_page(path, **options):
-        context = chromium.new_context(base_url=site.address, **options)
-        contexts.append(context)
-        context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and errors.append(message.text))
-        page.goto(path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
+    """Opens pages of the example."""
+    with opening(chromium, site.address) as open_page:
+        yield open_page
 
 
 def log_in(page):
@@ -75,20 +63,14 @@ def test_axe_finds_nothing_on_a_page_of_the_example(visit, path, scheme):
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.parametrize("viewport", [PHONE, TWICE], ids=["a phone", "twice its size"])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_of_the_example_fits_a_phone_in_both_directions(visit, path):
-    page = visit(path, viewport=PHONE)
+def test_a_page_of_the_example_fits_in_both_directions(visit, path, viewport):
+    page = visit(path, viewport=viewport)
+
     for direction in ("ltr", "rtl"):
         page.evaluate("direction => { document.dir = direction; }", direction)
-        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_of_the_example_fits_twice_its_size(visit, path):
-    # What a window of 1280 pixels is at 200 %.
-    page = visit(path, viewport={"width": 640, "height": 450})
-
-    assert page.evaluate("document.documentElement.scrollWidth") == 640
+        assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -167,18 +149,12 @@ def policy_of(address):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_of_the_example_demands_trusted_types(site, path):
+def test_the_policy_of_a_page_of_the_example_is_strict(site, path):
     policy = policy_of(f"{site.address}{path}")
 
     assert "require-trusted-types-for 'script'" in policy
-    assert "unsafe" not in policy
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_of_the_example_runs_only_scripts_with_its_nonce(site, path):
-    policy = policy_of(f"{site.address}{path}")
-
     assert re.search(r"script-src 'nonce-[\w-]+';", policy)
+    assert "unsafe" not in policy
 
 
 def test_each_answer_of_the_example_has_a_nonce_of_its_own(site):
@@ -187,20 +163,17 @@ def test_each_answer_of_the_example_has_a_nonce_of_its_own(site):
     assert one != other
 
 
-def test_the_example_compares_the_two_ways_with_a_bar_for_each(visit):
+def test_the_example_compares_the_two_ways_with_a_bar_for_each(visit, picture):
     page = visit("compare/", viewport=DESKTOP, java_script_enabled=False)
     for way in ("worker", "plain"):
         form = page.locator(f"form[action$='/{way}/']")
         form.locator("[name=title]").fill("Dune")
-        form.locator("[name=image]").set_input_files(
-            {"name": "dune.jpg", "mimeType": "image/jpeg", "buffer": pictures.jpeg(30, 20)}
-        )
+        form.locator("[name=image]").set_input_files(picture())
         form.locator("button").click()
         page.wait_for_url("**/compare/")
 
-    assert [bar.bounding_box()["width"] > 0 for bar in page.locator(".bar rect").all()] == [
-        True
-    ] * 2
+    bars = [bar.bounding_box()["width"] > 0 for bar in page.locator(".bar rect").all()]
+    assert bars == [True, True]
 
 
 def test_the_list_of_the_example_shows_the_new_photo_by_itself_and_moves_nothing(
@@ -210,27 +183,19 @@ def test_the_list_of_the_example_shows_the_new_photo_by_itself_and_moves_nothing
         add_photo(site.address, "Dune", image=pictures.jpeg(1800, 600))
         page = chromium.new_page(base_url=site.address)
         page.goto("")
-        page.evaluate(
-            """() => {
-                window.shifts = 0;
-                new PerformanceObserver((list) => { window.shifts += list.getEntries().length; })
-                    .observe({ type: "layout-shift" });
-            }"""
-        )
+        watch_shifts(page)
         frame = page.locator(".frame").bounding_box()
         image = page.wait_for_selector(".card img")
 
         assert image.evaluate("image => image.naturalWidth") == 1800
         assert page.locator(".frame").bounding_box() == frame
-        assert page.evaluate("window.shifts") == 0
+        assert page.evaluate("shifts") == []
         page.close()
 
 
-def test_the_chosen_image_of_the_example_is_shown_before_it_is_sent(visit):
+def test_the_chosen_image_of_the_example_is_shown_before_it_is_sent(visit, picture):
     page = visit("photos/add/")
-    page.set_input_files(
-        "[name=image]",
-        {"name": "dune.jpg", "mimeType": "image/jpeg", "buffer": pictures.jpeg(30, 20)},
-    )
+
+    page.set_input_files("[name=image]", picture())
 
     page.wait_for_selector(".async-image-preview img")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,6 +12,7 @@ from django_async_forms.models import Upload
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.browser import forms_site
+from tests.browser.conftest import watch_shifts
 from tests.project.models import OnlyImages, Photo
 from tests.worker import wait_until
 
@@ -45,6 +47,12 @@ def press(page, selector="form button"):
     page.evaluate(
         "selector => void setTimeout(() => document.querySelector(selector).click())", selector
     )
+
+
+def send(page):
+    """Press the button, and wait for the answer."""
+    press(page)
+    page.wait_for_selector("h1 >> text=Thanks")
 
 
 def label(page):
@@ -86,29 +94,33 @@ def while_sent(page, *expressions, act="document.querySelector('form [type=submi
 # As without the script
 
 
-@pytest.fixture(params=["", "?plain"], ids=["with the script", "without"])
-def filled_in(request, pages, picture):
-    """Opens a form that is answered in some way, and fills it in."""
+@pytest.fixture
+def open_form(pages, picture):
+    """Opens a form that is answered in some way, writes into its page, and fills it in."""
 
-    def open_page(kind, **written):
+    def open_form(kind="page", query="", **written):
         forms_site.written.update(written)
-        page = pages(f"/send/{kind}/{request.param}")
-        with_script = "true" if request.param == "" else "false"
+        page = pages(f"/send/{kind}/{query}")
+        with_script = "false" if query else "true"
         page.wait_for_function(
             f"() => Boolean(customElements.get('async-image-input')) === {with_script}"
         )
         fill_in(page, picture())
         return page
 
-    return open_page
+    return open_form
+
+
+@pytest.fixture(params=["", "?plain"], ids=["with the script", "without"])
+def filled_in(request, open_form):
+    """Opens a form with the package's script and without it."""
+    return partial(open_form, query=request.param)
 
 
 def test_a_form_is_posted_once_with_its_file(filled_in, posts):
     page = filled_in("page")
 
-    press(page)
-
-    page.wait_for_selector("h1 >> text=Thanks")
+    send(page)
     assert posts == [{"title": "Dune", "image": "dune.jpg"}]
 
 
@@ -202,9 +214,7 @@ def test_the_target_of_a_frame_is_filled(filled_in):
 def test_a_form_of_the_method_get_asks_for_a_page(filled_in, posts, button):
     page = filled_in("page", buttons=button, attributes="" if "get" in button else "method=get")
 
-    press(page)
-
-    page.wait_for_selector("h1 >> text=Thanks")
+    send(page)
     assert posts[0]["title"] == "Dune"
 
 
@@ -339,9 +349,7 @@ def test_a_form_that_is_stopped_and_then_submitted_by_a_script_is_posted_once(fi
         }});</script>""",
     )
 
-    press(page)
-
-    page.wait_for_selector("h1 >> text=Thanks")
+    send(page)
     assert len(posts) == 1
 
 
@@ -355,7 +363,7 @@ def test_the_answer_is_a_page_of_its_own(filled_in):
     assert page.evaluate("[NONE, window.before]") == [1, None]
 
 
-def test_an_anchor_of_the_page_with_errors_does_not_reload_it(filled_in, posts):
+def test_an_anchor_of_the_page_with_errors_does_not_reload_it(filled_in):
     page = filled_in("errors", after="<a href='#id_title'>Title</a>")
     page.set_input_files("[name=image]", [])
     press(page, "form button")
@@ -370,7 +378,7 @@ def test_an_anchor_of_the_page_with_errors_does_not_reload_it(filled_in, posts):
     assert page.input_value("[name=title]") == "typed since"
 
 
-def test_back_leads_to_the_form(filled_in, posts):
+def test_back_leads_to_the_form(filled_in):
     page = filled_in("redirect")
     press(page)
     page.wait_for_url("**/done/")
@@ -386,23 +394,13 @@ def test_back_leads_to_the_form(filled_in, posts):
 # While the form is sent
 
 
-def open_form(pages, picture, kind="page", **written):
-    forms_site.written.update(written)
-    page = pages(f"/send/{kind}/")
-    page.wait_for_function("() => Boolean(customElements.get('async-image-input'))")
-    fill_in(page, picture())
-    return page
-
-
 LABELS = (
     "[...document.querySelectorAll('button, [type=submit]')].map(b => b.value || b.textContent)"
 )
 
 
-def test_the_buttons_say_that_the_form_is_being_sent(pages, picture):
+def test_the_buttons_say_that_the_form_is_being_sent(open_form):
     page = open_form(
-        pages,
-        picture,
         attributes="id=main",
         buttons="<button><b>Save</b> it</button><input type=submit value=Other>"
         "<button type=button>Help</button>",
@@ -416,8 +414,8 @@ def test_the_buttons_say_that_the_form_is_being_sent(pages, picture):
     assert state == ["true", False]
 
 
-def test_the_input_says_that_the_form_is_being_sent(pages, picture):
-    page = open_form(pages, picture)
+def test_the_input_says_that_the_form_is_being_sent(open_form):
+    page = open_form()
     assert not page.locator("progress").is_visible()
 
     seen = while_sent(
@@ -438,16 +436,16 @@ def test_the_input_says_that_the_form_is_being_sent(pages, picture):
         "document.querySelector('form').requestSubmit(document.querySelector('button'))",
     ],
 )
-def test_a_second_press_does_nothing(pages, picture, posts, again):
-    page = open_form(pages, picture)
+def test_a_second_press_does_nothing(open_form, posts, again):
+    page = open_form()
 
     while_sent(page, again, again)
 
     assert len(posts) == 1
 
 
-def test_a_second_press_in_the_same_moment_does_nothing(pages, picture, posts):
-    page = open_form(pages, picture)
+def test_a_second_press_in_the_same_moment_does_nothing(open_form, posts):
+    page = open_form()
 
     page.evaluate(
         "void setTimeout(() => {"
@@ -462,8 +460,8 @@ def test_a_second_press_in_the_same_moment_does_nothing(pages, picture, posts):
     "button",
     ["<button> <b>Save</b> it </button>", "<input type=submit>", "<input type=submit value=x>"],
 )
-def test_a_form_whose_submission_is_stopped_can_be_used_again(pages, picture, posts, button):
-    page = open_form(pages, picture, buttons=button)
+def test_a_form_whose_submission_is_stopped_can_be_used_again(open_form, posts, button):
+    page = open_form(buttons=button)
     form = "document.querySelector('form').outerHTML"
     html = page.evaluate(form)
 
@@ -481,8 +479,8 @@ def test_a_form_whose_submission_is_stopped_can_be_used_again(pages, picture, po
 
 
 @pytest.mark.parametrize("kind", ["nothing", "file"])
-def test_a_form_whose_page_stays_can_be_used_again(pages, picture, posts, kind):
-    page = open_form(pages, picture, kind)
+def test_a_form_whose_page_stays_can_be_used_again(open_form, posts, kind):
+    page = open_form(kind)
 
     press(page)
     wait_for(page, lambda: posts, "the form arrives")
@@ -493,10 +491,9 @@ def test_a_form_whose_page_stays_can_be_used_again(pages, picture, posts, kind):
     wait_for(page, lambda: len(posts) == 2, "the form arrives again")
 
 
-def test_a_form_of_a_page_that_was_kept_can_be_used(pages, picture, posts):
-    page = open_form(pages, picture)
-    press(page)
-    page.wait_for_selector("h1 >> text=Thanks")
+def test_a_form_of_a_page_that_was_kept_can_be_used(open_form):
+    page = open_form()
+    send(page)
 
     page.go_back()
     # Playwright's Chromium keeps no pages, so this tells what one that does would.
@@ -505,10 +502,9 @@ def test_a_form_of_a_page_that_was_kept_can_be_used(pages, picture, posts):
     assert label(page) == "Save"
 
 
-def test_after_back_the_file_that_is_still_chosen_is_shown(pages, picture, posts):
-    page = open_form(pages, picture)
-    press(page)
-    page.wait_for_selector("h1 >> text=Thanks")
+def test_after_back_the_file_that_is_still_chosen_is_shown(open_form):
+    page = open_form()
+    send(page)
 
     page.go_back()
 
@@ -518,10 +514,8 @@ def test_after_back_the_file_that_is_still_chosen_is_shown(pages, picture, posts
     assert page.evaluate("document.querySelector('[name=image]').files[0].name") == "dune.jpg"
 
 
-def test_the_buttons_come_back_when_the_request_of_a_library_ends(pages, picture, posts):
+def test_the_buttons_come_back_when_the_request_of_a_library_ends(open_form):
     page = open_form(
-        pages,
-        picture,
         after=f"""{SCRIPT}document.querySelector("form").addEventListener("submit", (event) => {{
           event.preventDefault();
           event.target.dispatchEvent(new CustomEvent("htmx:beforeRequest", {{bubbles: true}}));
@@ -551,8 +545,8 @@ def test_the_buttons_come_back_when_the_request_of_a_library_ends(pages, picture
         "'htmx:after:request', {detail: {ctx: {sourceEvent: {type: 'change'}}}}",
     ],
 )
-def test_a_request_that_does_not_submit_the_form_leaves_its_buttons(event, pages, picture, posts):
-    page = open_form(pages, picture)
+def test_a_request_that_does_not_submit_the_form_leaves_its_buttons(event, open_form):
+    page = open_form()
 
     *_, said = while_sent(
         page,
@@ -564,8 +558,8 @@ def test_a_request_that_does_not_submit_the_form_leaves_its_buttons(event, pages
     assert said == "Sending…"
 
 
-def test_a_request_that_does_not_submit_the_form_does_not_begin_its_sending(pages, picture, posts):
-    page = open_form(pages, picture)
+def test_a_request_that_does_not_submit_the_form_does_not_begin_its_sending(open_form):
+    page = open_form()
 
     page.evaluate(
         """() => {
@@ -579,8 +573,8 @@ def test_a_request_that_does_not_submit_the_form_does_not_begin_its_sending(page
     assert label(page) == "Save"
 
 
-def test_a_form_in_a_shadow_root_is_sent_once(pages, picture, posts):
-    page = open_form(pages, picture)
+def test_a_form_in_a_shadow_root_is_sent_once(open_form, posts):
+    page = open_form()
     page.evaluate(
         """() => {
           const host = document.createElement("div");
@@ -722,13 +716,12 @@ def test_a_policy_that_forbids_the_preview_leaves_the_input_usable(pages, pictur
 
     expect(page.locator(".async-image-preview")).to_be_hidden()
     assert error(page) == ""
-    press(page)
-    page.wait_for_selector("h1 >> text=Thanks")
+    send(page)
     pages.errors.clear()
 
 
-def test_the_error_of_the_server_goes_when_another_file_is_chosen(pages, picture, posts):
-    page = open_form(pages, picture, "errors")
+def test_the_error_of_the_server_goes_when_another_file_is_chosen(open_form, picture):
+    page = open_form("errors")
     page.set_input_files("[name=image]", picture("not.png", b"This is not an image."))
     page.evaluate("window.before = true")
     press(page)
@@ -756,17 +749,14 @@ def test_a_reset_takes_the_preview_away(form_page, picture):
 def test_a_preview_moves_nothing_and_stays_in_its_stage(pages, picture, size):
     page = pages("/send/page/", viewport={"width": 390, "height": 800})
     stage = "JSON.stringify(document.querySelector('.async-image-stage').getBoundingClientRect())"
-    page.evaluate(
-        "new PerformanceObserver(list => { window.shifts = list.getEntries().length; })"
-        ".observe({type: 'layout-shift'})"
-    )
+    watch_shifts(page)
     before = page.evaluate(stage)
 
     page.set_input_files("[name=image]", picture(data=pictures.jpeg(*size)))
     page.wait_for_function("() => document.querySelector('.async-image-preview img')?.naturalWidth")
 
     assert page.evaluate(stage) == before
-    assert page.evaluate("window.shifts ?? 0") == 0
+    assert page.evaluate("shifts") == []
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 

@@ -5,7 +5,6 @@ import json
 from itertools import pairwise
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
@@ -14,9 +13,8 @@ from django_async_forms import delivery
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
-from tests import pictures
 from tests.browser import site
-from tests.browser.conftest import requests_of
+from tests.browser.conftest import requests_of, watch_shifts
 from tests.project.models import Document, Photo, Shrunk
 from tests.worker import wait_until
 
@@ -80,6 +78,24 @@ def write():
     site.written.clear()
 
 
+@pytest.fixture
+def show(pages, write):
+    """Writes a page and opens it; returns it once it asks for its pending images."""
+
+    def show(source, headers=None, **options):
+        page = pages(write(source, headers=headers), **options)
+        page.wait_for_selector("async-image[data-live]")
+        return page
+
+    return show
+
+
+def save_and_show(page):
+    """Save all pending images, and wait until the page shows them."""
+    save_pending_uploads()
+    wait_for_all(page)
+
+
 def wait_for_all(page):
     """Wait until all images of a page are shown."""
     page.wait_for_function(
@@ -115,7 +131,7 @@ def test_a_new_image_appears_by_itself(pages, workers, witness, picture):
 
 def test_the_old_image_is_shown_until_the_new_one_is_there(pages, workers, witness, picture):
     workers.start()
-    photo = Photo.objects.create(title="Dune", image=ContentFile(pictures.jpeg(), name="old.jpg"))
+    photo = photo_of((64, 48))
     witness.order("hold")
     page = pages(f"/photos/{photo.pk}/change/")
 
@@ -235,8 +251,7 @@ def test_an_image_appears_in(place, pages, write, layouts, pending):
     before = page.locator("async-image").bounding_box()
     assert before["width"] >= 32
 
-    save_pending_uploads()
-    wait_for_all(page)
+    save_and_show(page)
 
     assert page.locator(f"{around} async-image > img").bounding_box()["width"] >= 32
     assert page.locator("async-image").bounding_box() == before
@@ -255,19 +270,15 @@ def in_roots(page, expression):
     )
 
 
-def test_images_in_shadow_roots_of_the_markup_appear_in_the_style_of_the_others(
-    pages, write, pending
-):
+def test_images_in_shadow_roots_of_the_markup_appear_in_the_style_of_the_others(show, pending):
     root = f"<section><template shadowrootmode='open'>{IMAGE}</template></section>"
-    page = pages(write(root * 2 + IMAGE))
-    page.wait_for_selector("async-image[data-live]")
+    page = show(root * 2 + IMAGE)
     page.wait_for_function(
         """() => [...document.querySelectorAll("section")].every((section) => getComputedStyle(
             section.shadowRoot.querySelector("async-image")).display === "inline-block")"""
     )
 
-    save_pending_uploads()
-    wait_for_all(page)
+    save_and_show(page)
 
     page.wait_for_function(
         """() => [...document.querySelectorAll("section")].every((section) =>
@@ -275,9 +286,8 @@ def test_images_in_shadow_roots_of_the_markup_appear_in_the_style_of_the_others(
     )
 
 
-def test_an_image_that_a_script_puts_into_a_shadow_root_keeps_its_style(pages, write, pending):
-    page = pages(write(f"<section></section>{IMAGE}{IMAGE}"))
-    page.wait_for_selector("async-image[data-live]")
+def test_an_image_that_a_script_puts_into_a_shadow_root_keeps_its_style(show, pending):
+    page = show(f"<section></section>{IMAGE}{IMAGE}")
 
     page.evaluate(
         """() => {
@@ -289,45 +299,33 @@ def test_an_image_that_a_script_puts_into_a_shadow_root_keeps_its_style(pages, w
         lambda: in_roots(page, "getComputedStyle(image).display") == ["inline-block"],
         "the style sheet is in the root",
     )
-    save_pending_uploads()
-    wait_for_all(page)
+    save_and_show(page)
 
     wait_until(lambda: in_roots(page, "image.dataset.state") == ["saved"], "it appears")
 
 
-@pytest.mark.parametrize("library", ["htmx2", "htmx4"])
-def test_an_image_that_htmx_swaps_in_appears(library, node_modules, pages, write, pending):
+@pytest.fixture(params=["htmx2", "htmx4"])
+def htmx(request, node_modules):
+    """The tag of each version of htmx."""
+    return f"<script src='/node_modules/{request.param}/dist/htmx.min.js'></script>"
+
+
+def test_an_image_that_htmx_swaps_in_appears(htmx, pages, write, pending):
     write(f"<p>{IMAGE}</p>", "part", OF_LIBRARIES)
-    page = pages(
-        write(
-            f"<script src='/node_modules/{library}/dist/htmx.min.js'></script>"
-            "<button hx-get='/written/part/' hx-target='#part'>More</button><div id='part'></div>",
-            headers=OF_LIBRARIES,
-        )
-    )
+    button = "<button hx-get='/written/part/' hx-target='#part'>More</button><div id='part'></div>"
+    page = pages(write(f"{htmx}{button}", headers=OF_LIBRARIES))
 
     page.click("button")
     page.wait_for_selector("#part async-image[data-live] >> text=The image is being saved")
-    save_pending_uploads()
 
-    wait_for_all(page)
+    save_and_show(page)
 
 
-@pytest.mark.parametrize("library", ["htmx2", "htmx4"])
-def test_htmx_can_take_the_image_away_that_brought_the_style(
-    library, node_modules, pages, write, in_memory, pending
-):
+def test_htmx_can_take_the_image_away_that_brought_the_style(htmx, show, write, in_memory, pending):
     stage_image(in_memory)
-    page = pages(
-        write(
-            f"<script src='/node_modules/{library}/dist/htmx.min.js'></script>"
-            f"<button hx-get='/written/empty/' hx-target='#first' hx-swap='innerHTML'>Less</button>"
-            f"<div id='first'>{IMAGE}</div>{ALL}",
-            headers=OF_LIBRARIES,
-        )
-    )
     write("", "empty", OF_LIBRARIES)
-    page.wait_for_selector("async-image[data-live]")
+    button = "<button hx-get='/written/empty/' hx-target='#first' hx-swap='innerHTML'>Less</button>"
+    page = show(f"{htmx}{button}<div id='first'>{IMAGE}</div>{ALL}", OF_LIBRARIES)
 
     page.click("button")
     page.wait_for_function("() => !document.querySelector('#first async-image')")
@@ -336,33 +334,28 @@ def test_htmx_can_take_the_image_away_that_brought_the_style(
     assert page.evaluate(style) == "inline-block"
 
 
-TURBO = "<script src='/node_modules/@hotwired/turbo/dist/turbo.es2017-umd.js'></script>"
+@pytest.fixture
+def turbo(node_modules):
+    """The tags of Turbo, which morphs a page that is refreshed."""
+    script = "<script src='/node_modules/@hotwired/turbo/dist/turbo.es2017-umd.js'></script>"
+    return f"<meta name='turbo-refresh-method' content='morph'>{script}"
 
 
-def test_an_image_in_a_turbo_frame_appears(node_modules, pages, write, pending):
+def test_an_image_in_a_turbo_frame_appears(turbo, pages, write, pending):
     write(f"<turbo-frame id='part'>{IMAGE}</turbo-frame>", "part", OF_LIBRARIES)
-    page = pages(
-        write(
-            f"{TURBO}<turbo-frame id='part'><a href='/written/part/'>More</a></turbo-frame>",
-            headers=OF_LIBRARIES,
-        )
-    )
+    frame = "<turbo-frame id='part'><a href='/written/part/'>More</a></turbo-frame>"
+    page = pages(write(f"{turbo}{frame}", headers=OF_LIBRARIES))
 
     page.click("a")
     page.wait_for_selector("turbo-frame async-image[data-live]")
-    save_pending_uploads()
 
-    wait_for_all(page)
+    save_and_show(page)
 
 
-def test_an_image_appears_in_a_page_that_turbo_has_kept(node_modules, pages, write, pending):
+def test_an_image_appears_in_a_page_that_turbo_has_kept(turbo, show, write, pending):
     write("<h1>Another page</h1>", "other", OF_LIBRARIES)
-    page = pages(
-        write(
-            f"{TURBO}<h1>Photos</h1>{IMAGE}<a href='/written/other/'>Go</a>", headers=OF_LIBRARIES
-        )
-    )
-    page.wait_for_selector("async-image[data-live]")
+    source = f"{turbo}<h1>Photos</h1>{IMAGE}<a href='/written/other/'>Go</a>"
+    page = show(source, OF_LIBRARIES)
     page.click("a")
     page.wait_for_selector("text=Another page")
     save_pending_uploads()
@@ -373,28 +366,23 @@ def test_an_image_appears_in_a_page_that_turbo_has_kept(node_modules, pages, wri
     wait_for_all(page)
 
 
-MORPH = "<meta name='turbo-refresh-method' content='morph'>"
-
-
-def test_an_image_whose_page_turbo_morphs_appears(node_modules, pages, write, pending):
-    page = pages(write(f"{MORPH}{TURBO}<h1>Photos</h1>{IMAGE}", headers=OF_LIBRARIES))
-    page.wait_for_selector("async-image[data-live]")
+def test_an_image_whose_page_turbo_morphs_appears(turbo, show, pending):
+    page = show(f"{turbo}<h1>Photos</h1>{IMAGE}", OF_LIBRARIES)
     page.evaluate("window.element = document.querySelector('async-image')")
 
     page.evaluate("Turbo.session.refresh(location.href)")
     page.wait_for_load_state("networkidle")
     page.wait_for_selector("async-image[data-live]")
-    save_pending_uploads()
 
-    wait_for_all(page)
+    save_and_show(page)
     assert page.evaluate("element === document.querySelector('async-image')")
 
 
 def test_a_saved_image_that_turbo_morphs_into_a_pending_one_appears(
-    node_modules, pages, write, in_memory, broker
+    turbo, pages, write, in_memory, broker
 ):
-    photo = Photo.objects.create(title="Dune", image=ContentFile(pictures.jpeg(), name="old.jpg"))
-    page = pages(write(f"{MORPH}{TURBO}<h1>Photos</h1>{IMAGE}", headers=OF_LIBRARIES))
+    photo = photo_of((64, 48))
+    page = pages(write(f"{turbo}<h1>Photos</h1>{IMAGE}", headers=OF_LIBRARIES))
     page.wait_for_selector("async-image[data-state=saved]")
     stage_image(in_memory, photo, "new.jpg")
 
@@ -405,9 +393,8 @@ def test_a_saved_image_that_turbo_morphs_into_a_pending_one_appears(
     page.wait_for_selector("async-image[data-state=saved] img[src$='new.jpg']")
 
 
-def test_an_image_that_is_moved_appears(pages, write, pending):
-    page = pages(write(f"<p>{IMAGE}</p><div></div>"))
-    page.wait_for_selector("async-image[data-live]")
+def test_an_image_that_is_moved_appears(show, pending):
+    page = show(f"<p>{IMAGE}</p><div></div>")
 
     page.evaluate("document.querySelector('div').append(document.querySelector('async-image'))")
     save_pending_uploads()
@@ -415,22 +402,17 @@ def test_an_image_that_is_moved_appears(pages, write, pending):
     page.wait_for_selector("div async-image[data-state=saved] img")
 
 
-def test_an_image_that_is_cloned_appears_twice(pages, write, pending):
-    page = pages(write(IMAGE))
-    page.wait_for_selector("async-image[data-live]")
+def test_an_image_that_is_cloned_appears_twice(show, pending):
+    page = show(IMAGE)
 
     page.evaluate("document.body.append(document.querySelector('async-image').cloneNode(true))")
-    save_pending_uploads()
-
-    wait_for_all(page)
+    save_and_show(page)
     assert page.locator("async-image img").count() == 2
 
 
-def test_images_that_are_added_later_appear(pages, write, pending, in_memory):
-    page = pages(write(ALL))
-    page.wait_for_selector("async-image[data-live]")
-    save_pending_uploads()
-    wait_for_all(page)
+def test_images_that_are_added_later_appear(show, pending, in_memory):
+    page = show(ALL)
+    save_and_show(page)
     stage_image(in_memory)
 
     page.evaluate(
@@ -441,9 +423,7 @@ def test_images_that_are_added_later_appear(pages, write, pending, in_memory):
         }"""
     )
     page.wait_for_selector("async-image[data-live]")
-    save_pending_uploads()
-
-    wait_for_all(page)
+    save_and_show(page)
     assert page.locator("async-image").count() == 2
 
 
@@ -468,11 +448,8 @@ def three(in_memory, broker):
     ],
     ids=["wrapped", "removed", "replaced", "emptied", "no template", "broken", "broken inside"],
 )
-def test_an_image_that_another_script_has_changed_does_not_stop_the_others(
-    change, pages, write, three
-):
-    page = pages(write(ALL))
-    page.wait_for_selector("async-image[data-live]")
+def test_an_image_that_another_script_has_changed_does_not_stop_the_others(change, show, three):
+    page = show(ALL)
     page.evaluate(
         f"""() => {{
             addEventListener("unhandledrejection", (event) => event.preventDefault());
@@ -489,9 +466,8 @@ def test_an_image_that_another_script_has_changed_does_not_stop_the_others(
     )
 
 
-def test_a_wrapped_image_stays_in_what_is_around_it(pages, write, pending):
-    page = pages(write(IMAGE))
-    page.wait_for_selector("async-image[data-live]")
+def test_a_wrapped_image_stays_in_what_is_around_it(show, pending):
+    page = show(IMAGE)
     page.evaluate(
         """() => {
             const box = document.querySelector("async-image svg");
@@ -519,32 +495,27 @@ def override(settings, tmp_path):
     return write_template
 
 
-def test_an_image_whose_template_is_the_projects_own_appears(pages, write, pending, override):
+def test_an_image_whose_template_is_the_projects_own_appears(show, pending, override):
     override(
         "image.html",
         "{% include 'django_async_forms/assets.html' %}"
         '<async-image data-state="{{ state }}" data-status-url="{{ status_url }}" '
         'data-token="{{ token }}"><b>Wait</b></async-image>',
     )
-    page = pages(write(ALL))
-    page.wait_for_selector("async-image[data-live]")
+    page = show(ALL)
 
-    save_pending_uploads()
-
-    wait_for_all(page)
+    save_and_show(page)
 
 
-def test_an_image_in_a_picture_of_the_projects_appears(pages, write, in_memory, broker, override):
+def test_an_image_in_a_picture_of_the_projects_appears(show, in_memory, broker, override):
     stage_image(in_memory, photo_of((64, 48)), "new.jpg")
     override(
         "img.html",
         '<picture><source srcset="{{ src }}"><img src="{{ src }}" alt="{{ alt }}"></picture>',
     )
-    page = pages(write(IMAGE))
-    page.wait_for_selector("async-image[data-live]")
+    page = show(IMAGE)
 
-    save_pending_uploads()
-    wait_for_all(page)
+    save_and_show(page)
 
     assert page.evaluate("document.querySelector('picture img').currentSrc").endswith("new.jpg")
 
@@ -576,20 +547,17 @@ def test_an_image_that_loads_slowly_does_not_stop_the_others(pages, write, three
     wait_for_all(page)
 
 
-def test_an_image_without_a_url_leaves_no_box_and_does_not_stop_the_others(
-    pages, write, three, monkeypatch
-):
-    page = pages(write(ALL))
-    page.wait_for_selector("async-image[data-live]")
-    private = str(Photo.objects.first().pk)
-    page.route("**/uploads/status/", lambda route: without_url(route, private))
+def test_an_image_without_a_url_leaves_no_box_and_does_not_stop_the_others(show, three):
+    page = show(ALL)
 
-    def without_url(route, private):
+    def without_url(route):
         answers = route.fetch().json()
         token = next(iter(answers["images"]))
         if answers["images"][token]["state"] == "saved":
             answers["images"][token]["url"] = None
         route.fulfill(json=answers)
+
+    page.route("**/uploads/status/", without_url)
 
     save_pending_uploads()
 
@@ -666,12 +634,10 @@ def test_once_its_token_has_expired_the_page_need_not_be_the_last_word(pages, pe
     settings.ASYNC_FORMS = {}
 
     page.evaluate("token => { document.querySelector('async-image').dataset.token = token }", fresh)
-    save_pending_uploads()
-
-    wait_for_all(page)
+    save_and_show(page)
 
 
-def test_more_images_than_one_request_takes_all_appear(pages, write, in_memory, broker):
+def test_more_images_than_one_request_takes_all_appear(show, in_memory, broker):
     first = stage_image(in_memory, photo_of((8, 6)))
     name = Photo.objects.get().image.name
     photos = Photo.objects.bulk_create(Photo(title="Dune", image=name) for _ in range(600))
@@ -681,8 +647,7 @@ def test_more_images_than_one_request_takes_all_appear(pages, write, in_memory, 
         )
         for photo in photos
     )
-    page = pages(write(ALL))
-    page.wait_for_selector("async-image[data-live]")
+    page = show(ALL)
     with requests_of(page, "/uploads/status/") as requests:
         wait_until(lambda: page.wait_for_timeout(10) or len(requests) >= 2, "it asks for all")
 
@@ -745,8 +710,7 @@ def survive(page, answer):
 
     page.route("**/uploads/status/", fulfil)
     wait_until(lambda: page.wait_for_timeout(10) or len(given) >= 3, "it asks again")
-    save_pending_uploads()
-    wait_for_all(page)
+    save_and_show(page)
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -777,9 +741,8 @@ def test_an_answer_for_an_image_that_is_not_understood_is_survived(answer, pages
     survive(page, {"json": {"images": {token: answer}}})
 
 
-def test_a_server_that_is_away_is_asked_again(pages, write, pending):
-    page = pages(write(IMAGE))
-    page.wait_for_selector("async-image[data-live]")
+def test_a_server_that_is_away_is_asked_again(show, pages, pending):
+    page = show(IMAGE)
     with requests_of(page, "/uploads/status/") as requests:
         page.context.set_offline(True)
         wait_until(lambda: page.wait_for_timeout(10) or len(requests) >= 2, "it asks again")
@@ -798,9 +761,7 @@ def test_a_server_that_is_silent_is_asked_again(pages, write, pending):
     wait_until(lambda: page.wait_for_timeout(10) or silent, "it asks")
     page.unroute("**/uploads/status/")
 
-    save_pending_uploads()
-
-    wait_for_all(page)
+    save_and_show(page)
 
 
 def test_an_answer_for_a_token_that_the_element_no_longer_has_is_ignored(pages, write, pending):
@@ -838,10 +799,9 @@ def test_a_page_that_comes_back_does_not_wait_for_the_end_of_its_pause(event, pa
     assert asked_again[0] - came_back < before[-1] - before[-2]
 
 
-def test_a_page_that_the_back_button_restores_asks_immediately(pages, write, pending):
+def test_a_page_that_the_back_button_restores_asks_immediately(show, pages, write, pending):
     write("<h1>Another page</h1>", "other")
-    page = pages(write(IMAGE))
-    page.wait_for_selector("async-image[data-live]")
+    page = show(IMAGE)
     page.goto("/written/other/")
     save_pending_uploads()
 
@@ -852,17 +812,6 @@ def test_a_page_that_the_back_button_restores_asks_immediately(pages, write, pen
 
 
 # Its size
-
-
-SHIFTS = """() => {
-    window.shifts = [];
-    new PerformanceObserver((list) => shifts.push(...list.getEntries().map((entry) => entry.value)))
-        .observe({ type: "layout-shift" });
-}"""
-
-
-def box_of(page):
-    return page.locator("async-image").first.bounding_box()
 
 
 OLD_SHAPES = {"none": None, "tall": (90, 400), "wide": (900, 100)}
@@ -880,103 +829,86 @@ def boxes_of(page):
     )
 
 
+def check_that_nothing_moves(page):
+    """Save all pending images: the page must show each in its place, and move nothing."""
+    before = boxes_of(page)
+    watch_shifts(page)
+
+    save_and_show(page)
+
+    assert boxes_of(page) == before
+    assert page.evaluate("shifts") == []
+
+
+def size_of(page):
+    box = page.locator("async-image").first.bounding_box()
+    return box["width"], box["height"]
+
+
 @pytest.mark.parametrize("viewport", [1280, 390])
 @pytest.mark.parametrize("options", ["", "width=600", "height=200", "width=300 height=300"])
-def test_it_has_one_size_in_every_state(options, viewport, pages, write, in_memory, broker):
+def test_it_has_one_size_in_every_state(options, viewport, show, in_memory, broker):
     for shape in OLD_SHAPES.values():
         for size in NEW_SHAPES.values():
             stage_image(in_memory, photo_of(shape), size=size)
     tag = f"{{% async_image photo 'image' {options} %}}"
     source = f"{{% for photo in photos %}}<p>{tag}</p>{{% endfor %}}<p>What comes after it</p>"
-    page = pages(write(source), viewport={"width": viewport, "height": 900})
-    page.wait_for_selector("async-image[data-live]")
+    page = show(source, viewport={"width": viewport, "height": 900})
     before = boxes_of(page)
-    page.evaluate(SHIFTS)
 
-    save_pending_uploads()
-    wait_for_all(page)
+    check_that_nothing_moves(page)
 
-    assert boxes_of(page) == before
-    assert page.evaluate("shifts") == []
     page.reload()
     wait_for_all(page)
     assert boxes_of(page) == before
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
 
 
-def test_a_thumbnail_in_a_crowded_table_keeps_its_width(pages, write, layouts, pending):
+def test_a_thumbnail_in_a_crowded_table_keeps_its_width(show, layouts, pending):
     thumbnail = "{% async_image photos.0 'image' width=48 height=32 %}"
     text = "It is a dune. " * 50
     source = f"{LAYOUTS}<table><tr><td>{thumbnail}</td><td>{text}</td></tr></table>"
-    page = pages(write(source), viewport={"width": 390, "height": 800})
-    page.wait_for_selector("async-image[data-live]")
-    before = box_of(page)
-    assert (before["width"], before["height"]) == (48, 32)
+    page = show(source, viewport={"width": 390, "height": 800})
+    assert size_of(page) == (48, 32)
 
-    save_pending_uploads()
-    wait_for_all(page)
-
-    assert box_of(page) == before
+    check_that_nothing_moves(page)
 
 
-def test_its_default_size_is_its_natural_one(pages, write, pending):
-    page = pages(write(IMAGE))
-    page.wait_for_selector("async-image[data-live]")
-
-    assert (box_of(page)["width"], box_of(page)["height"]) == (320, 240)
-
-
-def test_a_photo_that_its_exif_data_turns_has_one_size(pages, write, in_memory, broker):
+@pytest.mark.parametrize(("turn", "size"), [(1, (320, 240)), (6, (240, 320))])
+def test_its_default_size_is_its_natural_one_as_its_exif_data_turns_it(
+    turn, size, show, in_memory, broker
+):
     exif = Image.Exif()
-    exif[0x0112] = 6
-    photo = Photo.objects.create(title="Dune")
-    save_image(in_memory("turned.jpg", plain(320, 240, exif=exif)), photo)
-    page = pages(write(IMAGE))
-    page.wait_for_selector("async-image[data-live]")
-    before = box_of(page)
-    assert (before["width"], before["height"]) == (240, 320)
+    exif[0x0112] = turn
+    data = plain(320, 240, exif=exif)
+    save_image(in_memory("turned.jpg", data), Photo.objects.create(title="Dune"))
+    page = show(IMAGE)
+    assert size_of(page) == size
 
-    save_pending_uploads()
-    wait_for_all(page)
+    check_that_nothing_moves(page)
 
-    assert box_of(page) == before
     page.reload()
-    assert box_of(page) == before
+    assert size_of(page) == size
 
 
 @pytest.mark.parametrize("old", ["none", "tall"])
-def test_an_image_of_unknown_dimensions_keeps_the_place(old, pages, write, in_memory, broker):
+def test_an_image_of_unknown_dimensions_keeps_the_place(old, show, in_memory, broker):
     stage_image(in_memory, photo_of(OLD_SHAPES[old]))
     Upload.objects.update(width=None, height=None)
-    page = pages(write(f"<p>{IMAGE}</p><p>What comes after it</p>"))
-    page.wait_for_selector("async-image[data-live]")
-    before = boxes_of(page)
-    page.evaluate(SHIFTS)
 
-    save_pending_uploads()
-    wait_for_all(page)
-
-    assert boxes_of(page) == before
-    assert page.evaluate("shifts") == []
+    check_that_nothing_moves(show(f"<p>{IMAGE}</p><p>What comes after it</p>"))
 
 
-def test_an_image_that_the_worker_made_smaller_keeps_the_place(pages, write, in_memory, broker):
+def test_an_image_that_the_worker_made_smaller_keeps_the_place(show, in_memory, broker):
     save_image(in_memory("dune.jpg", plain(320, 200)), Shrunk.objects.create(), "image")
-    tag = "{% async_image shrunk.0 'image' alt='Dune' %}"
-    page = pages(write(f"<p>{tag}</p><p>What comes after it</p>"))
-    page.wait_for_selector("async-image[data-live]")
-    before = boxes_of(page)
-    page.evaluate(SHIFTS)
+    page = show("<p>{% async_image shrunk.0 'image' alt='Dune' %}</p><p>What comes after it</p>")
 
-    save_pending_uploads()
-    wait_for_all(page)
+    check_that_nothing_moves(page)
 
     assert page.evaluate("document.querySelector('img').naturalWidth") == 64
-    assert boxes_of(page) == before
-    assert page.evaluate("shifts") == []
 
 
-def test_what_a_page_says_of_images_wins(pages, write, pending):
+def test_what_a_page_says_of_images_wins(show, pending):
     site.written["style"] = (
         "img { border: 3px solid; } async-image { display: block; }"
         " .async-image-box { opacity: .5; } .async-image-note { padding: 20px; }"
@@ -984,15 +916,13 @@ def test_what_a_page_says_of_images_wins(pages, write, pending):
         {"Content-Type": "text/css"},
     )
     style = "<link rel='stylesheet' href='/written/style/'>"
-    page = pages(write(f"{style}<p>{IMAGE}</p>"))
-    page.wait_for_selector("async-image[data-live]")
+    page = show(f"{style}<p>{IMAGE}</p>")
     look = """([selector, name]) => getComputedStyle(document.querySelector(selector))[name]"""
     assert page.evaluate(look, ["async-image", "display"]) == "block"
     assert page.evaluate(look, [".async-image-box", "opacity"]) == "0.5"
     assert page.evaluate(look, [".async-image-note", "paddingTop"]) == "20px"
 
-    save_pending_uploads()
-    wait_for_all(page)
+    save_and_show(page)
 
     assert page.evaluate(look, ["img", "borderTopWidth"]) == "3px"
     assert page.evaluate(look, ["img", "height"]) == "90px"
@@ -1064,9 +994,7 @@ def test_a_page_says_that_an_image_takes_longer_than_usual(pages, pending, setti
     assert not page.is_visible("text=The image is being saved")
     page.reload()
     page.wait_for_selector("async-image >> text=This is taking longer than usual")
-    save_pending_uploads()
-
-    wait_for_all(page)
+    save_and_show(page)
     assert not page.is_visible("text=This is taking longer than usual")
 
 
@@ -1079,19 +1007,15 @@ STRICT = (
 )
 
 
-def test_images_appear_under_a_strict_policy_with_nonces(pages, write, pending, in_memory):
+def test_images_appear_under_a_strict_policy_with_nonces(show, pending, in_memory):
     give_up(stage_image(in_memory))
     stage_file(Document.objects.create(title="Report"))
     root = f"<section><template shadowrootmode='open'>{IMAGE}</template></section>"
-    page = pages(
-        write(
-            "<script nonce='abc'>window.violations = [];"
-            "addEventListener('securitypolicyviolation', event => violations.push(event));</script>"
-            f"{ALL}{FILES}{root}",
-            headers={"Content-Security-Policy": STRICT},
-        )
+    watch = (
+        "<script nonce='abc'>window.violations = [];"
+        "addEventListener('securitypolicyviolation', event => violations.push(event));</script>"
     )
-    page.wait_for_selector("async-image[data-live]")
+    page = show(f"{watch}{ALL}{FILES}{root}", {"Content-Security-Policy": STRICT})
     assert in_roots(page, "getComputedStyle(image).display") == ["inline-block"]
 
     save_pending_uploads()
@@ -1122,32 +1046,6 @@ def test_the_admin_shows_what_is_being_saved(pages, pending, in_memory, logged_i
 # For everyone
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-@pytest.mark.parametrize("what", ["create", "update", "pending", "slow", "failed", "list", "files"])
-def test_axe_finds_nothing(what, colours, pages, write, pending, in_memory, settings):
-    if what == "slow":
-        settings.ASYNC_FORMS = {"SLOW_AFTER": 0.001}
-    if what == "failed":
-        give_up(pending)
-    give_up(stage_image(in_memory))
-    stage_file(Document.objects.create(title="Report"))
-    files = f"<html lang='en'><main><h1>Files</h1>{FILES}</main>"
-    page = pages(
-        {
-            "create": "/photos/add/",
-            "update": address(pending, "change/"),
-            "list": "/photos/",
-            "files": write(files),
-        }.get(what, address(pending)),
-        color_scheme=colours,
-        bypass_csp=True,  # Axe is put into the page.
-    )
-
-    results = Axe().run(page)
-
-    assert results.violations_count == 0, results.generate_report()
-
-
 def test_nothing_moves_for_whoever_wants_that(pages, pending):
     motion = """[".async-image-box", ".async-image-icon"].map(
         (name) => getComputedStyle(document.querySelector(name)).animationName)"""
@@ -1176,10 +1074,9 @@ def test_the_note_is_in_the_middle_and_its_icon_before_the_words(direction, page
 
 
 @pytest.mark.parametrize("scrolled", [0, 600, 1500, 2900])
-def test_the_note_is_in_what_is_seen_of_a_tall_image(scrolled, pages, write, in_memory, broker):
+def test_the_note_is_in_what_is_seen_of_a_tall_image(scrolled, show, in_memory, broker):
     stage_image(in_memory, size=(400, 3000))
-    page = pages(write(f"<h1>Photos</h1>{IMAGE}"), viewport={"width": 390, "height": 700})
-    page.wait_for_selector("async-image[data-live]")
+    page = show(f"<h1>Photos</h1>{IMAGE}", viewport={"width": 390, "height": 700})
 
     page.evaluate("y => scrollTo(0, y)", scrolled)
     note = page.locator("[data-when=pending]").bounding_box()
@@ -1193,9 +1090,8 @@ def test_the_note_is_in_what_is_seen_of_a_tall_image(scrolled, pages, write, in_
         assert middle == pytest.approx((top + bottom) / 2, abs=60)
 
 
-def test_a_thumbnail_has_the_icon_and_screen_readers_the_words(pages, write, layouts, pending):
-    page = pages(write(f"{LAYOUTS}<div class='thumbnail'>{IMAGE}</div>"))
-    page.wait_for_selector("async-image[data-live]")
+def test_a_thumbnail_has_the_icon_and_screen_readers_the_words(show, layouts, pending):
+    page = show(f"{LAYOUTS}<div class='thumbnail'>{IMAGE}</div>")
 
     box = page.locator("async-image").bounding_box()
     note = page.locator("[data-when=pending]").bounding_box()
@@ -1220,9 +1116,8 @@ def test_each_state_has_a_shape_of_its_own_and_words(state, pages, pending, sett
     assert note.locator(".async-image-icon").bounding_box()["width"] > 10
 
 
-def test_a_wide_image_does_not_widen_a_phones_page(pages, write, in_memory, broker):
+def test_a_wide_image_does_not_widen_a_phones_page(show, in_memory, broker):
     stage_image(in_memory, size=(1500, 500))
-    page = pages(write(IMAGE), viewport={"width": 390, "height": 800})
-    page.wait_for_selector("async-image[data-live]")
+    page = show(IMAGE, viewport={"width": 390, "height": 800})
 
     assert page.evaluate("document.scrollingElement.scrollWidth") == 390

@@ -54,14 +54,6 @@ class CleanedByKeyword(Titled):
         super().clean_fields(**kwargs)
 
 
-class Returning(Titled):
-    """A save() that returns something."""
-
-    def save(self, *args, **kwargs):
-        super().save(*args, **kwargs)
-        return self
-
-
 class Counted(models.Model):
     """An image, and a column that the database generates from it."""
 

@@ -9,7 +9,7 @@ from django_async_forms.admin import AsyncImageAdminMixin
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.situations.forms import bytes_of, loaded, uploads_for
+from tests.situations.forms import bytes_of, form_rows, loaded, uploads_for
 from tests.situations.models import TwoImages, Validated
 from tests.worker import staged_files
 
@@ -55,25 +55,22 @@ urlpatterns = [path("plain/", plain_site.urls), path("async/", async_site.urls)]
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
+def address(page, *args, model=TwoImages, site="async"):
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+    return reverse(name, args=args, current_app=site)
+
+
 @pytest.fixture(params=["plain", "async"])
 def post(request, admin_client):
     """Posts to a page of a plain admin and of one with the mixin, and saves the pending images."""
 
     def post(page, data, *args, model=TwoImages):
-        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
-        url = reverse(name, args=args, current_app=request.param)
-        response = admin_client.post(url, data)
+        url = address(page, *args, model=model, site=request.param)
+        response = admin_client.post(url, {**data, "_save": "Save"})
         assert response.status_code == 302, response.context["errors"]
         save_pending_uploads()
 
     return post
-
-
-def of_list(*rows):
-    data = {"form-TOTAL_FORMS": len(rows), "form-INITIAL_FORMS": len(rows), "_save": "Save"}
-    for i, row in enumerate(rows):
-        data.update({f"form-{i}-{name}": value for name, value in row.items()})
-    return data
 
 
 @pytest.fixture
@@ -81,19 +78,19 @@ def two(in_memory):
     return TwoImages.objects.create(title="x", image=in_memory("a.jpg"), cover=in_memory("b.jpg"))
 
 
-def test_the_change_list_replaces_one_of_two_images(post, two, in_memory):
-    data, cover = pictures.jpeg(), bytes_of(two, "cover")
+def test_the_change_list_replaces_one_of_two_images(post, two, image):
+    cover = bytes_of(two, "cover")
 
-    post("changelist", of_list({"id": two.pk, "title": "y", "image": in_memory(data=data)}))
+    post("changelist", form_rows({"id": two.pk, "title": "y", "image": image}))
 
-    assert (bytes_of(two), bytes_of(two, "cover")) == (data, cover)
+    assert (bytes_of(two), bytes_of(two, "cover")) == (image.data, cover)
     assert loaded(two).title.startswith("y")
 
 
 def test_the_change_list_clears_an_image(post, two):
     cover = bytes_of(two, "cover")
 
-    post("changelist", of_list({"id": two.pk, "title": "y", "image-clear": "on"}))
+    post("changelist", form_rows({"id": two.pk, "title": "y", "image-clear": "on"}))
 
     assert (bytes_of(two), bytes_of(two, "cover")) == (None, cover)
 
@@ -107,7 +104,7 @@ def test_the_change_list_replaces_the_images_of_each_row(post, in_memory):
         for row, data in reversed(list(zip(rows, images, strict=True)))
     ]
 
-    post("changelist", of_list(*posted))
+    post("changelist", form_rows(*posted))
 
     assert [bytes_of(row) for row in rows] == images
 
@@ -116,45 +113,41 @@ def test_the_change_list_shows_and_saves_a_model_that_validates_itself(post, in_
     entry = Validated.objects.create(title="x", image=in_memory())
 
     row = {"id": entry.pk, "title": "y", "image": image}
-    post("changelist", of_list(row), model=Validated)
+    post("changelist", form_rows(row), model=Validated)
 
     assert (loaded(entry).title, bytes_of(entry)) == ("y", image.data)
 
 
-def test_saving_as_new_makes_an_instance_with_its_own_image(post, two, in_memory):
-    before, data = bytes_of(two), pictures.jpeg()
+def test_saving_as_new_makes_an_instance_with_its_own_image(post, two, image):
+    before = bytes_of(two)
 
-    posted = {"title": "new", "image": in_memory(data=data), "_saveasnew": "1"}
-    post("change", posted, two.pk)
+    post("change", {"title": "new", "image": image, "_saveasnew": "1"}, two.pk)
 
     new = TwoImages.objects.exclude(pk=two.pk).get()
-    assert bytes_of(new) == data
+    assert bytes_of(new) == image.data
     assert bytes_of(two) == before
 
 
 def test_deleting_in_the_admin_discards_pending_uploads(admin_client, in_memory, staging):
-    add = reverse("admin:project_twoimages_add", current_app="async")
-    admin_client.post(add, {"title": "x", "image": in_memory(), "cover": in_memory()})
+    files = {"image": in_memory(), "cover": in_memory()}
+    admin_client.post(address("add"), {"title": "x", **files})
     two = TwoImages.objects.get()
     assert uploads_for(two).count() == 2
 
-    url = reverse("admin:project_twoimages_delete", args=[two.pk], current_app="async")
-    admin_client.post(url, {"post": "yes"})
+    admin_client.post(address("delete", two.pk), {"post": "yes"})
 
     assert not TwoImages.objects.exists()
     assert not Upload.objects.exists()
 
 
 def test_the_delete_action_discards_pending_uploads(admin_client, in_memory):
-    add = reverse("admin:project_twoimages_add", current_app="async")
     for title in "ab":
-        admin_client.post(add, {"title": title, "image": in_memory()})
+        admin_client.post(address("add"), {"title": title, "image": in_memory()})
     assert Upload.objects.count() == 2
 
     selected = [str(two.pk) for two in TwoImages.objects.all()]
-    url = reverse("admin:project_twoimages_changelist", current_app="async")
     data = {"action": "delete_selected", "_selected_action": selected, "post": "yes"}
-    admin_client.post(url, data)
+    admin_client.post(address("changelist"), data)
 
     assert not TwoImages.objects.exists()
     assert not Upload.objects.exists()

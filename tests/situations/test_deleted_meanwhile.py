@@ -7,7 +7,6 @@ Each test also runs with Django's own form, which defines the right result.
 import pytest
 from django.core.files.base import ContentFile
 from django.db import DatabaseError, transaction
-from django.forms import modelformset_factory
 
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
@@ -22,7 +21,15 @@ from tests.project.models import (
     Shelved,
     Slugged,
 )
-from tests.situations.forms import async_form, both, bytes_of, form_for, loaded, uploads_for
+from tests.situations.forms import (
+    async_form,
+    both,
+    bytes_of,
+    form_for,
+    formset_for,
+    loaded,
+    uploads_for,
+)
 from tests.situations.models import TwoImages, Validated
 from tests.situations.own_code import Counted
 
@@ -61,8 +68,8 @@ def test_a_deleted_instance_is_inserted_again_without_a_new_image(base, old):
 @both
 def test_a_deleted_instance_is_inserted_again_and_cleared(base, image):
     place = Place.objects.create(name="Old", image=image)
-    form = form_for(base, Place, {"name": "New", "image": ""}, instance=place)
-    form = type(form)({"name": "New", "image-clear": "on"}, {}, instance=place)
+    clear = {"name": "New", "image-clear": "on"}
+    form = form_for(base, Place, clear, {}, place, ["name", "image"])
     delete(place)
 
     form.save()
@@ -148,10 +155,7 @@ def test_a_deleted_row_of_this_kind_is_inserted_again(
 
 @both
 def test_a_row_of_a_formset_is_inserted_again(base, old, image):
-    factory = modelformset_factory(Photo, form=base, fields=["title", "image"], extra=0)
-    values = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": old.pk}
-    formset = factory({**values, "form-0-title": "New"}, {"form-0-image": image})
-    assert formset.is_valid(), formset.errors
+    formset = formset_for(base, Photo, {"id": old.pk, "title": "New", "image": image})
     delete(old)
 
     formset.save()

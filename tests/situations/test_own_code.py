@@ -8,21 +8,17 @@ from django.contrib import admin
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.db.models import Model
-from django.forms import modelform_factory
 
 from django_async_forms.admin import AsyncImageAdminMixin
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.project.models import Photo, Place
+from tests.project.models import Photo
 from tests.situations.forms import (
-    ReplacingForm,
     async_form,
     both,
     bytes_of,
-    form_for,
     loaded,
     saved,
-    uploads_for,
 )
 from tests.situations.own_code import (
     CleanedByKeyword,
@@ -32,7 +28,6 @@ from tests.situations.own_code import (
     Pictured,
     PicturedProxy,
     Prefixed,
-    Returning,
     StampedChild,
     WritesWhatChanged,
 )
@@ -75,13 +70,6 @@ def test_a_method_of_every_model_that_is_replaced_later_is_called(name):
 
 def test_clean_fields_gets_its_argument_by_name_as_from_django():
     CleanedByKeyword(title="x").full_clean()
-
-
-@both
-def test_an_overridden_save_returns_its_value(base, image):
-    instance = form_for(base, Returning, {"title": "x"}, {"image": image}).save(commit=False)
-
-    assert instance.save() is instance
 
 
 # Rows
@@ -154,59 +142,3 @@ def test_the_form_of_a_base_of_an_admin_is_its_form(rf):
     form_class = PhotoAdmin(Photo, admin.AdminSite()).get_form(rf.get("/"))
 
     assert issubclass(form_class, OwnForm)
-
-
-# "replacing", for an instance that a view holds
-
-
-def replacing(instance, in_memory, title="x"):
-    data = pictures.jpeg()
-    form_for(
-        ReplacingForm, Place, {"name": title}, {"image": in_memory(data=data)}, instance
-    ).save()
-    return data
-
-
-def test_an_image_that_replaces_a_newer_one_on_a_refreshed_instance_is_pending(in_memory):
-    place = Place()
-    replacing(place, in_memory)
-    newer = loaded(place)
-    newer.image = in_memory("newer.jpg")
-    newer.save()
-    place.refresh_from_db()
-
-    replacing(place, in_memory)
-
-    assert loaded(place).image.name == "places/newer.jpg"
-    assert uploads_for(place).count() == 1
-
-
-def test_an_image_of_a_held_instance_that_was_cleared_is_saved_in_the_request(in_memory, image):
-    place = Place.objects.create(name="x", image=image)
-    replacing(place, in_memory)
-    form_class = modelform_factory(Place, ReplacingForm, fields=["name", "image"])
-    form_class({"name": "x", "image-clear": "on"}, {}, instance=place).save()
-
-    assert bytes_of(place) is None
-    data = replacing(place, in_memory)
-
-    assert bytes_of(place) == data
-
-
-def test_an_image_whose_column_was_not_loaded_is_replaced_by_a_worker(in_memory):
-    place = Place.objects.create(name="x", image=in_memory("old.jpg"))
-
-    replacing(Place.objects.defer("image").get(), in_memory)
-
-    assert loaded(place).image.name == "places/old.jpg"
-
-
-def test_an_image_of_a_copy_is_saved_in_the_request(in_memory, image):
-    place = Place.objects.create(name="x", image=in_memory("old.jpg"))
-    files = {"image": image}
-    copy = form_for(ReplacingForm, Place, {"name": "copy"}, files, place).save(commit=False)
-    copy.pk = None
-    copy._state.adding = True
-    copy.save()
-
-    assert bytes_of(copy) == image.data

@@ -4,7 +4,7 @@ import os
 
 import pytest
 from django.core.files.base import ContentFile
-from django.forms import inlineformset_factory, modelform_factory, modelformset_factory
+from django.forms import inlineformset_factory, modelform_factory
 from django.test import RequestFactory
 from django.views.generic import CreateView, UpdateView
 
@@ -20,6 +20,7 @@ from tests.situations.forms import (
     async_saved,
     bytes_of,
     form_for,
+    formset_for,
     loaded,
 )
 from tests.situations.models import TwoImages, WithDefault
@@ -30,8 +31,8 @@ pytestmark = pytest.mark.django_db
 PhotoForm = modelform_factory(Photo, ReplacingForm, fields=["title", "image"])
 
 
-def replacing(model, data, files=None, instance=None):
-    return form_for(ReplacingForm, model, data, files, instance)
+def replacing(model, *args):
+    return form_for(ReplacingForm, model, *args)
 
 
 def pending_names():
@@ -71,15 +72,15 @@ def test_the_dimensions_of_a_new_instance_are_there(in_memory):
     assert (measured.cover_width, measured.cover_height) == (50, 40)
 
 
-def test_the_image_of_a_new_instance_with_a_chosen_key_is_saved_in_the_request(image):
-    photo = replacing(Photo, {"title": "New"}, {"image": image}, Photo(pk=4711)).save()
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [(Photo, {"pk": 4711}), (Photo, {}), (WithDefault, {})],
+    ids=["under a chosen key", "beside an old one", "instead of a default image"],
+)
+def test_the_image_of_any_new_instance_is_saved_in_the_request(model, values, old, image):
+    instance = replacing(model, {"title": "New"}, {"image": image}, model(**values)).save()
 
-    assert bytes_of(photo) == image.data
-
-
-def test_a_default_image_does_not_count_as_replaced(image):
-    instance = replacing(WithDefault, {"title": "x"}, {"image": image}).save()
-
+    assert instance != old
     assert bytes_of(instance) == image.data
     assert not Upload.objects.exists()
 
@@ -98,14 +99,6 @@ def test_both_images_of_a_new_child_are_saved_in_the_request(in_memory):
 
     assert (bytes_of(restaurant), bytes_of(restaurant, "menu")) == (image, menu)
     assert not Upload.objects.exists()
-
-
-def test_an_instance_that_is_saved_as_a_new_one_has_its_image_in_the_request(old, image):
-    form = replacing(Photo, {"title": "Copy"}, {"image": image}, Photo())
-    photo = form.save()
-
-    assert photo.pk != old.pk
-    assert bytes_of(photo) == image.data
 
 
 # Updates
@@ -160,14 +153,49 @@ def test_a_placeholder_that_the_row_has_is_replaced_by_a_worker(image):
     assert pending_names() == ["dune.jpg"]
 
 
+CLEARED = {"title": "x", "image-clear": "on"}
+
+
 def test_an_image_that_was_cleared_is_replaced_in_the_request(image):
     two = TwoImages.objects.create(title="x", image=ContentFile(b"old", "old.jpg"))
-    form_class = modelform_factory(TwoImages, ReplacingForm, fields=["title", "image"])
-    form_class({"title": "x", "image-clear": "on"}, {}, instance=loaded(two)).save()
+    replacing(TwoImages, CLEARED, {}, loaded(two), ["title", "image"]).save()
 
     replacing(TwoImages, {"title": "y"}, {"image": image}, loaded(two)).save()
 
     assert bytes_of(two) == image.data
+
+
+def test_an_image_that_was_cleared_on_a_held_instance_is_saved_in_the_request(in_memory, image):
+    two = TwoImages.objects.create(title="x", image=in_memory())
+    replacing(TwoImages, {"title": "x"}, {"image": in_memory()}, two).save()
+    replacing(TwoImages, CLEARED, {}, two, ["title", "image"]).save()
+    assert bytes_of(two) is None
+
+    replacing(TwoImages, {"title": "x"}, {"image": image}, two).save()
+
+    assert bytes_of(two) == image.data
+
+
+def test_an_image_that_replaces_a_newer_one_on_a_refreshed_instance_is_pending(in_memory):
+    two = replacing(TwoImages, {"title": "x"}, {"image": in_memory()}).save()
+    newer = loaded(two)
+    newer.image = in_memory("newer.jpg")
+    newer.save()
+    two.refresh_from_db()
+
+    replacing(TwoImages, {"title": "x"}, {"image": in_memory()}, two).save()
+
+    assert loaded(two).image.name == "situations/newer.jpg"
+    assert pending_names() == ["dune.jpg"]
+
+
+def test_an_image_of_a_copy_is_saved_in_the_request(old, image):
+    copy = replacing(Photo, {"title": "copy"}, {"image": image}, old).save(commit=False)
+    copy.pk = None
+    copy._state.adding = True
+    copy.save()
+
+    assert bytes_of(copy) == image.data
 
 
 def test_an_image_that_is_saved_in_the_request_supersedes_one_that_is_pending(in_memory, image):
@@ -190,9 +218,11 @@ def test_a_second_image_on_the_saved_instance_is_saved_by_a_worker(in_memory):
     assert bytes_of(photo) == second
 
 
-def test_an_image_of_an_instance_whose_image_was_not_loaded_is_saved(old, image):
+def test_an_image_of_an_instance_whose_image_was_not_loaded_is_saved_by_a_worker(old, image):
+    name = old.image.name
     instance = Photo.objects.defer("image").get()
     replacing(Photo, {"title": "x"}, {"image": image}, instance).save()
+    assert loaded(old).image.name == name
 
     save_pending_uploads()
 
@@ -262,34 +292,19 @@ def test_a_view_that_updates_leaves_the_image_to_a_worker(old, in_memory):
     assert bytes_of(old) == data
 
 
-def test_a_formset_saves_images_of_new_rows_in_the_request_and_leaves_others(old, in_memory):
-    new = pictures.jpeg()
-    factory = modelformset_factory(Photo, form=ReplacingForm, fields=["title", "image"], extra=1)
-    data = {
-        "form-TOTAL_FORMS": 2,
-        "form-INITIAL_FORMS": 1,
-        "form-0-id": old.pk,
-        "form-0-title": "Old",
-        "form-1-title": "New",
-    }
-    files = {"form-0-image": in_memory("replaces.jpg"), "form-1-image": in_memory(data=new)}
-    formset = factory(data, files, queryset=Photo.objects.all())
-    assert formset.is_valid(), formset.errors
-    formset.save()
+def test_a_formset_saves_images_of_new_rows_in_the_request_and_leaves_others(old, in_memory, image):
+    replacing_row = {"id": old.pk, "title": "Old", "image": in_memory("replaces.jpg")}
+    formset_for(ReplacingForm, Photo, replacing_row, {"title": "New", "image": image}).save()
 
     assert pending_names() == ["replaces.jpg"]
-    assert bytes_of(Photo.objects.get(title="New")) == new
+    assert bytes_of(Photo.objects.get(title="New")) == image.data
 
 
 def test_an_inline_formset_with_commit_false_saves_images_of_new_rows_in_the_request(image):
     album = Album.objects.create(name="x")
     factory = inlineformset_factory(Album, Page, form=ReplacingForm, fields=["image"], extra=1)
-    prefix = factory.get_default_prefix()
-    formset = factory(
-        {f"{prefix}-TOTAL_FORMS": 1, f"{prefix}-INITIAL_FORMS": 0},
-        {f"{prefix}-0-image": image},
-        instance=album,
-    )
+    data = {"pages-TOTAL_FORMS": 1, "pages-INITIAL_FORMS": 0}
+    formset = factory(data, {"pages-0-image": image}, instance=album)
     assert formset.is_valid(), formset.errors
     for page in formset.save(commit=False):
         page.save()
@@ -313,17 +328,18 @@ def replaced(connect):
     return names
 
 
-def test_the_first_image_of_an_instance_replaces_none(replaced, image):
-    async_saved(Photo, {"title": "x"}, {"image": image})
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [(Photo, {"title": "x"}), (Shrunk, {}), (WithDefault, {"title": "x"})],
+    ids=["a plain model", "a model with its own save()", "a placeholder"],
+)
+@pytest.mark.parametrize("has_old", [True, False], ids=["an image", "none"])
+def test_an_image_replaces_that_which_the_row_had(has_old, model, data, replaced, in_memory, image):
+    instance = model.objects.create(**({"image": in_memory("old.jpg")} if has_old else {}))
+    before = instance.image.name
+    async_saved(model, data, {"image": image}, loaded(instance))
 
-    assert replaced == [""]
-
-
-def test_an_image_replaces_that_which_the_row_had(replaced, old, image):
-    name = old.image.name
-    async_saved(Photo, {"title": "x"}, {"image": image}, old)
-
-    assert replaced == [name]
+    assert replaced == [before]
 
 
 def test_an_image_replaces_that_which_was_attached_before(replaced, in_memory):
@@ -354,21 +370,6 @@ def test_an_image_replaces_that_which_a_stale_write_has_left(replaced, old, imag
     save_pending_uploads()
 
     assert replaced == [stale.image.name]
-
-
-def test_an_image_of_a_model_with_its_own_save_replaces_that_which_the_row_had(replaced, in_memory):
-    shrunk = Shrunk.objects.create(image=in_memory("old.jpg"))
-    name = shrunk.image.name
-    async_saved(Shrunk, {}, {"image": in_memory()}, loaded(shrunk))
-
-    assert replaced == [name]
-
-
-def test_a_placeholder_is_replaced(replaced, image):
-    instance = WithDefault.objects.create(title="x")
-    async_saved(WithDefault, {"title": "x"}, {"image": image}, loaded(instance))
-
-    assert replaced == ["placeholder.png"]
 
 
 def test_a_receiver_can_delete_the_replaced_image(connect, replaced, old, image):

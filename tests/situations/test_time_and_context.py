@@ -2,12 +2,14 @@
 
 import os
 from datetime import timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone, translation
 
 from django_async_forms import recovery
+from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.storage import StagingFileSystemStorage
@@ -23,7 +25,6 @@ pytestmark = pytest.mark.django_db
 
 
 DAY = 24 * 3600
-BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @pytest.fixture
@@ -45,68 +46,55 @@ def pending(in_memory):
     return async_form(Photo, {"title": "Dune"}, {"image": in_memory()}).save()
 
 
-def work(upload):
-    """Do the work of a worker with the message of an upload, in another context."""
-    with translation.override("fr"), timezone.override(ZoneInfo("Asia/Tokyo")):
-        save_image_task.apply(args=[str(upload.pk), upload.using], throw=False)
+def recover():
+    recovery.recover("default")
 
 
 # Keep times
 
 
-def test_a_failed_upload_is_kept_30_days_though_recovery_sent_it_before(pending, clock, queue):
-    (upload,) = uploads_for(pending)
+def fail_after_recovery_sent_it(upload, clock):
     clock(DAY)
-    recovery.recover("default")
+    recover()
     upload.fail("The storage is full.")
 
-    clock(29 * DAY)
-    recovery.recover("default")
-    assert uploads_for(pending).failed().exists()
 
-    clock(2 * DAY)
-    recovery.recover("default")
-    assert not uploads_for(pending).exists()
-
-
-def test_a_failed_upload_is_kept_though_it_is_marked_sent_after_it_failed(pending, clock, queue):
-    (upload,) = uploads_for(pending)
+def fail_and_be_marked_sent(upload, clock):
     stale = Upload.objects.get(pk=upload.pk)
     upload.fail("The storage is full.")
     stale.mark_sent()
     stale.mark_due()
 
-    clock(29 * DAY)
-    recovery.recover("default")
 
-    (upload,) = uploads_for(pending)
-    assert upload.state == Upload.State.FAILED
-    assert staged_files()
-
-
-def test_an_old_upload_is_kept_30_days_from_its_failure(pending, clock, queue):
+def fail_when_old(upload, clock):
     clock(100 * DAY)
-    (upload,) = uploads_for(pending)
     upload.fail("The storage is full.")
 
-    clock(29 * DAY)
-    recovery.recover("default")
 
-    assert uploads_for(pending).failed().exists()
-
-
-def test_an_upload_that_fails_again_after_a_retry_is_kept_30_days_from_then(pending, clock, queue):
-    (upload,) = uploads_for(pending)
+def fail_again_after_a_retry(upload, clock):
     upload.fail("The storage is full.")
     clock(20 * DAY)
     upload.retry()
-    recovery.recover("default")
+    recover()
     upload.fail("The storage is full.")
 
-    clock(29 * DAY)
-    recovery.recover("default")
 
+@pytest.mark.parametrize(
+    "history",
+    [fail_after_recovery_sent_it, fail_and_be_marked_sent, fail_when_old, fail_again_after_a_retry],
+)
+def test_a_failed_upload_is_kept_30_days_from_its_failure(history, pending, clock, queue):
+    (upload,) = uploads_for(pending)
+    history(upload, clock)
+
+    clock(29 * DAY)
+    recover()
     assert uploads_for(pending).failed().exists()
+    assert staged_files()
+
+    clock(2 * DAY)
+    recover()
+    assert not uploads_for(pending).exists()
 
 
 def test_a_retried_upload_is_not_purged_however_old(pending, clock, queue):
@@ -115,7 +103,7 @@ def test_a_retried_upload_is_not_purged_however_old(pending, clock, queue):
     upload.retry()
 
     clock(100 * DAY)
-    recovery.recover("default")
+    recover()
 
     assert uploads_for(pending).pending().exists()
 
@@ -123,22 +111,22 @@ def test_a_retried_upload_is_not_purged_however_old(pending, clock, queue):
 # Old files
 
 
-def make_old(path):
-    year_ago = timezone.now().timestamp() - 365 * DAY
-    os.utime(path, (year_ago, year_ago))
-
-
-def test_staged_bytes_of_an_old_temporary_file_outlive_a_recovery_before_the_commit(
-    location, on_disk, in_memory, queue
-):
+@pytest.fixture
+def year_old(location, on_disk):
+    """An uploaded temporary file that is a year old."""
     uploaded = on_disk()
-    make_old(uploaded.temporary_file_path())
-    photo = async_form(Photo, {"title": "Dune"}, {"image": uploaded}).save()
+    year_ago = timezone.now().timestamp() - 365 * DAY
+    os.utime(uploaded.temporary_file_path(), (year_ago, year_ago))
+    return uploaded
+
+
+def test_staged_bytes_of_an_old_file_outlive_a_recovery_before_the_commit(year_old, queue):
+    photo = async_form(Photo, {"title": "Dune"}, {"image": year_old}).save()
     (staged,) = staged_files()
     rows = list(Upload.objects.all())
     Upload.objects.all().delete()  # Another connection sees this before the commit.
 
-    recovery.recover("default")
+    recover()
 
     assert staged_files() == [staged]
     Upload.objects.bulk_create(rows)
@@ -146,12 +134,10 @@ def test_staged_bytes_of_an_old_temporary_file_outlive_a_recovery_before_the_com
     assert loaded(photo).image
 
 
-def test_the_staged_file_of_an_old_temporary_file_is_as_old_as_its_upload(location, on_disk):
-    uploaded = on_disk()
-    make_old(uploaded.temporary_file_path())
+def test_the_staged_file_of_an_old_temporary_file_is_as_old_as_its_upload(year_old, location):
     before = timezone.now() - timedelta(seconds=1)
 
-    async_form(Photo, {"title": "Dune"}, {"image": uploaded}).save()
+    async_form(Photo, {"title": "Dune"}, {"image": year_old}).save()
 
     (staged,) = staged_files()
     assert StagingFileSystemStorage(location=location).get_modified_time(staged) >= before
@@ -160,24 +146,27 @@ def test_the_staged_file_of_an_old_temporary_file_is_as_old_as_its_upload(locati
 # Language and time zone
 
 
+def work_for(instance):
+    """Do the work of a worker with the messages for an instance, in another context."""
+    with translation.override("fr"), timezone.override(ZoneInfo("Asia/Tokyo")):
+        for upload in uploads_for(instance):
+            save_image_task.apply(args=[str(upload.pk), upload.using], throw=False)
+        assert translation.get_language() == "fr"  # Its own again.
+
+
+def in_german(image, base=AsyncImageModelForm):
+    with translation.override("de"), timezone.override(ZoneInfo("Europe/Berlin")):
+        return form_for(base, Localized, {"title": "x"}, {"image": image}).save()
+
+
 @both
-def test_upload_to_has_the_language_and_the_time_zone_of_the_request(base, image, staging):
-    with translation.override("de"), timezone.override(BERLIN):
-        localized = form_for(base, Localized, {"title": "x"}, {"image": image}).save()
-    for upload in uploads_for(localized):
-        work(upload)
+def test_the_worker_has_the_language_and_the_time_zone_of_the_request(base, image, staging):
+    localized = in_german(image, base)
+    work_for(localized)
 
-    assert loaded(localized).image.name == "de/Europe/Berlin/dune.jpg"
-
-
-@both
-def test_an_overridden_save_has_the_language_of_the_request(base, image):
-    with translation.override("de"):
-        localized = form_for(base, Localized, {"title": "x"}, {"image": image}).save()
-    for upload in uploads_for(localized):
-        work(upload)
-
-    assert loaded(localized).saved_in == "de"
+    localized = loaded(localized)
+    assert localized.image.name == "de/Europe/Berlin/dune.jpg"
+    assert localized.saved_in == "de"
 
 
 def test_receivers_of_image_saved_have_the_context_of_the_request(connect, image):
@@ -186,22 +175,11 @@ def test_receivers_of_image_saved_have_the_context_of_the_request(connect, image
     def receive(**kwargs):
         seen.append((translation.get_language(), timezone.get_current_timezone_name()))
 
-    with translation.override("de"), timezone.override(BERLIN):
-        localized = async_form(Localized, {"title": "x"}, {"image": image}).save()
+    localized = in_german(image)
     connect(image_saved, receive)
-    work(*uploads_for(localized))
+    work_for(localized)
 
     assert seen == [("de", "Europe/Berlin")]
-
-
-def test_the_worker_has_its_own_language_again_afterwards(image):
-    with translation.override("de"):
-        localized = async_form(Localized, {"title": "x"}, {"image": image}).save()
-    (upload,) = uploads_for(localized)
-
-    with translation.override("fr"):
-        save_image_task.apply(args=[str(upload.pk), "default"])
-        assert translation.get_language() == "fr"
 
 
 def test_the_language_of_commit_false_is_the_language_of_the_later_save(image):
@@ -211,33 +189,27 @@ def test_the_language_of_commit_false_is_the_language_of_the_later_save(image):
     with translation.override("it"):
         localized.save()
 
-    work(*uploads_for(localized))
+    work_for(localized)
 
     assert loaded(localized).saved_in == "it"
 
 
 def test_each_upload_has_the_language_of_its_request(in_memory):
-    made = {}
     for language in ("de", "it"):
         with translation.override(language):
-            form = async_form(Localized, {"title": language}, {"image": in_memory()})
-            made[language] = form.save()
+            async_form(Localized, {"title": language}, {"image": in_memory()}).save()
 
     with translation.override("fr"):
         save_pending_uploads()
 
-    assert {language: loaded(each).saved_in for language, each in made.items()} == {
-        "de": "de",
-        "it": "it",
-    }
+    assert set(Localized.objects.values_list("title", "saved_in")) == {("de", "de"), ("it", "it")}
 
 
 def test_a_language_that_the_worker_does_not_know_costs_no_image(image):
-    with translation.override("de"):
-        localized = async_form(Localized, {"title": "x"}, {"image": image}).save()
+    localized = in_german(image)
     Upload.objects.update(context={"language": "tlh-unknown", "time_zone": "Mars/Base"})
 
-    work(*uploads_for(localized))
+    work_for(localized)
 
     assert bytes_of(localized) == image.data
 
@@ -259,43 +231,48 @@ def tenants(connect, settings):
     return seen
 
 
-def of_tenant(name, in_memory):
-    token = tenant.set(name)
-    try:
-        return async_form(Localized, {"title": name}, {"image": in_memory()}).save()
-    finally:
-        tenant.reset(token)
+@pytest.fixture
+def of_tenant(tenants, in_memory):
+    """Saves a form in a request of a tenant."""
+
+    def save(name):
+        token = tenant.set(name)
+        try:
+            return async_form(Localized, {"title": name}, {"image": in_memory()}).save()
+        finally:
+            tenant.reset(token)
+
+    return save
 
 
-def test_the_tenant_of_the_request_is_that_of_image_saved(tenants, in_memory):
-    work(*uploads_for(of_tenant("blue", in_memory)))
-    work(*uploads_for(of_tenant("green", in_memory)))
+@pytest.fixture
+def upload_to(monkeypatch):
+    """Sets ``upload_to`` of the image until the end of the test."""
+    return partial(monkeypatch.setattr, Localized._meta.get_field("image"), "upload_to")
+
+
+def test_the_tenant_of_the_request_is_that_of_image_saved(tenants, of_tenant):
+    work_for(of_tenant("blue"))
+    work_for(of_tenant("green"))
 
     assert tenants == ["blue", "green"]
     assert tenant.get() is None
 
 
-def test_the_tenant_of_the_request_is_active_while_the_image_is_stored(
-    tenants, in_memory, monkeypatch
-):
+def test_the_tenant_of_the_request_is_active_while_the_image_is_stored(of_tenant, upload_to):
     seen = []
-    upload_to = Localized._meta.get_field("image")
-    monkeypatch.setattr(
-        upload_to, "upload_to", lambda instance, name: seen.append(tenant.get()) or f"t/{name}"
-    )
+    upload_to(lambda instance, name: seen.append(tenant.get()) or f"t/{name}")
 
-    work(*uploads_for(of_tenant("blue", in_memory)))
+    work_for(of_tenant("blue"))
 
     assert seen == ["blue"]
 
 
-def test_the_tenant_ends_with_an_attempt_that_fails(tenants, in_memory, monkeypatch):
-    localized = of_tenant("blue", in_memory)
-    monkeypatch.setattr(
-        Localized._meta.get_field("image"), "upload_to", lambda instance, name: 1 / 0
-    )
+def test_the_tenant_ends_with_an_attempt_that_fails(of_tenant, upload_to):
+    localized = of_tenant("blue")
+    upload_to(lambda instance, name: 1 / 0)
 
-    work(*uploads_for(localized))
+    work_for(localized)
 
     assert uploads_for(localized).failed().exists()
     assert tenant.get() is None
