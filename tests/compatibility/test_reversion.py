@@ -1,11 +1,13 @@
 """django-reversion: a revision copies the row, so a project makes another for the image."""
 
+from functools import partial
+
 import pytest
 import reversion
 from django.contrib.admin import AdminSite
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.forms import ModelForm, modelform_factory
+from django.forms import modelform_factory
 from django.urls import path
 from django.views.generic.edit import UpdateView
 
@@ -34,16 +36,9 @@ class OurAdmin(AsyncImageAdminMixin, VersionAdmin):
     pass
 
 
-site = AdminSite(name="admin")
+site, plain_site = AdminSite(name="admin"), AdminSite(name="plain")
 site.register(Revised, OurAdmin)
-
-
-class PlainAdmin(VersionAdmin):
-    form = ModelForm
-
-
-plain_site = AdminSite(name="plain")
-plain_site.register(Revised, PlainAdmin)
+plain_site.register(Revised, VersionAdmin)
 
 
 class Edit(UpdateView):
@@ -87,6 +82,11 @@ def save(data, files, instance=None):
         return form_class(data, files, instance=instance).save()
 
 
+def save_and_attach(*args):
+    save(*args)
+    save_pending_uploads()
+
+
 def versions():
     """Return title and image of each version, the oldest first."""
     fields = [version.field_dict for version in Version.objects.order_by("pk")]
@@ -99,6 +99,14 @@ def row():
 
 def upload(name="new.jpg"):
     return SimpleUploadedFile(name, pictures.jpeg(), "image/jpeg")
+
+
+@pytest.fixture
+def post(revised, client, settings):
+    """Posts a form in a project with the middleware of the library."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "reversion.middleware.RevisionMiddleware"]
+    client.raise_request_exception = False
+    return partial(client.post, f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
 
 
 # Making revisions
@@ -116,53 +124,40 @@ def test_the_revision_of_a_change_has_the_old_image_as_its_row(revised, new):
     assert versions()[-1] == ("New", "revised/old.jpg") == row()
 
 
-def test_a_request_with_the_middleware_makes_one_revision(revised, client, settings):
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "reversion.middleware.RevisionMiddleware"]
-
-    client.post(f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
+def test_a_request_with_the_middleware_makes_one_revision(post):
+    post()
 
     assert Revision.objects.count() == 2
     assert versions()[-1] == ("New", "revised/old.jpg") == row()
 
 
-def test_the_image_of_a_request_with_the_middleware_is_attached(revised, client, settings):
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "reversion.middleware.RevisionMiddleware"]
-    client.post(f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
+def test_the_image_of_a_request_with_the_middleware_is_attached(post):
+    post()
 
     assert save_pending_uploads() == 1
-
     assert row() == ("New", "revised/new.jpg")
 
 
-def test_a_request_that_fails_under_the_middleware_leaves_no_upload(
-    connect, revised, client, settings
-):
+def test_a_request_that_fails_under_the_middleware_leaves_no_upload(connect, post):
     def fail(**kwargs):
         raise OSError("The disk is full.")
 
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "reversion.middleware.RevisionMiddleware"]
-    client.raise_request_exception = False
     connect(pre_revision_commit, fail)
-    response = client.post(f"/edit/{revised.pk}/", {"title": "New", "image": upload()})
 
-    assert response.status_code == 500
+    assert post().status_code == 500
     assert row() == ("Old", "revised/old.jpg")
     assert not Upload.objects.exists()
 
 
 def test_the_worker_makes_no_revision(revised, new):
-    save(*new, revised)
-
-    save_pending_uploads()
+    save_and_attach(*new, revised)
 
     assert row() == ("New", "revised/new.jpg")
     assert Revision.objects.count() == 2
 
 
 def test_a_project_can_make_a_revision_when_the_image_is_attached(revised, making_revisions, new):
-    save(*new, revised)
-
-    save_pending_uploads()
+    save_and_attach(*new, revised)
 
     assert versions() == [
         ("Old", "revised/old.jpg"),
@@ -193,8 +188,7 @@ def test_the_last_revision_is_that_of_a_plain_form_if_the_project_makes_one(
 
 
 def test_going_back_puts_the_old_image_back(revised, media, new):
-    save(*new, revised)
-    save_pending_uploads()
+    save_and_attach(*new, revised)
 
     Revision.objects.earliest("pk").revert()
 
@@ -203,8 +197,7 @@ def test_going_back_puts_the_old_image_back(revised, media, new):
 
 
 def test_going_back_and_forth_puts_the_new_image_back(revised, making_revisions, new):
-    save(*new, revised)
-    save_pending_uploads()
+    save_and_attach(*new, revised)
     Revision.objects.earliest("pk").revert()
 
     Revision.objects.latest("pk").revert()
@@ -245,8 +238,7 @@ def test_a_form_saves_an_instance_that_came_back(revised, new):
     revised.delete()
     Version.objects.get_deleted(Revised).get().revert()
 
-    save(*new, Revised.objects.get())
-    save_pending_uploads()
+    save_and_attach(*new, Revised.objects.get())
 
     assert row() == ("New", "revised/new.jpg")
 
@@ -265,8 +257,7 @@ def test_the_version_admin_stages_the_image_and_makes_a_revision(admin):
 
 @pytest.mark.parametrize("name", ["plain", "admin"])
 def test_the_version_admin_goes_back_to_a_revision_as_without_the_mixin(name, revised, admin, new):
-    save(*new, revised)
-    save_pending_uploads()
+    save_and_attach(*new, revised)
     version = Version.objects.earliest("pk")
     page = f"/{name}/compatibility/revised/{revised.pk}/history/{version.pk}/"
     assert "revised/old.jpg" in admin.get(page).content.decode()
@@ -279,8 +270,7 @@ def test_the_version_admin_goes_back_to_a_revision_as_without_the_mixin(name, re
 
 
 def test_the_version_admin_goes_back_with_a_new_image(revised, admin, new):
-    save(*new, revised)
-    save_pending_uploads()
+    save_and_attach(*new, revised)
     version = Version.objects.earliest("pk")
     page = f"/admin/compatibility/revised/{revised.pk}/history/{version.pk}/"
 

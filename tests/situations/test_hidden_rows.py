@@ -2,7 +2,6 @@
 
 import pytest
 
-from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload, is_pending
 from django_async_forms.signals import image_saved
 from django_async_forms.test import save_pending_uploads
@@ -41,14 +40,13 @@ def test_the_image_of_a_row_that_is_hidden_while_it_is_pending_is_attached(image
     assert (loaded(hidden).title, bytes_of(hidden)) == ("hidden", image.data)
 
 
-def test_the_image_that_replaces_that_of_a_hidden_row_is_attached(in_memory):
-    new = pictures.jpeg()
+def test_the_image_that_replaces_that_of_a_hidden_row_is_attached(in_memory, image):
     hidden = Hidden.everything.create(title="hidden", image=in_memory("old.jpg"))
-    save_image(in_memory(data=new), hidden)
+    save_image(image, hidden)
 
     save_pending_uploads()
 
-    assert bytes_of(hidden) == new
+    assert bytes_of(hidden) == image.data
 
 
 def test_image_saved_has_the_hidden_instance(connect, hidden):
@@ -78,17 +76,12 @@ def test_a_form_for_a_hidden_row_is_valid(hidden):
     assert form.is_valid()
 
 
-def test_deleting_a_hidden_row_discards_its_upload(hidden, staging):
-    loaded(hidden).delete()
+@pytest.mark.parametrize("delete", [lambda rows: rows[0].delete(), lambda rows: rows.delete()])
+def test_deleting_a_hidden_row_discards_its_upload(delete, hidden, staging):
+    delete(Hidden.everything.all())
 
     assert not Upload.objects.exists()
     assert not staged_files()
-
-
-def test_deleting_the_rows_that_a_manager_finds_discards_their_uploads(hidden):
-    Hidden.everything.all().delete()
-
-    assert not Upload.objects.exists()
 
 
 def test_a_newer_image_supersedes_that_of_a_hidden_row(hidden, in_memory):
@@ -102,13 +95,11 @@ def test_a_newer_image_supersedes_that_of_a_hidden_row(hidden, in_memory):
 
 def test_a_form_of_an_instance_of_another_manager_updates_it(image):
     visible = Hidden.everything.create(title="visible")
-    form = async_form(Hidden, {"title": "hidden"}, {"image": image}, Hidden.everything.get())
-    assert isinstance(form, AsyncImageModelForm)
-    form.save()
 
-    save_pending_uploads()
+    hidden = async_saved(Hidden, {"title": "hidden"}, {"image": image}, Hidden.everything.get())
 
-    assert (loaded(visible).title, bytes_of(visible)) == ("hidden", image.data)
+    assert hidden == visible
+    assert (hidden.title, bytes_of(hidden)) == ("hidden", image.data)
 
 
 def test_the_upload_of_a_hidden_row_that_fails_says_so_with_the_instance(hidden):

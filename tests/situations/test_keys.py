@@ -151,19 +151,11 @@ def test_a_key_that_changes_back_finds_its_upload(image):
 
 
 @both
-def test_a_key_can_be_chosen_for_a_field_with_a_default(base, in_memory):
-    key, data = uuid.uuid4(), pictures.jpeg()
-    saved(base, Keyed, {"title": "Dune"}, {"image": in_memory(data=data)}, Keyed(pk=key))
+@pytest.mark.parametrize(("model", "key"), [(Photo, 4711), (Keyed, uuid.UUID(int=4711))])
+def test_a_key_can_be_chosen(base, model, key, image):
+    saved(base, model, {"title": "Dune"}, {"image": image}, model(pk=key))
 
-    assert bytes_of(Keyed.objects.get(pk=key)) == data
-
-
-@both
-def test_a_number_can_be_chosen_for_a_key(base, image):
-    photo = Photo(pk=4711)
-    saved(base, Photo, {"title": "Dune"}, {"image": image}, photo)
-
-    assert bytes_of(Photo.objects.get(pk=4711)) == image.data
+    assert bytes_of(model.objects.get(pk=key)) == image.data
 
 
 @both
@@ -180,32 +172,21 @@ def test_a_new_instance_under_a_key_that_is_taken_ends_as_with_a_plain_form(base
 # Used again
 
 
-@pytest.mark.parametrize("key", [4711, None], ids=["chosen", "given by the database"])
-def test_a_row_made_again_under_its_old_key_gets_its_own_image(key, in_memory):
-    older, newer = in_memory("older.jpg"), pictures.jpeg()
-    photo = async_form(Photo, {"title": "Dune"}, {"image": older}, Photo(pk=key)).save()
-    key = photo.pk
-    delete_past_django(photo)
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [(Photo, 4711), (Photo, None), (Keyed, None)],
+    ids=["a number that is chosen", "a number", "a UUID by default"],
+)
+def test_a_row_made_again_under_its_old_key_gets_its_own_image(model, key, in_memory, image):
+    older = {"image": in_memory("older.jpg")}
+    first = async_form(model, {"title": "Dune"}, older, model(pk=key) if key else None).save()
+    delete_past_django(first)
 
-    files = {"image": in_memory("newer.jpg", newer)}
-    async_form(Photo, {"title": "Dune"}, files, Photo(pk=key)).save()
+    async_form(model, {"title": "Dune"}, {"image": image}, model(pk=first.pk)).save()
 
-    assert [upload.name for upload in uploads_for(photo)] == ["newer.jpg"]
+    assert [upload.name for upload in uploads_for(first)] == ["dune.jpg"]
     save_pending_uploads()
-    assert bytes_of(Photo.objects.get(pk=key)) == newer
-
-
-def test_a_row_made_again_with_a_default_for_its_key_gets_its_own_image(in_memory):
-    newer = pictures.jpeg()
-    keyed = async_form(Keyed, {"title": "Dune"}, {"image": in_memory("older.jpg")}).save()
-    delete_past_django(keyed)
-
-    files = {"image": in_memory("newer.jpg", newer)}
-    async_form(Keyed, {"title": "Dune"}, files, Keyed(pk=keyed.pk)).save()
-
-    assert [upload.name for upload in uploads_for(keyed)] == ["newer.jpg"]
-    save_pending_uploads()
-    assert bytes_of(Keyed.objects.get()) == newer
+    assert bytes_of(first) == image.data
 
 
 @pytest.mark.parametrize("new", ["A", "a"])

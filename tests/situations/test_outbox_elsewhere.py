@@ -6,6 +6,7 @@ import uuid
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connections
+from django.db.models import QuerySet
 
 from django_async_forms import models as outbox
 from django_async_forms.models import AbandonedName, StoredChunk, Upload, has_outbox
@@ -27,13 +28,9 @@ def deliver(key, using="default"):
 
 @pytest.fixture
 def warnings(caplog):
-    """The package's log records at WARNING or above."""
+    """The package's messages at WARNING or above."""
     caplog.set_level(logging.WARNING, "django_async_forms")
-
-    def messages():
-        return [record.getMessage() for record in caplog.records]
-
-    return messages
+    return lambda: caplog.messages
 
 
 def test_a_message_for_an_upload_that_is_not_there_is_a_warning_that_names_the_database(warnings):
@@ -112,19 +109,17 @@ def without_outbox(monkeypatch):
     outbox.forget_outboxes()
 
 
-def test_an_instance_is_deleted_in_a_database_without_the_outbox(without_outbox):
-    elsewhere = Elsewhere.objects.create(title="x", image="x.jpg")
-
-    elsewhere.delete()
-
-    assert not Elsewhere.objects.exists()
+def delete_each(rows):
+    for row in rows:
+        row.delete()
 
 
-def test_many_instances_are_deleted_in_a_database_without_the_outbox(without_outbox):
+@pytest.mark.parametrize("delete", [delete_each, QuerySet.delete])
+def test_instances_are_deleted_in_a_database_without_the_outbox(delete, without_outbox):
     for title in "abc":
         Elsewhere.objects.create(title=title, image="x.jpg")
 
-    Elsewhere.objects.all().delete()
+    delete(Elsewhere.objects.all())
 
     assert not Elsewhere.objects.exists()
 

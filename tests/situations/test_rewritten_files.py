@@ -72,6 +72,17 @@ def replace_at_path(data):
     return clean
 
 
+def write_through_file(data):
+    def clean(uploaded):
+        uploaded.file.seek(0)
+        uploaded.file.truncate()
+        uploaded.file.write(data)
+        uploaded.file.flush()
+        uploaded.seek(0)
+
+    return clean
+
+
 def edit_with_pillow(uploaded):
     path = uploaded.temporary_file_path()
     with Image.open(path) as image:
@@ -79,9 +90,9 @@ def edit_with_pillow(uploaded):
         image.resize((8, 8)).save(path, "JPEG")
 
 
-@pytest.mark.parametrize("rewrite", [rewrite_at_path, replace_at_path])
+@pytest.mark.parametrize("rewrite", [rewrite_at_path, replace_at_path, write_through_file])
 @pytest.mark.parametrize("length", ["shorter", "longer", "as long"])
-def test_the_file_at_the_path_after_validation_is_stored(rewrite, length, save_cleaned, on_disk):
+def test_the_file_as_validation_leaves_it_is_stored(rewrite, length, save_cleaned, on_disk):
     before = pictures.jpeg()
     after = {
         "shorter": pictures.jpeg(16, 16),
@@ -111,59 +122,35 @@ def test_a_file_that_replaces_the_file_of_an_update_is_stored(save_cleaned, on_d
     assert bytes_of(photo) == after
 
 
-def test_bytes_written_to_the_open_file_are_stored(save_cleaned, on_disk):
-    after = pictures.jpeg()
-
-    def clean(uploaded):
-        uploaded.seek(0)
-        uploaded.truncate()
-        uploaded.write(after)
-        uploaded.flush()
-
-    assert bytes_of(save_cleaned(clean, on_disk(data=pictures.jpeg() + TRAIL))) == after
-
-
 def test_bytes_written_to_a_file_in_memory_are_stored(save_cleaned, in_memory):
     after = pictures.jpeg(16, 16)
 
-    def clean(uploaded):
-        uploaded.file.seek(0)
-        uploaded.file.truncate()
-        uploaded.file.write(after)
-        uploaded.seek(0)
+    photo = save_cleaned(write_through_file(after), in_memory(data=pictures.jpeg() + TRAIL))
 
-    assert bytes_of(save_cleaned(clean, in_memory(data=pictures.jpeg() + TRAIL))) == after
+    assert bytes_of(photo) == after
 
 
-@pytest.mark.parametrize("make", ["in_memory", "on_disk"])
-def test_another_file_that_validation_returns_is_stored(make, save_cleaned, request):
+def test_another_file_that_validation_returns_is_stored(save_cleaned, any_image):
     after = pictures.jpeg()
-    uploaded = request.getfixturevalue(make)()
 
-    photo = save_cleaned(lambda uploaded: ContentFile(after, "another.jpg"), uploaded)
+    photo = save_cleaned(lambda uploaded: ContentFile(after, "another.jpg"), any_image)
 
     assert bytes_of(photo) == after
     assert loaded(photo).image.name == "photos/another.jpg"
 
 
-@pytest.mark.parametrize("make", ["in_memory", "on_disk"])
-def test_a_name_that_validation_gives_is_that_of_the_file(make, save_cleaned, request):
+def test_a_name_that_validation_gives_is_that_of_the_file(save_cleaned, any_image):
     def clean(uploaded):
         uploaded.name = "renamed.jpg"
 
-    photo = save_cleaned(clean, request.getfixturevalue(make)())
-
-    assert loaded(photo).image.name == "photos/renamed.jpg"
+    assert loaded(save_cleaned(clean, any_image)).image.name == "photos/renamed.jpg"
 
 
-@pytest.mark.parametrize("make", ["in_memory", "on_disk"])
-def test_a_file_that_validation_has_read_to_its_end_is_stored_whole(make, save_cleaned, request):
-    data = pictures.jpeg()
-
+def test_a_file_that_validation_has_read_to_its_end_is_stored_whole(save_cleaned, any_image):
     def clean(uploaded):
-        assert uploaded.read() == data
+        assert uploaded.read() == any_image.data
 
-    assert bytes_of(save_cleaned(clean, request.getfixturevalue(make)(data=data))) == data
+    assert bytes_of(save_cleaned(clean, any_image)) == any_image.data
 
 
 def test_two_fields_that_validation_gives_one_file_have_both_its_bytes(image, staging):
@@ -191,8 +178,7 @@ class WillowField(forms.ImageField):
         return uploaded
 
 
-@pytest.mark.parametrize("make", ["in_memory", "on_disk"])
-def test_an_upload_with_the_image_of_another_library_is_attached(make, request, staging):
+def test_an_upload_with_the_image_of_another_library_is_attached(any_image, staging):
     class Form(AsyncImageFormMixin, forms.ModelForm):
         image = WillowField()
 
@@ -200,14 +186,10 @@ def test_an_upload_with_the_image_of_another_library_is_attached(make, request, 
             model = Photo
             fields = ["title", "image"]
 
-    data = pictures.jpeg()
-    form = Form({"title": "x"}, {"image": request.getfixturevalue(make)(data=data)})
-    assert form.is_valid(), form.errors
-
-    photo = form.save()
+    photo = Form({"title": "x"}, {"image": any_image}).save()
     save_pending_uploads()
 
-    assert bytes_of(photo) == data
+    assert bytes_of(photo) == any_image.data
 
 
 # Names
@@ -256,8 +238,7 @@ def utf8mb3(db):
 def test_a_database_of_utf8mb3_takes_any_name(name, utf8mb3, in_memory):
     data = pictures.jpeg()
     form = async_form(Photo, {"title": "x"}, {"image": in_memory(name, data)})
-    photo = form.save(commit=False)
-    photo.save(using=utf8mb3)
+    form.save(commit=False).save(using=utf8mb3)
 
     save_pending_uploads(utf8mb3)
 
@@ -271,8 +252,7 @@ def test_a_database_of_utf8mb3_takes_the_error_of_a_name_that_its_column_refuses
 ):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     form = async_form(Photo, {"title": "x"}, {"image": in_memory(NAMES[-1])})
-    photo = form.save(commit=False)
-    photo.save(using=utf8mb3)
+    form.save(commit=False).save(using=utf8mb3)
     (upload,) = Upload.objects.using(utf8mb3)
 
     save_image_task.apply(args=[str(upload.pk), utf8mb3], throw=False)
