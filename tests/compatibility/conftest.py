@@ -15,6 +15,11 @@ from tests import pictures
 
 from . import libraries
 
+#: Runs a test with one real worker: no library depends on the broker or the staging storage.
+with_worker = pytest.mark.parametrize(
+    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
+)
+
 
 @pytest.fixture
 def model():

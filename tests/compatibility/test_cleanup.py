@@ -9,6 +9,7 @@ from tests.both import async_form
 from tests.worker import wait_until, wait_until_no_upload_is_left
 
 from . import libraries
+from .conftest import with_worker
 
 libraries.need("django-cleanup")
 
@@ -132,9 +133,7 @@ def test_the_remaining_files_are_those_of_a_plain_form(alike):
     alike(case, Cleaned)
 
 
-@pytest.mark.parametrize(
-    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
-)
+@with_worker
 def test_the_old_file_is_removed_by_a_worker(worker, removed, in_memory, settings):
     data = pictures.jpeg()
     cleaned = Cleaned.objects.create(title="Old", image=in_memory("old.jpg"))

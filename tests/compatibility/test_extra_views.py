@@ -36,40 +36,26 @@ class PlainPages(Pages):
     form_class = ModelForm
 
 
-class AlbumViewMixin(AsyncImageViewMixin):
-    model = Album
-    fields = ["name", "cover"]
-    success_url = "/done/"
-
-
-class AlbumCreateView(AlbumViewMixin, CreateWithInlinesView):
+class AlbumCreateView(AsyncImageViewMixin, CreateWithInlinesView):
     inlines = [Pages]
 
 
-class AlbumUpdateView(AlbumViewMixin, UpdateWithInlinesView):
+class AlbumUpdateView(AsyncImageViewMixin, UpdateWithInlinesView):
     inlines = [Pages]
-
-
-class PlainAlbumCreateView(CreateWithInlinesView):
-    model = Album
-    fields = ["name", "cover"]
-    success_url = "/done/"
-    inlines = [PlainPages]
 
 
 class AlbumsView(ModelFormSetView):
-    model = Album
     form_class = AsyncImageModelForm
-    fields = ["name", "cover"]
-    success_url = "/done/"
     template_name = "none.html"
 
 
+ALBUM = {"model": Album, "fields": ["name", "cover"], "success_url": "/done/"}
+
 urlpatterns = [
-    path("async/", AlbumCreateView.as_view()),
-    path("async/<int:pk>/", AlbumUpdateView.as_view()),
-    path("plain/", PlainAlbumCreateView.as_view()),
-    path("albums/", AlbumsView.as_view()),
+    path("async/", AlbumCreateView.as_view(**ALBUM)),
+    path("async/<int:pk>/", AlbumUpdateView.as_view(**ALBUM)),
+    path("plain/", CreateWithInlinesView.as_view(**ALBUM, inlines=[PlainPages])),
+    path("albums/", AlbumsView.as_view(**ALBUM)),
 ]
 
 

@@ -8,9 +8,11 @@ from django.forms import modelform_factory
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
+from tests.both import async_form
 from tests.worker import wait_until_no_upload_is_left
 
 from . import libraries
+from .conftest import with_worker
 
 #: The models with a field of another package, and the packages.
 FIELDS = {
@@ -128,8 +130,7 @@ def test_a_page_can_ask_for_a_thumbnail_once_the_image_is_attached(model, in_mem
     sorl = model("Sorted", "sorl-thumbnail")
     from sorl.thumbnail import get_thumbnail
 
-    form_class = modelform_factory(sorl, AsyncImageModelForm, fields=["image"])
-    instance = form_class({}, {"image": in_memory()}).save()
+    instance = async_form(sorl, {}, {"image": in_memory()}).save()
     save_pending_uploads()
     instance.refresh_from_db()
 
@@ -140,9 +141,7 @@ def test_a_page_can_ask_for_a_thumbnail_once_the_image_is_attached(model, in_mem
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
-)
+@with_worker
 @pytest.mark.parametrize(
     "name", ["Processed", "Specified", "Varied", "Pictured", "Resized", "Thumbnailed", "Versatile"]
 )

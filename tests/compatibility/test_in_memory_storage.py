@@ -1,11 +1,10 @@
 """The tests of a project that uses Django's InMemoryStorage as the final storage."""
 
 import pytest
-from django.forms import modelform_factory
 
-from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
+from tests.both import async_form
 from tests.project.models import Measured, Photo
 
 pytestmark = pytest.mark.django_db
@@ -20,8 +19,7 @@ def final_storage(use_final_storage, staging):
 def test_a_pending_image_is_attached_in_memory(kind, request, media):
     data = pictures.jpeg()
     upload = request.getfixturevalue(kind)("dune.jpg", data)
-    form_class = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
-    photo = form_class({"title": "Dune"}, {"image": upload}).save()
+    photo = async_form(Photo, {"title": "Dune"}, {"image": upload}).save()
 
     save_pending_uploads()
 
@@ -31,10 +29,8 @@ def test_a_pending_image_is_attached_in_memory(kind, request, media):
 
 
 def test_the_dimensions_of_an_image_in_memory_are_attached(in_memory):
-    form_class = modelform_factory(Measured, AsyncImageModelForm, fields=["title", "image"])
-    measured = form_class(
-        {"title": "Dune"}, {"image": in_memory(data=pictures.jpeg(12, 10))}
-    ).save()
+    image = in_memory(data=pictures.jpeg(12, 10))
+    measured = async_form(Measured, {"title": "Dune"}, {"image": image}).save()
 
     save_pending_uploads()
 

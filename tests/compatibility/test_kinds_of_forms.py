@@ -122,15 +122,9 @@ class ByHand(FormView):
         return HttpResponse(str(photo.pk))
 
 
-class CreateView(AsyncImageCreateView):
-    model = Photo
-    fields = ["title", "image"]
-    success_url = "/done/"
-
-
 urlpatterns = [
     path("by-hand/", ByHand.as_view()),
-    path("create/", CreateView.as_view()),
+    path("create/", AsyncImageCreateView.as_view(form_class=PhotoForm, success_url="/done/")),
 ]
 
 

@@ -10,6 +10,7 @@ from django_async_forms.test import save_pending_uploads
 from tests.worker import wait_until_no_upload_is_left
 
 from . import libraries
+from .conftest import with_worker
 
 libraries.need("django-lifecycle")
 
@@ -159,9 +160,7 @@ def test_the_next_attempt_after_a_failed_hook_attaches_the_image(failing, monkey
     assert Hooked.objects.get().slug == "new.jpg"
 
 
-@pytest.mark.parametrize(
-    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
-)
+@with_worker
 def test_a_real_worker_calls_the_hooks_of_the_image(worker, hooked, seen, new):
     save(*new, hooked)
 

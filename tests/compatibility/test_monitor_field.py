@@ -1,11 +1,9 @@
 """django-model-utils: a MonitorField has the time of the image's change, as with a plain form."""
 
 import pytest
-from django.forms import modelform_factory
 
-from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.test import save_pending_uploads
-from tests.both import both, form_for
+from tests.both import async_form, both, form_for
 
 from . import libraries
 
@@ -68,8 +66,7 @@ def test_a_monitor_field_of_the_title_notes_nothing_for_an_image(base, old, in_m
 
 
 def test_a_monitor_field_is_changed_when_the_image_is_attached(old, in_memory):
-    form_class = modelform_factory(Monitored, AsyncImageModelForm, fields=["image"])
-    form_class({}, {"image": in_memory("new.jpg")}, instance=old).save()
+    async_form(Monitored, {}, {"image": in_memory("new.jpg")}, old).save()
     assert Monitored.objects.get().image_changed is None
 
     save_pending_uploads()

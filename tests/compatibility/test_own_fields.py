@@ -10,12 +10,13 @@ from django.forms import modelform_factory
 
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
-from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.worker import wait_until, wait_until_no_upload_is_left
+from tests.both import async_form
+from tests.worker import wait_until, wait_until_no_upload_is_left, work_on
 
+from .conftest import files_in, with_worker
 from .models.own import (
     Frozen,
     Gallery,
@@ -59,8 +60,7 @@ def test_a_name_is_made_from_related_objects(alike):
 
 def test_a_name_is_made_from_the_related_objects_as_they_are_in_the_worker(in_memory):
     gallery = Gallery.objects.create(name="sand")
-    form_class = modelform_factory(Named, AsyncImageModelForm, fields=["gallery", "image"])
-    form_class({"gallery": gallery.pk}, {"image": in_memory()}).save()
+    async_form(Named, {"gallery": gallery.pk}, {"image": in_memory()}).save()
 
     Gallery.objects.update(name="snow")
     save_pending_uploads()
@@ -69,8 +69,7 @@ def test_a_name_is_made_from_the_related_objects_as_they_are_in_the_worker(in_me
 
 
 def test_a_random_name_is_made_once(in_memory, media):
-    form_class = modelform_factory(Named, AsyncImageModelForm, fields=["chance"])
-    form_class({}, {"chance": in_memory()}).save()
+    async_form(Named, {}, {"chance": in_memory()}).save()
 
     save_pending_uploads()
 
@@ -82,8 +81,7 @@ def test_a_random_name_is_made_once(in_memory, media):
 
 def test_a_storage_that_a_callable_chooses_gets_the_image(in_memory, media):
     data = pictures.jpeg()
-    form_class = modelform_factory(Named, AsyncImageModelForm, fields=["chance"])
-    form_class({}, {"chance": in_memory(data=data)}).save()
+    async_form(Named, {}, {"chance": in_memory(data=data)}).save()
     assert not media.exists()
 
     save_pending_uploads()
@@ -92,10 +90,6 @@ def test_a_storage_that_a_callable_chooses_gets_the_image(in_memory, media):
 
 
 # Files after an error
-
-
-def files(media):
-    return [path for path in media.rglob("*") if path.is_file()]
 
 
 class SupersedingStorage(FileSystemStorage):
@@ -114,38 +108,31 @@ def test_an_image_that_is_superseded_as_it_is_stored_is_removed(
     use_final_storage(SupersedingStorage)
     upload = save_image(in_memory(), model.objects.create(), "image")
 
-    save_image_task.apply(args=[str(upload.pk), "default"])
+    work_on(upload)
 
     assert not model.objects.get().image
-    assert not files(media)
+    assert not files_in(media)
 
 
-def test_a_save_that_fails_after_the_image_is_stored_leaves_it_pending(in_memory, media):
-    upload = save_image(in_memory(data=b"no image"), SmallInPlace.objects.create(), "image")
+@pytest.mark.parametrize(
+    ("model", "data", "error"),
+    [
+        (SmallInPlace, b"no image", "cannot identify"),
+        (Frozen, pictures.jpeg(), "Frozen.save() did not call"),
+        (Unlucky, pictures.jpeg(), "no space left"),
+    ],
+    ids=["its save() fails afterwards", "its save() saves nothing", "its field fails"],
+)
+def test_an_image_that_is_stored_and_not_attached_is_pending_and_removed(
+    model, data, error, in_memory, media
+):
+    upload = save_image(in_memory(data=data), model.objects.create(), "image")
 
-    save_image_task.apply(args=[str(upload.pk), "default"])
+    work_on(upload)
 
-    assert "cannot identify" in Upload.objects.get().error
-    assert not SmallInPlace.objects.get().image
-    assert not files(media)
-
-
-def test_a_save_that_saves_nothing_is_reported_as_an_error(in_memory, media):
-    upload = save_image(in_memory(), Frozen.objects.create(), "image")
-
-    save_image_task.apply(args=[str(upload.pk), "default"])
-
-    assert "Frozen.save() did not call" in Upload.objects.get().error
-    assert not files(media)
-
-
-def test_a_file_that_a_field_has_stored_before_it_fails_is_removed(in_memory, media):
-    upload = save_image(in_memory(), Unlucky.objects.create(), "image")
-
-    save_image_task.apply(args=[str(upload.pk), "default"])
-
-    assert "no space left" in Upload.objects.get().error
-    assert not files(media)
+    assert error in Upload.objects.get().error
+    assert not model.objects.get().image
+    assert not files_in(media)
 
 
 def test_a_copy_that_save_makes_of_the_instance_does_not_get_its_image(both_ways):
@@ -161,14 +148,9 @@ def test_a_copy_that_save_makes_of_the_instance_does_not_get_its_image(both_ways
     assert ours.files == plain.files
 
 
-a_worker = pytest.mark.parametrize(
-    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
-)
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(settings.DATABASE == "sqlite", reason="SQLite has one lock for all")
-@a_worker
+@with_worker
 @pytest.mark.parametrize("model", [SmallBeforeSave, SmallBySignal, Grey])
 def test_a_form_does_not_wait_for_a_worker_that_is_storing(model, worker, witness, in_memory):
     form_class = modelform_factory(model, AsyncImageModelForm, fields=["title", "image"])
@@ -187,12 +169,10 @@ def test_a_form_does_not_wait_for_a_worker_that_is_storing(model, worker, witnes
 
 
 @pytest.mark.django_db(transaction=True)
-@a_worker
+@with_worker
 @pytest.mark.parametrize(("model", "note"), [(Grey, "own-field"), (SmallBeforeSave, "own-save")])
 def test_only_a_worker_does_the_work_of_own_fields(model, note, worker, witness, in_memory):
-    form_class = modelform_factory(model, AsyncImageModelForm, fields=["image"])
-
-    form_class({}, {"image": in_memory()}).save()
+    async_form(model, {}, {"image": in_memory()}).save()
     wait_until_no_upload_is_left()
 
     [(process, group)] = witness.notes(note)

@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 import reversion
 from django.contrib.admin import AdminSite
-from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.forms import modelform_factory
 from django.urls import path
@@ -68,12 +67,6 @@ def making_revisions():
     page = block("docs/howto/fields.rst", "create_revision").execute()
     yield
     image_saved.disconnect(page.keep_revision)
-
-
-@pytest.fixture
-def admin(client):
-    client.force_login(User.objects.create_superuser("boss"))
-    return client
 
 
 def save(data, files, instance=None):
@@ -246,8 +239,10 @@ def test_a_form_saves_an_instance_that_came_back(revised, new):
 # Its admin
 
 
-def test_the_version_admin_stages_the_image_and_makes_a_revision(admin):
-    response = admin.post("/admin/compatibility/revised/add/", {"title": "Dune", "image": upload()})
+def test_the_version_admin_stages_the_image_and_makes_a_revision(admin_client):
+    response = admin_client.post(
+        "/admin/compatibility/revised/add/", {"title": "Dune", "image": upload()}
+    )
 
     assert response.status_code == 302
     assert versions() == [("Dune", "")]
@@ -256,35 +251,37 @@ def test_the_version_admin_stages_the_image_and_makes_a_revision(admin):
 
 
 @pytest.mark.parametrize("name", ["plain", "admin"])
-def test_the_version_admin_goes_back_to_a_revision_as_without_the_mixin(name, revised, admin, new):
+def test_the_version_admin_goes_back_to_a_revision_as_without_the_mixin(
+    name, revised, admin_client, new
+):
     save_and_attach(*new, revised)
     version = Version.objects.earliest("pk")
     page = f"/{name}/compatibility/revised/{revised.pk}/history/{version.pk}/"
-    assert "revised/old.jpg" in admin.get(page).content.decode()
+    assert "revised/old.jpg" in admin_client.get(page).content.decode()
     assert row() == ("New", "revised/new.jpg")  # The page itself changes nothing.
 
-    response = admin.post(page, {"title": "Old"})
+    response = admin_client.post(page, {"title": "Old"})
 
     assert response.status_code == 302
     assert row() == ("Old", "revised/old.jpg")
 
 
-def test_the_version_admin_goes_back_with_a_new_image(revised, admin, new):
+def test_the_version_admin_goes_back_with_a_new_image(revised, admin_client, new):
     save_and_attach(*new, revised)
     version = Version.objects.earliest("pk")
     page = f"/admin/compatibility/revised/{revised.pk}/history/{version.pk}/"
 
-    admin.post(page, {"title": "Old", "image": upload("newest.jpg")})
+    admin_client.post(page, {"title": "Old", "image": upload("newest.jpg")})
     assert row() == ("Old", "revised/old.jpg")
 
     save_pending_uploads()
     assert row() == ("Old", "revised/newest.jpg")
 
 
-def test_the_version_admin_brings_back_a_deleted_instance(revised, admin):
+def test_the_version_admin_brings_back_a_deleted_instance(revised, admin_client):
     revised.delete()
     version = Version.objects.get_deleted(Revised).get()
 
-    admin.post(f"/admin/compatibility/revised/recover/{version.pk}/", {"title": "Old"})
+    admin_client.post(f"/admin/compatibility/revised/recover/{version.pk}/", {"title": "Old"})
 
     assert row() == ("Old", "revised/old.jpg")

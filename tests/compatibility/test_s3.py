@@ -13,6 +13,7 @@ from tests.both import async_form
 from tests.worker import wait_until_no_upload_is_left
 
 from . import libraries
+from .conftest import with_worker
 
 libraries.need("django-storages", "moto")
 
@@ -80,9 +81,7 @@ def test_an_upload_that_the_server_refused_can_be_retried(bucket, settings, in_m
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
-)
+@with_worker
 def test_only_a_worker_puts_the_object(worker, witness, bucket, in_memory):
     data = pictures.jpeg()
 
