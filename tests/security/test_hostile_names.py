@@ -68,6 +68,11 @@ def multipart(disposition, data):
     )
 
 
+def post_multipart(client, disposition, data, way="async"):
+    body, content_type = multipart(disposition, data), "multipart/form-data; boundary=limit"
+    return client.post(f"/{way}/photo/add/", body, content_type=content_type)
+
+
 # What is stored
 
 
@@ -112,11 +117,7 @@ def test_a_form_stores_a_name_as_plain_django_does(name, kind, both_ways, pictur
 )
 def test_a_name_in_a_header_is_stored_as_plain_django_does(disposition, both_ways, client, picture):
     def post(way):
-        response = client.post(
-            f"/{way.name}/photo/add/",
-            multipart(disposition, picture),
-            content_type="multipart/form-data; boundary=limit",
-        )
+        response = post_multipart(client, disposition, picture, way.name)
         return response.status_code, errors_on(response)
 
     plain, ours = both_ways(post)
@@ -168,55 +169,47 @@ def pack(request, settings):
         del settings.CRISPY_TEMPLATE_PACK
 
 
-def test_html_in_a_refused_name_is_text_in_the_pages_error(pack, client, picture):
-    body = multipart(f'filename="dune.{HTML}"'.encode(), picture)
-
-    response = client.post(
-        "/async/photo/add/", body, content_type="multipart/form-data; boundary=limit"
-    )
-
+def is_text(response):
+    """Tell whether a page shows the HTML of a name as text."""
     page = response.content.decode()
-    assert "&lt;img src=x onerror=alert(1)&gt;" in page
-    assert HTML not in page
+    return "&lt;img src=x onerror=alert(1)&gt;" in page and HTML not in page
 
 
-def test_html_in_the_name_of_the_image_is_text_on_the_page(pack, client):
-    photo = Photo.objects.create(title="Dune", image=f"photos/{HTML}.jpg")
-
-    page = client.get(f"/async/photo/{photo.pk}/").content.decode()
-
-    assert "&lt;img src=x" in page
-    assert HTML not in page
+def test_html_in_a_refused_name_is_text_in_the_pages_error(pack, client, picture):
+    assert is_text(post_multipart(client, f'filename="dune.{HTML}"'.encode(), picture))
 
 
-def test_html_in_the_name_of_the_image_is_text_on_the_admins_page(admin_client):
-    photo = Photo.objects.create(title="Dune", image=f"photos/{HTML}.jpg")
-
-    page = admin_client.get(reverse("admin:project_photo_change", args=[photo.pk]))
-
-    assert "&lt;img src=x" in page.content.decode()
-    assert HTML not in page.content.decode()
+@pytest.fixture
+def named(photo):
+    """A photo whose image has HTML in its name."""
+    Photo.objects.update(image=f"photos/{HTML}.jpg")
+    return photo
 
 
-def test_html_in_a_name_is_text_where_the_admin_asks_before_it_deletes(
-    admin_client, photo, in_memory
-):
-    upload = save_image(in_memory(f"{HTML}.jpg"), photo)
+def test_html_in_the_name_of_the_image_is_text_on_the_page(pack, client, named):
+    assert is_text(client.get(f"/async/photo/{named.pk}/"))
 
+
+def test_html_in_the_name_of_the_image_is_text_on_the_admins_page(admin_client, named):
+    assert is_text(admin_client.get(reverse("admin:project_photo_change", args=[named.pk])))
+
+
+@pytest.fixture
+def upload(photo, in_memory):
+    """An upload with HTML in its name."""
+    return save_image(in_memory(f"{HTML}.jpg"), photo)
+
+
+def test_html_in_a_name_is_text_where_the_admin_asks_before_it_deletes(admin_client, upload):
     response = admin_client.post(
         reverse("admin:django_async_forms_upload_changelist"),
         {"action": "delete_selected", "_selected_action": [str(upload.pk)]},
     )
 
-    page = response.content.decode()
-    assert "&lt;img src=x" in page
-    assert HTML not in page
+    assert is_text(response)
 
 
-def test_html_in_a_name_is_text_among_the_admins_recent_actions(
-    admin_client, admin_user, photo, in_memory
-):
-    upload = save_image(in_memory(f"{HTML}.jpg"), photo)
+def test_html_in_a_name_is_text_among_the_admins_recent_actions(admin_client, admin_user, upload):
     LogEntry.objects.create(
         user=admin_user,
         content_type=ContentType.objects.get_for_model(Upload),
@@ -225,10 +218,7 @@ def test_html_in_a_name_is_text_among_the_admins_recent_actions(
         action_flag=CHANGE,
     )
 
-    page = admin_client.get(reverse("admin:index")).content.decode()
-
-    assert "&lt;img src=x" in page
-    assert HTML not in page
+    assert is_text(admin_client.get(reverse("admin:index")))
 
 
 def test_a_bidirectional_mark_does_not_reorder_the_name_of_an_upload(photo, in_memory):
@@ -239,22 +229,21 @@ def test_a_bidirectional_mark_does_not_reorder_the_name_of_an_upload(photo, in_m
     assert "gpj.exe.jpg" in str(upload)
 
 
-def test_the_command_gives_no_orders_to_the_operators_terminal(photo, in_memory):
-    save_image(in_memory("\x1b]0;evil\x07\x1b[2J\rdune.jpg"), photo)
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("\x1b]0;evil\x07\x1b[2J\rdune.jpg", ""),
+        ("dune.jpg", "OSError: no space left for \x1b[2J\rdune.jpg"),
+    ],
+    ids=["in a name", "in an error"],
+)
+def test_the_command_gives_no_orders_to_the_operators_terminal(name, error, photo, in_memory):
+    save_image(in_memory(name), photo)
+    Upload.objects.update(error=error)
     out = StringIO()
 
     call_command("async_uploads", "list", stdout=out)
 
     assert "dune.jpg" in out.getvalue()
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out.getvalue())
-
-
-def test_the_command_gives_no_orders_from_an_error_to_the_terminal(photo, in_memory):
-    save_image(in_memory(), photo)
-    Upload.objects.update(error="OSError: no space left for \x1b[2J\rdune.jpg")
-    out = StringIO()
-
-    call_command("async_uploads", "list", stdout=out)
-
-    assert "OSError: no space left for" in out.getvalue()
+    assert error.partition("\x1b")[0] in out.getvalue()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out.getvalue())

@@ -44,6 +44,12 @@ def assert_private(location):
         assert mode(path) == (0o700 if path.is_dir() else 0o600), path
 
 
+@pytest.fixture(params=["in_memory", "on_disk"])
+def any_image(request):
+    """An uploaded image of each kind that Django makes."""
+    return request.getfixturevalue(request.param)()
+
+
 @pytest.fixture(autouse=True)
 def open_to_all(settings):
     """A project and a process that make their files readable for all users."""
@@ -57,9 +63,8 @@ def open_to_all(settings):
 # Modes and place
 
 
-@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
-def test_the_projects_permissions_do_not_apply_to_staged_files(kind, location, photo, request):
-    save_image(request.getfixturevalue(kind)(), photo)
+def test_the_projects_permissions_do_not_apply_to_staged_files(location, photo, any_image):
+    save_image(any_image, photo)
 
     assert_private(location)
 
@@ -86,12 +91,11 @@ def looked():
     return seen
 
 
-@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
 def test_the_file_that_a_worker_reads_is_private(
-    kind, location, photo, use_final_storage, looked, request
+    location, photo, use_final_storage, looked, any_image
 ):
     use_final_storage(Looking)
-    save_image(request.getfixturevalue(kind)(), photo)
+    save_image(any_image, photo)
 
     save_pending_uploads()
 
@@ -117,12 +121,11 @@ class Failing(FileSystemStorage):
         raise OSError("no answer")
 
 
-@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
 def test_a_staged_file_is_private_again_after_a_failure(
-    kind, location, photo, use_final_storage, request
+    location, photo, use_final_storage, any_image
 ):
     use_final_storage(Failing)
-    save_image(request.getfixturevalue(kind)(), photo)
+    save_image(any_image, photo)
 
     with pytest.raises(OSError, match="no answer"):
         save_pending_uploads()
@@ -161,13 +164,15 @@ def outside(location, tmp_path):
     return path
 
 
-@pytest.mark.parametrize("staged", ["../secret.jpg", "{}", "default/../../secret.jpg"])
-def test_a_row_that_points_outside_gives_no_access_to_read_there(
-    staged, outside, photo, in_memory, media
-):
+@pytest.fixture(params=["../secret.jpg", "{}", "default/../../secret.jpg"])
+def upload(request, outside, photo, in_memory):
+    """An upload whose row names that file."""
     upload = save_image(in_memory(), photo)
-    Upload.objects.update(staged=staged.format(outside))
+    Upload.objects.update(staged=request.param.format(outside))
+    return upload
 
+
+def test_a_row_that_points_outside_gives_no_access_to_read_there(upload, media):
     save_image_task.apply(args=[str(upload.pk), "default"])
 
     failed = Upload.objects.failed().get()
@@ -176,13 +181,9 @@ def test_a_row_that_points_outside_gives_no_access_to_read_there(
     assert files_below(media) == []
 
 
-@pytest.mark.parametrize("staged", ["../secret.jpg", "{}", "default/../../secret.jpg"])
 def test_a_row_that_points_outside_gives_no_access_to_delete_there(
-    staged, outside, photo, in_memory, django_capture_on_commit_callbacks
+    upload, outside, django_capture_on_commit_callbacks
 ):
-    save_image(in_memory(), photo)
-    Upload.objects.update(staged=staged.format(outside))
-
     with django_capture_on_commit_callbacks() as callbacks:
         assert Upload.objects.all().discard() == 1
 
@@ -248,26 +249,24 @@ def test_one_image_too_many_is_an_error_and_nothing_of_it_is_saved(client, fille
 
 
 @on_a_full_disk
-def test_an_update_on_a_full_disk_changes_nothing(client, filled, picture):
-    photo = Photo.objects.create(title="Old", image=ContentFile(picture, "old.jpg"))
+def test_an_update_on_a_full_disk_changes_nothing(client, filled, old):
+    before = pictures.stored(old.image)
 
-    assert post(client, "New", page=f"/async/photo/{photo.pk}/") == 500
+    assert post(client, "New", page=f"/async/photo/{old.pk}/") == 500
 
-    photo.refresh_from_db()
-    assert photo.title == "Old"
-    assert pictures.stored(photo.image) == picture
-    assert not Upload.objects.for_instance(photo).exists()
+    old.refresh_from_db()
+    assert old.title == "Old"
+    assert pictures.stored(old.image) == before
+    assert not Upload.objects.for_instance(old).exists()
 
 
 @on_a_full_disk
-def test_a_form_without_an_image_is_saved_on_a_full_disk(client, filled, picture):
-    photo = Photo.objects.create(title="Old", image=ContentFile(picture, "old.jpg"))
-
-    response = client.post(f"/async/photo/{photo.pk}/", {"title": "New"})
+def test_a_form_without_an_image_is_saved_on_a_full_disk(client, filled, old):
+    response = client.post(f"/async/photo/{old.pk}/", {"title": "New"})
 
     assert response.status_code == 302
-    photo.refresh_from_db()
-    assert photo.title == "New"
+    old.refresh_from_db()
+    assert old.title == "New"
 
 
 @on_a_full_disk
@@ -296,7 +295,7 @@ def test_no_image_is_pending_if_one_of_two_does_not_fit_on_the_disk(small, in_me
     assert files_below(small) == []
 
 
-@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@on_a_full_disk
 def test_a_full_database_is_an_error_and_nothing_is_half_saved(client):
     if connection.vendor != "sqlite":
         pytest.skip("Only SQLite has a limit that can be set.")
