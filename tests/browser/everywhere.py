@@ -35,36 +35,6 @@ def strict_policy(get_response):
     return middleware
 
 
-class StatesView(ListView):
-    queryset = Photo.objects.order_by("pk")
-    template_name = "browser/states.html"
-
-
-class FilesView(ListView):
-    queryset = Document.objects.order_by("pk")
-    template_name = "browser/files.html"
-
-
-class SwappedView(TemplateView):
-    """A page with a library, by its address, that swaps the next page into this one."""
-
-    template_name = "browser/swapped.html"
-
-
-class OwnPage:
-    model = Measured
-    fields = ["title", "image", "cover"]
-    success_url = "?saved"
-
-
-class OwnCreateView(OwnPage, AsyncImageCreateView):
-    pass
-
-
-class OwnUpdateView(OwnPage, AsyncImageUpdateView):
-    pass
-
-
 class PageInline(AsyncImageAdminMixin, admin.TabularInline):
     model = Page
     fields = ["image", "caption"]
@@ -80,12 +50,17 @@ admin_site.register(Photo, site.PhotoAdmin)
 admin_site.register(Album, AlbumAdmin)
 admin_site.register(Upload, UploadAdmin)
 
+OWN = {"model": Measured, "fields": ["title", "image", "cover"], "success_url": "?saved"}
+
 urlpatterns = [
     path("admin/", admin_site.urls),
-    path("states/", StatesView.as_view()),
-    path("files/", FilesView.as_view()),
-    path("swapped/<path:library>", SwappedView.as_view()),
-    path("own/", OwnCreateView.as_view()),
-    path("own/<int:pk>/", OwnUpdateView.as_view()),
+    path(
+        "states/", ListView.as_view(model=Photo, ordering="pk", template_name="browser/states.html")
+    ),
+    path("files/", ListView.as_view(model=Document, template_name="browser/files.html")),
+    # A page with a library, by its address, that swaps the states into this one.
+    path("swapped/<path:library>", TemplateView.as_view(template_name="browser/swapped.html")),
+    path("own/", AsyncImageCreateView.as_view(**OWN)),
+    path("own/<int:pk>/", AsyncImageUpdateView.as_view(**OWN)),
     *(pattern for pattern in site.urlpatterns if str(pattern.pattern) != "admin/"),
 ]

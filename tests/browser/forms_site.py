@@ -14,6 +14,7 @@ from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 from django_async_forms.widgets import AsyncImageInput
 from tests import pictures
+from tests.browser.site import PlainForm
 from tests.project.models import Album, OnlyImages, Page, Photo
 from tests.worker import DEADLINE
 
@@ -39,14 +40,6 @@ class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
         fields = ["title", "image"]
 
 
-class PairForm(AsyncImageFormMixin, forms.ModelForm):
-    image_widget = AsyncImageInput
-
-    class Meta:
-        model = OnlyImages
-        fields = ["front", "back"]
-
-
 #: What a test writes into the form's page: head, attributes, inside, buttons, after.
 written = {}
 #: What was posted: the fields, and the names of the files.
@@ -65,19 +58,9 @@ def media(form):
 
 def form_page(form, request):
     head = "" if "plain" in request.GET else media(form)
-    html = (
-        engines["django"]
-        .from_string(PAGE)
-        .render(
-            {
-                "form": form,
-                "buttons": "<button>Save</button>",
-                **written,
-                "head": head + written.get("head", ""),
-            },
-            request,
-        )
-    )
+    context = {"form": form, "buttons": "<button>Save</button>", **written}
+    context["head"] = head + written.get("head", "")
+    html = engines["django"].from_string(PAGE).render(context, request)
     return HttpResponse(html, headers={"Content-Security-Policy": POLICY})
 
 
@@ -128,7 +111,7 @@ def release(request):
 
 
 def pair(request, pk):
-    return form_page(PairForm(instance=OnlyImages.objects.get(pk=pk)), request)
+    return form_page(PlainForm(instance=OnlyImages.objects.get(pk=pk)), request)
 
 
 def done(request):
@@ -147,18 +130,6 @@ def with_policy(view):
     return wrapped
 
 
-class OwnPageCreateView(AsyncImageCreateView):
-    form_class = PhotoForm
-    model = Photo
-    success_url = "/done/"
-
-
-class OwnPageUpdateView(AsyncImageUpdateView):
-    form_class = PhotoForm
-    model = Photo
-    success_url = "?"
-
-
 site = admin.AdminSite()
 
 
@@ -172,14 +143,16 @@ class AlbumAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
     inlines = [PageInline]
 
 
+OWN = {"model": Photo, "form_class": PhotoForm}
+
 urlpatterns = [
     path("send/<slug:kind>/", send),
     path("count/", count),
     path("release/", release),
     path("pair/<int:pk>/", pair),
     path("done/", done),
-    path("own/add/", with_policy(OwnPageCreateView.as_view())),
-    path("own/<int:pk>/", with_policy(OwnPageUpdateView.as_view())),
+    path("own/add/", with_policy(AsyncImageCreateView.as_view(**OWN, success_url="/done/"))),
+    path("own/<int:pk>/", with_policy(AsyncImageUpdateView.as_view(**OWN, success_url="?"))),
     path("admin/", site.urls),
     path("", include("tests.browser.site")),
 ]

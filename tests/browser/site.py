@@ -49,21 +49,7 @@ class PhotoForm(AsyncImageFormMixin, forms.ModelForm):
 
 
 class PhotoCreateView(SuccessMessageMixin, AsyncImageCreateView):
-    model = Photo
-    form_class = PhotoForm
-    template_name = "browser/form.html"
     success_message = "Thank you."
-
-
-class PhotoUpdateView(AsyncImageUpdateView):
-    model = Photo
-    form_class = PhotoForm
-    template_name = "browser/form.html"
-
-
-class PhotoDetailView(DetailView):
-    model = Photo
-    template_name = "browser/detail.html"
 
 
 class PhotoListView(ListView):
@@ -79,13 +65,6 @@ class PlainForm(AsyncImageFormMixin, forms.ModelForm):
     class Meta:
         model = OnlyImages
         fields = ["front", "back"]
-
-
-class PlainUpdateView(AsyncImageUpdateView):
-    model = OnlyImages
-    form_class = PlainForm
-    template_name = "browser/plain_form.html"
-    success_url = "?done"
 
 
 #: The pages that tests write themselves, by name: the template, and the headers of the response.
@@ -113,6 +92,11 @@ class PhotoAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
     list_display = ["title", "async_uploads"]
 
 
+FORM = {"model": Photo, "form_class": PhotoForm, "template_name": "browser/form.html"}
+DETAIL = {"model": Photo, "template_name": "browser/detail.html"}
+PLAIN = {"model": OnlyImages, "form_class": PlainForm, "success_url": "?done"}
+PLAIN["template_name"] = "browser/plain_form.html"
+
 urlpatterns = [
     path("node_modules/<path:path>", serve, {"document_root": RUN.parent / "node_modules"}),
     path("written/<slug:name>/", written_page),
@@ -120,8 +104,8 @@ urlpatterns = [
     path("uploads/", include("django_async_forms.urls")),
     path("others/", include(("django_async_forms.urls", "others"))),
     path("photos/", PhotoListView.as_view(), name="photos"),
-    path("photos/add/", PhotoCreateView.as_view(), name="photo-add"),
-    path("photos/<int:pk>/", PhotoDetailView.as_view(), name="photo"),
-    path("photos/<int:pk>/change/", PhotoUpdateView.as_view(), name="photo-change"),
-    path("plain/<int:pk>/", PlainUpdateView.as_view(), name="plain"),
+    path("photos/add/", PhotoCreateView.as_view(**FORM), name="photo-add"),
+    path("photos/<int:pk>/", DetailView.as_view(**DETAIL), name="photo"),
+    path("photos/<int:pk>/change/", AsyncImageUpdateView.as_view(**FORM), name="photo-change"),
+    path("plain/<int:pk>/", AsyncImageUpdateView.as_view(**PLAIN), name="plain"),
 ]
