@@ -141,8 +141,10 @@ def alike(both_ways):
 @pytest.fixture(scope="session")
 def server():
     """A server for S3 that keeps everything in memory; returns its address."""
-    moto_server = pytest.importorskip("moto.server")
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    libraries.need("django-storages", "moto")
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"

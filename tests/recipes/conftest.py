@@ -10,6 +10,8 @@ from django.views.generic import CreateView
 
 import tests.recipes
 from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.test import save_pending_uploads
+from tests.compatibility.conftest import server  # noqa: F401
 from tests.recipes import models
 
 
@@ -41,6 +43,19 @@ def save_form(in_memory):
         form = form_class(data, {"image": image, "image_0": image}, instance=instance)
         assert form.is_valid(), form.errors
         return form.save()
+
+    return save
+
+
+@pytest.fixture
+def save_and_attach(save_form):
+    """Saves a form and then its pending image; returns the row."""
+
+    def save(model, **data):
+        photo = save_form(model, **data)
+        save_pending_uploads()
+        photo.refresh_from_db()
+        return photo
 
     return save
 

@@ -73,17 +73,12 @@ def test_the_picture_is_stored_and_nothing_else(kind, more, save_form, in_memory
         assert red > 200 > 60 > blue
 
 
-def test_a_picture_with_transparent_parts_keeps_them(save_form, in_memory):
+def test_a_picture_with_transparent_parts_keeps_them(save_and_attach, in_memory):
     file = io.BytesIO()
     Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(file, "PNG")
+    picture = in_memory("dune.png", file.getvalue())
 
-    photo = save_form(
-        apps.get_model("picture_only.Photo"),
-        image=in_memory("dune.png", file.getvalue()),
-        title="Dune",
-    )
-    save_pending_uploads()
+    photo = save_and_attach(apps.get_model("picture_only.Photo"), image=picture, title="Dune")
 
-    photo.refresh_from_db()
     with photo.image.open() as stored, Image.open(stored) as image:
         assert image.convert("RGBA").getpixel((4, 4)) == (255, 0, 0, 0)

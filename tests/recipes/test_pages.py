@@ -6,6 +6,7 @@ import django
 import pytest
 from django.core import mail
 from django.core.cache import cache
+from django.db import connection
 
 from django_async_forms.models import Upload
 from django_async_forms.signals import image_failed, image_saved
@@ -50,11 +51,10 @@ def admins(settings):
 
 @pytest.fixture
 def logger(monkeypatch):
-    """The logger of the package, which is restored after a page has configured it."""
+    """Restores the logger of the package after a page has configured it."""
     logger = logging.getLogger("django_async_forms")
     for name in ("handlers", "level", "propagate"):
         monkeypatch.setattr(logger, name, getattr(logger, name))
-    return logger
 
 
 def test_a_page_shows_that_an_image_is_on_its_way(photo, settings):
@@ -127,8 +127,6 @@ def test_a_receiver_runs_after_the_commit(photo, connected):
     seen = []
 
     def look(instance, **kwargs):
-        from django.db import connection
-
         seen.append((connection.in_atomic_block, Photo.objects.get().image.name))
 
     image_saved.connect(look)

@@ -10,7 +10,6 @@ from celery import current_app
 from django.apps import apps
 from django.core.checks import run_checks
 
-from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.pages import block, blocks
 from tests.project import models as project
@@ -75,12 +74,7 @@ def test_the_documented_tests_of_a_project_pass(monkeypatch):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("label", ["shrunk_later", "shrunk_before"])
-def test_a_model_can_shrink_its_images(label, save_form, in_memory):
-    photo = save_form(
-        apps.get_model(label, "Photo"), image=in_memory(data=pictures.jpeg(2000, 100))
-    )
+def test_a_model_can_shrink_its_images(label, save_and_attach, in_memory):
+    image = in_memory(data=pictures.jpeg(2000, 100))
 
-    save_pending_uploads()
-
-    photo.refresh_from_db()
-    assert photo.image.width == 1600
+    assert save_and_attach(apps.get_model(label, "Photo"), image=image).image.width == 1600

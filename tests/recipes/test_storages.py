@@ -15,7 +15,6 @@ from django_async_forms.models import Upload
 from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage, staging_storage
 from django_async_forms.test import save_pending_uploads
 from tests import pictures, services
-from tests.compatibility import libraries
 from tests.pages import block
 from tests.recipes.models import Photo
 from tests.worker import staged_files
@@ -115,25 +114,12 @@ def test_half_an_upload_in_redis_is_an_error(redis_staging, save_form):
 # S3
 
 
-@pytest.fixture(scope="module")
-def s3():
-    """A server for S3 that keeps everything in memory; returns its address."""
-    libraries.need("django-storages", "moto")
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def bucket(s3, monkeypatch):
+def bucket(server, monkeypatch):
     """Makes a bucket, and points S3 storages to the local server."""
     import boto3
 
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     resource = boto3.resource("s3", region_name="eu-west-1")
@@ -173,13 +159,10 @@ def test_images_are_stored_on_s3(bucket, settings, save_form, in_memory):
     assert photosite.Object(photos[0].image.name).get()["CacheControl"] == "private, max-age=3600"
 
 
-def test_each_image_has_its_own_name(save_form, in_memory):
-    model = apps.get_model("unique_name.Photo")
-    photo = save_form(model, image=in_memory("Dune at my house.JPG"), title="Dune")
+def test_each_image_has_its_own_name(save_and_attach, in_memory):
+    image = in_memory("Dune at my house.JPG")
+    photo = save_and_attach(apps.get_model("unique_name.Photo"), image=image, title="Dune")
 
-    save_pending_uploads()
-
-    photo.refresh_from_db()
     assert len(photo.image.name) == len("photos/") + 32 + len(".jpg")
     assert photo.image.name.endswith(".jpg")
     assert "house" not in photo.image.name

@@ -53,14 +53,13 @@ def test_thumbnails_exist_before_a_page_asks(library, address, save_form, in_mem
 
 
 def test_sorl_thumbnail_makes_the_thumbnails_of_a_page_in_the_worker(
-    save_form, in_memory, media, connected
+    save_and_attach, in_memory, media, connected
 ):
     libraries.need("sorl-thumbnail")
     connected(image_saved)
     page = block(PAGE, "get_thumbnail").execute()
-    photo = save_form(page.Photo, image=in_memory(data=pictures.jpeg(1000, 800)), title="Dune")
-    save_pending_uploads()
-    photo.refresh_from_db()
+    image = in_memory(data=pictures.jpeg(1000, 800))
+    photo = save_and_attach(page.Photo, image=image, title="Dune")
     files = sorted(media.rglob("*.jpg"))
     assert len(files) == 2
 
