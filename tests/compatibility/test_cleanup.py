@@ -3,10 +3,10 @@
 import pytest
 
 from django_async_forms.models import Upload
-from django_async_forms.tasks import save_image_task
+from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form
-from tests.worker import wait_until, wait_until_no_upload_is_left
+from tests.worker import wait_until, wait_until_no_upload_is_left, work_on
 
 from . import libraries
 from .conftest import with_worker
@@ -38,12 +38,6 @@ def cleaned(in_memory, removed):
     return Cleaned.objects.create(title="Old", image=in_memory("old.jpg"))
 
 
-def deliver():
-    """Do the work of a worker with the message."""
-    for upload in Upload.objects.all():
-        save_image_task.apply(args=[str(upload.pk), "default"])
-
-
 def test_the_old_file_is_there_until_the_new_one_is_attached(cleaned, removed, media, new):
     async_form(Cleaned, *new, cleaned).save()
 
@@ -53,7 +47,7 @@ def test_the_old_file_is_there_until_the_new_one_is_attached(cleaned, removed, m
 
 def test_the_old_file_is_removed_once_when_the_new_one_is_attached(cleaned, removed, media, new):
     async_form(Cleaned, *new, cleaned).save()
-    deliver()
+    save_pending_uploads()
 
     assert removed == ["cleaned/old.jpg"]
     assert [path.name for path in (media / "cleaned").iterdir()] == ["new.jpg"]
@@ -64,7 +58,7 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_attached(
 ):
     async_form(Cleaned, *new, cleaned).save()
     settings.MEDIA_ROOT = media / "cleaned/old.jpg"  # A file, so nothing can be stored.
-    deliver()
+    work_on(Upload.objects.get())
 
     assert Upload.objects.get().error
     assert removed == []
@@ -73,7 +67,7 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_attached(
 
 def test_the_saved_instance_can_be_saved_again(cleaned, removed, new):
     instance = async_form(Cleaned, *new, cleaned).save()
-    deliver()
+    save_pending_uploads()
     instance.title = "Newer"
     instance.save()
 
@@ -83,7 +77,7 @@ def test_the_saved_instance_can_be_saved_again(cleaned, removed, new):
 
 def test_a_saved_instance_whose_image_was_read_can_be_saved_again(cleaned, removed, media, new):
     instance = async_form(Cleaned, *new, cleaned).save()
-    deliver()
+    save_pending_uploads()
 
     assert instance.image.name == "cleaned/old.jpg"
     instance.save()
@@ -110,7 +104,7 @@ def test_a_superseded_upload_leaves_the_old_file_to_the_one_that_wins(cleaned, r
     for name in ("first.jpg", "second.jpg"):
         instance = Cleaned.objects.get()
         async_form(Cleaned, {"title": "New"}, {"image": in_memory(name)}, instance).save()
-    deliver()
+    save_pending_uploads()
 
     assert removed == ["cleaned/old.jpg"]
     assert Cleaned.objects.get().image.name == "cleaned/second.jpg"
@@ -118,7 +112,7 @@ def test_a_superseded_upload_leaves_the_old_file_to_the_one_that_wins(cleaned, r
 
 def test_deleting_the_instance_removes_its_file(cleaned, removed, new):
     async_form(Cleaned, *new, cleaned).save()
-    deliver()
+    save_pending_uploads()
     Cleaned.objects.get().delete()
 
     assert removed == ["cleaned/old.jpg", "cleaned/new.jpg"]

@@ -1,13 +1,11 @@
 """django-lifecycle calls the hooks of an image in the worker, once the image is attached."""
 
 import pytest
-from django.forms import modelform_factory
 
-from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
-from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
-from tests.worker import wait_until_no_upload_is_left
+from tests.both import async_form
+from tests.worker import wait_until_no_upload_is_left, work_on
 
 from . import libraries
 from .conftest import with_worker
@@ -36,25 +34,14 @@ def hooked(in_memory):
     return Hooked.objects.get(pk=made.pk)
 
 
-def save(data, files, instance=None, model=Hooked):
-    form_class = modelform_factory(model, AsyncImageModelForm, fields=["title", "image"])
-    return form_class(data, files, instance=instance).save()
-
-
-def deliver():
-    """Do the work of a worker with the message."""
-    for upload in Upload.objects.pending():
-        save_image_task.apply(args=[str(upload.pk), "default"])
-
-
 def test_the_request_calls_no_hook_for_a_pending_image(hooked, seen, new):
-    save(*new, hooked)
+    async_form(Hooked, *new, hooked).save()
 
     assert seen == []
 
 
 def test_the_worker_calls_the_hooks_of_the_image(hooked, seen, new):
-    save(*new, hooked)
+    async_form(Hooked, *new, hooked).save()
 
     save_pending_uploads()
 
@@ -80,7 +67,7 @@ def test_the_hooks_are_called_with_the_same_values_as_for_a_plain_form(alike, se
 
 
 def test_the_column_that_a_hook_sets_is_written_with_the_image(hooked, new):
-    save(*new, hooked)
+    async_form(Hooked, *new, hooked).save()
     assert Hooked.objects.get().slug == "old.jpg"
 
     save_pending_uploads()
@@ -89,19 +76,20 @@ def test_the_column_that_a_hook_sets_is_written_with_the_image(hooked, new):
 
 
 def test_clearing_calls_the_hooks_of_the_image_in_the_request(hooked, seen):
-    save({"title": "Old", "image-clear": "on"}, {}, hooked)
+    clear = {"title": "Old", "image-clear": "on"}
+    async_form(Hooked, clear, {}, hooked, ["title", "image"]).save()
 
     assert [call for call, _, _ in seen] == ["before", "after", "committed"]
 
 
 def test_the_hooks_of_the_title_are_called_in_the_request(in_memory):
-    save({"title": "Dune"}, {"image": in_memory()}, model=Titled)
+    async_form(Titled, {"title": "Dune"}, {"image": in_memory()}).save()
 
     assert Titled.seen == ["Dune", "created"]
 
 
 def test_the_worker_does_not_call_the_hooks_of_the_title_again(in_memory):
-    save({"title": "Dune"}, {"image": in_memory()}, model=Titled)
+    async_form(Titled, {"title": "Dune"}, {"image": in_memory()}).save()
     Titled.seen.clear()
 
     save_pending_uploads()
@@ -110,14 +98,14 @@ def test_the_worker_does_not_call_the_hooks_of_the_title_again(in_memory):
 
 
 def test_the_saved_instance_has_no_changes(hooked, new):
-    instance = save(*new, hooked)
+    instance = async_form(Hooked, *new, hooked).save()
 
     assert not instance.has_changed("image")
     assert not instance.has_changed("title")
 
 
 def test_the_saved_instance_can_be_saved_again(hooked, seen, new):
-    instance = save(*new, hooked)
+    instance = async_form(Hooked, *new, hooked).save()
     save_pending_uploads()
     seen.clear()
 
@@ -132,11 +120,11 @@ def test_the_saved_instance_can_be_saved_again(hooked, seen, new):
 def failing(hooked, monkeypatch, new):
     """An upload whose image is stored, and for which a hook fails then."""
     monkeypatch.setattr(Hooked, "error", OSError("The search engine is down."))
-    save(*new, hooked)
+    async_form(Hooked, *new, hooked).save()
 
 
 def test_a_hook_that_fails_after_the_image_was_saved_fails_the_attempt(failing, media):
-    deliver()
+    work_on(Upload.objects.get())
 
     assert "The search engine is down." in Upload.objects.get().error
     assert Hooked.objects.get().image.name == "hooked/old.jpg"
@@ -144,7 +132,7 @@ def test_a_hook_that_fails_after_the_image_was_saved_fails_the_attempt(failing, 
 
 
 def test_columns_that_a_failed_attempt_has_set_are_put_back(failing):
-    deliver()
+    work_on(Upload.objects.get())
 
     assert Hooked.objects.get().slug == "old.jpg"
 
@@ -162,7 +150,7 @@ def test_the_next_attempt_after_a_failed_hook_attaches_the_image(failing, monkey
 
 @with_worker
 def test_a_real_worker_calls_the_hooks_of_the_image(worker, hooked, seen, new):
-    save(*new, hooked)
+    async_form(Hooked, *new, hooked).save()
 
     wait_until_no_upload_is_left()
 

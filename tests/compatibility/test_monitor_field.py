@@ -23,46 +23,28 @@ def old(in_memory):
 
 
 @both
-def test_a_monitor_field_notes_a_new_image(base, old, in_memory):
-    form_for(base, Monitored, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+@pytest.mark.parametrize(
+    ("has_old", "clear", "name", "is_noted"),
+    [
+        (True, {}, "new.jpg", True),
+        (False, {}, "new.jpg", True),
+        (True, {"image-clear": "on"}, None, True),
+        (True, {}, None, False),
+    ],
+    ids=["a new image", "a new row", "a cleared image", "an image that stays"],
+)
+def test_a_monitor_field_notes_a_change_of_the_image(
+    has_old, clear, name, is_noted, base, old, in_memory
+):
+    files = {"image": in_memory(name)} if name else {}
+    data, instance = {"title": "Dune", **clear}, old if has_old else None
+    monitored = form_for(base, Monitored, data, files, instance, ["title", "image"]).save()
     save_pending_uploads()
 
-    monitored = Monitored.objects.get()
-    assert monitored.image.name == "monitored/new.jpg"
-    assert monitored.image_changed is not None
-
-
-@both
-def test_a_monitor_field_notes_the_image_of_a_new_row(base, in_memory):
-    form_for(base, Monitored, {"title": "Dune"}, {"image": in_memory("new.jpg")}).save()
-    save_pending_uploads()
-
-    assert Monitored.objects.get().image_changed is not None
-
-
-@both
-def test_a_monitor_field_notes_an_image_that_is_cleared(base, old):
-    data = {"title": "Dune", "image-clear": "on"}
-    form_for(base, Monitored, data, {}, old, ["title", "image"]).save()
-
-    monitored = Monitored.objects.get()
-    assert not monitored.image
-    assert monitored.image_changed is not None
-
-
-@both
-def test_a_monitor_field_notes_nothing_where_the_image_stays(base, old):
-    form_for(base, Monitored, {"title": "Dune"}, {}, old, ["title", "image"]).save()
-
-    assert Monitored.objects.get().image_changed is None
-
-
-@both
-def test_a_monitor_field_of_the_title_notes_nothing_for_an_image(base, old, in_memory):
-    form_for(base, Monitored, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
-    save_pending_uploads()
-
-    assert Monitored.objects.get().published_changed is None
+    monitored = Monitored.objects.get(pk=monitored.pk)
+    assert (monitored.image_changed is not None) == is_noted
+    assert monitored.image.name == ("" if clear else f"monitored/{name or 'old.jpg'}")
+    assert monitored.published_changed is None  # It follows the title alone.
 
 
 def test_a_monitor_field_is_changed_when_the_image_is_attached(old, in_memory):
