@@ -98,6 +98,14 @@ def address(upload):
     return f"/photos/{upload.object_pk}/"
 
 
+@pytest.fixture
+def add_page(pages, broker, picture):
+    """The page that adds a photo, filled in."""
+    page = pages("/photos/add/")
+    fill_in(page, picture())
+    return page
+
+
 def fill_in(page, path):
     page.type("[name=title]", "Dune")
     page.choose("[name=image]", path)
@@ -169,70 +177,61 @@ def test_in_firefox_a_file_that_is_too_large_is_refused(pages, picture, slow_ser
 # The form
 
 
-def test_in_firefox_two_presses_send_the_form_once(pages, broker, picture, slow_server):
-    page = pages("/photos/add/")
-    fill_in(page, picture())
-
-    page.click(SEND)
+def test_in_firefox_two_presses_send_the_form_once(add_page, slow_server):
+    add_page.click(SEND)
     wait_until(lambda: slow_server.posts, "the form arrives")
-    page.click(SEND)
+    add_page.click(SEND)
     slow_server.release()
 
-    page.wait("async-image")
+    add_page.wait("async-image")
     assert Photo.objects.count() == 1
     assert len(slow_server.posts) == 1
 
 
-def test_in_firefox_the_answer_is_a_page_of_its_own(pages, broker, picture):
-    page = pages("/photos/add/")
-    fill_in(page, picture())
-    page.evaluate("window.before = true")
+def test_in_firefox_the_answer_is_a_page_of_its_own(add_page):
+    add_page.evaluate("window.before = true")
 
-    page.click(SEND)
+    add_page.click(SEND)
 
-    page.wait("async-image")
-    assert page.evaluate("window.before") is None
-    assert page.evaluate("performance.getEntriesByType('navigation')[0].name").endswith(
+    add_page.wait("async-image")
+    assert add_page.evaluate("window.before") is None
+    assert add_page.evaluate("performance.getEntriesByType('navigation')[0].name").endswith(
         f"/photos/{Photo.objects.get().pk}/"
     )
 
 
-def test_in_firefox_back_leads_to_a_form_that_can_be_sent_again(pages, broker, picture):
-    page = pages("/photos/add/")
-    caption = page.evaluate(CAPTION)
-    fill_in(page, picture())
-    page.evaluate("window.before = true")
-    page.click(SEND)
-    page.wait("async-image")
+def test_in_firefox_back_leads_to_a_form_that_can_be_sent_again(add_page, picture):
+    caption = add_page.evaluate(CAPTION)
+    add_page.evaluate("window.before = true")
+    add_page.click(SEND)
+    add_page.wait("async-image")
 
-    page.back()
-    page.wait(f"{SEND}:enabled")
-    assert page.evaluate("window.before"), "Firefox has loaded the page anew."
-    page.waitFor(f"{CAPTION} === {json.dumps(caption)}")
-    page.choose("[name=image]", picture("dunes.jpg"))
-    page.click(SEND)
+    add_page.back()
+    add_page.wait(f"{SEND}:enabled")
+    assert add_page.evaluate("window.before"), "Firefox has loaded the page anew."
+    add_page.waitFor(f"{CAPTION} === {json.dumps(caption)}")
+    add_page.choose("[name=image]", picture("dunes.jpg"))
+    add_page.click(SEND)
 
-    page.wait("async-image")
+    add_page.wait("async-image")
     assert Photo.objects.count() == 2
 
 
 def test_in_firefox_a_form_that_is_reloaded_while_it_is_sent_can_be_sent(
-    pages, broker, picture, slow_server
+    add_page, picture, slow_server
 ):
-    page = pages("/photos/add/")
-    caption = page.evaluate(CAPTION)
-    fill_in(page, picture())
-    page.click(SEND)
+    caption = add_page.evaluate(CAPTION)
+    add_page.click(SEND)
     wait_until(lambda: slow_server.posts, "the form arrives")
 
-    page.reload()  # Firefox keeps what a script has disabled.
-    page.wait(f"{SEND}:enabled")
-    page.waitFor(f"{CAPTION} === {json.dumps(caption)}")
+    add_page.reload()  # Firefox keeps what a script has disabled.
+    add_page.wait(f"{SEND}:enabled")
+    add_page.waitFor(f"{CAPTION} === {json.dumps(caption)}")
     slow_server.release()
-    page.choose("[name=image]", picture("dunes.jpg"))
-    page.click(SEND)
+    add_page.choose("[name=image]", picture("dunes.jpg"))
+    add_page.click(SEND)
 
-    page.wait("async-image")
+    add_page.wait("async-image")
 
 
 # For everyone

@@ -393,21 +393,22 @@ def test_a_saved_image_that_turbo_morphs_into_a_pending_one_appears(
     page.wait_for_selector("async-image[data-state=saved] img[src$='new.jpg']")
 
 
-def test_an_image_that_is_moved_appears(show, pending):
+@pytest.mark.parametrize(
+    ("moved", "count"), [("image", 1), ("image.cloneNode(true)", 2)], ids=["moved", "cloned"]
+)
+def test_an_image_that_a_script_moves_or_clones_appears(moved, count, show, pending):
     page = show(f"<p>{IMAGE}</p><div></div>")
 
-    page.evaluate("document.querySelector('div').append(document.querySelector('async-image'))")
-    save_pending_uploads()
-
-    page.wait_for_selector("div async-image[data-state=saved] img")
-
-
-def test_an_image_that_is_cloned_appears_twice(show, pending):
-    page = show(IMAGE)
-
-    page.evaluate("document.body.append(document.querySelector('async-image').cloneNode(true))")
+    page.evaluate(
+        f"""() => {{
+            const image = document.querySelector("async-image");
+            document.querySelector("div").append({moved});
+        }}"""
+    )
     save_and_show(page)
-    assert page.locator("async-image img").count() == 2
+
+    assert page.locator("div async-image img").count() == 1
+    assert page.locator("async-image img").count() == count
 
 
 def test_images_that_are_added_later_appear(show, pending, in_memory):

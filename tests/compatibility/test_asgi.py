@@ -145,13 +145,14 @@ def image(request, settings):
     return file
 
 
+def post(page, title, image):
+    """Post to a page; this thread has the test's connection."""
+    return async_to_sync(AsyncClient().post)(page, {"title": title, "image": image})
+
+
 @pytest.mark.parametrize("page", ["/function/", "/class/", "/save-image/", "/generic/"])
 def test_an_image_posted_to_an_asynchronous_server_is_pending_and_then_saved(page, image):
-    async def post():
-        return await AsyncClient().post(page, {"title": "Dune", "image": image})
-
-    # This thread has the test's connection.
-    response = async_to_sync(post)()
+    response = post(page, "Dune", image)
     assert response.status_code < 400, response.content
 
     assert Upload.objects.get().name == "dune.jpg"
@@ -297,9 +298,5 @@ def test_the_message_leaves_although_the_client_has_left(crossed, page):
 def test_the_message_has_left_when_the_asynchronous_test_client_has_its_response(crossed, image):
     crossed.go_on["first"].set()
 
-    async def post():
-        return await AsyncClient().post("/crossing-async/", {"title": "first", "image": image})
-
-    assert async_to_sync(post)().status_code == 200
-
+    assert post("/crossing-async/", "first", image).status_code == 200
     assert crossed.seen() == ["first"]

@@ -32,14 +32,9 @@ def watched(in_memory):
     return Watched.objects.get(pk=made.pk)
 
 
-def test_the_saved_instance_is_clean(watched, new):
-    instance = async_form(Watched, *new, watched).save()
-
-    assert not instance.is_dirty()
-
-
-def test_a_new_instance_is_clean_after_its_form(in_memory):
-    instance = async_form(Watched, {"title": "Dune"}, {"image": in_memory()}).save()
+@pytest.mark.parametrize("is_new", [True, False])
+def test_the_saved_instance_is_clean(is_new, watched, new):
+    instance = async_form(Watched, *new, None if is_new else watched).save()
 
     assert not instance.is_dirty()
 

@@ -48,58 +48,50 @@ def image_for(model, uploaded):
     return {"image_0" if is_double else "image": uploaded}
 
 
-@pytest.mark.parametrize("field_model", [*FIELDS, *OWN, "SmallAlways"], indirect=True)
-def test_a_new_image_is_stored_as_for_a_plain_form(field_model, alike):
-    def case(way):
-        way.save(field_model, {"title": "Dune"}, image_for(field_model, way.upload()))
-
-    ours = alike(case, field_model)
-
-    assert ours.files
-    assert ours.uploads == 1
+# What a project does with an image: each case is done with a plain form, and with ours
 
 
-def test_an_image_that_replaces_another_is_stored_as_for_a_plain_form(field_model, alike):
-    def case(way):
-        old = way.upload("old.jpg", 40, 40, 1)
-        instance = way.save(field_model, {"title": "Old"}, image_for(field_model, old))
-        files = image_for(field_model, way.upload("new.jpg", 80, 50, 2))
-        way.save(field_model, {"title": "New"}, files, instance)
-
-    assert alike(case, field_model).uploads == 2
+def is_new(way, model):
+    return way.save(model, {"title": "Dune"}, image_for(model, way.upload()))
 
 
-def test_an_image_saved_in_two_steps_is_stored_as_for_a_plain_form(field_model, alike):
-    def case(way):
-        files = image_for(field_model, way.upload())
-        instance = way.form(field_model, {"title": "Dune"}, files).save(commit=False)
-        instance.title = "Set by the view"
-        instance.save()
-        way.work()
-
-    assert alike(case, field_model).uploads == 1
+def replaces_another(way, model):
+    old = way.save(model, {"title": "Old"}, image_for(model, way.upload("old.jpg", 40, 40, 1)))
+    way.save(model, {"title": "New"}, image_for(model, way.upload("new.jpg", 80, 50, 2)), old)
 
 
-def test_an_image_that_is_cleared_is_cleared_as_by_a_plain_form(field_model, alike):
-    def case(way):
-        instance = way.save(field_model, {"title": "Old"}, image_for(field_model, way.upload()))
-        clear = "image_0-clear" if field_model.__name__ == "Versatile" else "image-clear"
-        way.save(field_model, {"title": "New", clear: "on"}, {}, instance)
-
-    ours = alike(case, field_model)
-
-    assert not ours.columns[0]["image"]
+def is_saved_in_two_steps(way, model):
+    form = way.form(model, {"title": "Dune"}, image_for(model, way.upload()))
+    instance = form.save(commit=False)
+    instance.title = "Set by the view"
+    instance.save()
+    way.work()
 
 
-def test_an_image_that_stays_is_left_alone(field_model, alike):
-    def case(way):
-        instance = way.save(field_model, {"title": "Old"}, image_for(field_model, way.upload()))
-        way.save(field_model, {"title": "New"}, {}, instance)
+def is_cleared(way, model):
+    clear = "image_0-clear" if model.__name__ == "Versatile" else "image-clear"
+    way.save(model, {"title": "New", clear: "on"}, {}, is_new(way, model))
 
-    ours = alike(case, field_model)
 
-    assert ours.columns[0]["image"]
-    assert ours.uploads == 1
+def stays(way, model):
+    way.save(model, {"title": "New"}, {}, is_new(way, model))
+
+
+@pytest.mark.parametrize(
+    ("case", "uploads"),
+    [(is_new, 1), (replaces_another, 2), (is_saved_in_two_steps, 1), (is_cleared, 1), (stays, 1)],
+)
+def test_an_image_is_stored_as_for_a_plain_form_that(case, uploads, field_model, alike):
+    ours = alike(lambda way: case(way, field_model), field_model)
+
+    assert ours.uploads == uploads
+    assert bool(ours.columns[0]["image"]) == (case is not is_cleared)
+
+
+def test_a_new_image_is_stored_by_a_save_that_makes_it_small_each_time(model, alike):
+    small_always = model("SmallAlways")
+
+    assert alike(lambda way: is_new(way, small_always), small_always).files
 
 
 def test_a_point_of_interest_is_kept_for_an_image_that_stays(model, alike):

@@ -1,4 +1,4 @@
-"""Forms as projects write them: mixins in any order, overridden save(), pickled, by hand."""
+"""Forms as projects write them: mixins in any order, overridden save(), pickled."""
 
 import copy
 import pickle
@@ -7,10 +7,8 @@ import pytest
 from django import forms
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.forms.renderers import get_default_renderer
-from django.http import HttpResponse
 from django.test import TestCase
 from django.urls import path
-from django.views.generic import FormView
 
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
 from django_async_forms.models import Upload
@@ -110,35 +108,13 @@ def test_a_subclass_of_a_form_with_the_mixin_has_the_mixin(in_memory):
     assert Upload.objects.for_instance(photo).count() == 1
 
 
-# By hand, in views for any form
-
-
-class ByHand(FormView):
-    form_class = PhotoForm
-    template_name = "none.html"
-
-    def form_valid(self, form):
-        photo = form.save()
-        return HttpResponse(str(photo.pk))
-
-
 urlpatterns = [
-    path("by-hand/", ByHand.as_view()),
     path("create/", AsyncImageCreateView.as_view(form_class=PhotoForm, success_url="/done/")),
 ]
 
 
 def a_post(data=None):
     return {"title": "Dune", "image": SimpleUploadedFile("dune.jpg", data or pictures.jpeg())}
-
-
-def test_a_form_view_can_save_the_form(client):
-    data = pictures.jpeg()
-
-    client.post("/by-hand/", a_post(data))
-    save_pending_uploads()
-
-    assert pictures.stored(Photo.objects.get().image) == data
 
 
 # Pickling
@@ -205,12 +181,6 @@ def test_eager_tasks_that_fail_do_not_harm_the_request(client, settings, media):
 @pytest.mark.usefixtures("queue_of_class")
 class TestOfAProject(TestCase):
     """A test as a project writes it, in Django's own TestCase."""
-
-    def test_save_pending_uploads_attaches_the_image(self):
-        self.client.post("/create/", a_post())
-        save_pending_uploads()
-
-        self.assertEqual(Photo.objects.get().image.name, "photos/dune.jpg")
 
     def test_callbacks_can_be_captured_and_executed(self):
         with self.captureOnCommitCallbacks(execute=True) as callbacks:

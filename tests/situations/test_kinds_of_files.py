@@ -128,9 +128,7 @@ KINDS = {
         io.BytesIO(b"abcdef"), "x", "noise.bin", "t", 6, "utf-8", {"a": b"b", "c": [1, (None,)]}
     ),
     "with a path for its name": lambda: ContentFile(b"abcdef", Path("noise.bin")),
-    "with a size that is text": lambda: UploadedFile(
-        io.BytesIO(b"abcdef"), "noise.bin", "image/jpeg", "6"
-    ),
+    "with a size in text": lambda: UploadedFile(io.BytesIO(b"abcdef"), "noise.bin", None, "6"),
     "of a stream": lambda: File(Stream(), "noise.bin"),
     "in pieces": InPieces,
     "spooled": spooled,
