@@ -12,6 +12,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError, connection, connections
 from django.db.models.signals import post_save
+from django.utils import timezone
 
 from django_async_forms import delivery
 from django_async_forms.attach import attach, record_failure

@@ -48,7 +48,6 @@ def test_a_model_whose_save_returns_something_returns_it(base, in_memory):
     assert unsaved.save(note="by hand") is unsaved
 
 
-@both
 def test_a_name_that_a_view_gives_is_that_of_an_image_that_alone_has_changed(base, old, in_memory):
     form = form_for(base, Guarded, {"title": "Old"}, {"image": in_memory("new.jpg")}, old)
     unsaved = form.save(commit=False)

@@ -535,7 +535,6 @@ def test_a_rollback_and_a_save_stage_the_image_once(unsaved, old, in_memory):
     assert Upload.objects.count() == 1
 
 
-@both
 def test_an_image_that_was_not_written_and_is_then_taken_off_is_not_saved(base, in_memory):
     old = OnlyImages.objects.create(front=in_memory("old.jpg"), back=in_memory("back.jpg"))
     unsaved = form_for(base, OnlyImages, {}, {"front": in_memory("new.jpg")}, old).save(

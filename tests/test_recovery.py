@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from django_async_forms import recovery
 from django_async_forms.fields import file_fields
-from django_async_forms.models import AbandonedName, StoredChunk, Upload, forget_outboxes
+from django_async_forms.models import AbandonedName, Upload, forget_outboxes
 from django_async_forms.storage import DatabaseStorage, staging_storage
 from django_async_forms.tasks import recover_uploads, save_image_task
 from django_async_forms.uploads import save_image
