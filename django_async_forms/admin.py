@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -34,14 +34,9 @@ class AsyncImageAdminForm(AsyncImageModelForm):
     image_widget = AsyncImageInput
 
 
-@lru_cache(maxsize=256)
 def admin_form_class(form_class: Any) -> Any:
     """Return ``form_class`` with the mixin and a widget that shows pending images."""
-    form_class = async_form_class(form_class)
-    if form_class.image_widget is not None:
-        return form_class
-    attributes = {"image_widget": AsyncImageInput, "__module__": __name__}
-    return type(form_class)(form_class.__name__, (form_class,), attributes)
+    return async_form_class(form_class, AsyncImageInput)
 
 
 class AsyncImageAdminMixin(_AnyModelAdmin):
@@ -60,7 +55,12 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
 
     The column ``async_uploads`` of the change list says which images are pending and which failed;
     it costs two queries for each image field, however long the list.
+
+    An image that the page shows again after an error is kept as a draft.
     """
+
+    #: Whether images are kept as drafts, by ``AsyncImageFormMixin.keep_drafts()``.
+    drafts = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,13 +68,29 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[Any]:
         """Return the form class of the add and change pages, with the mixin."""
-        return super().get_form(request, *args, **_with_mixin(kwargs))
+        form_class: type[Any] = super().get_form(request, *args, **_with_mixin(kwargs))
+        return self._for_sender(form_class, request)
+
+    def _for_sender(self, form_class: Any, request: HttpRequest | None) -> type[Any]:
+        """Return a form class of this request, whose sender drafts belong to."""
+        if request is None:  # Code that only looks at a form class has none.
+            return form_class  # type: ignore[no-any-return]
+        attributes = {
+            # The class is garbage that only Python's collector finds: do not keep the request.
+            "request_of_sender": weakref.proxy(request),
+            "drafts": self.drafts and form_class.drafts,
+            "__module__": form_class.__module__,
+        }
+        return type(form_class)(  # type: ignore[no-any-return]
+            form_class.__name__, (form_class,), attributes
+        )
 
     def get_formset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[Any]:
         """Return the formset class of an inline, whose forms have the mixin."""
         formset: type[Any] = super().get_formset(  # type: ignore[misc]
             request, *args, **_with_mixin(kwargs)
         )
+        formset.form = self._for_sender(formset.form, request)
         return formset
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
@@ -86,7 +102,7 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
         """Return the formset class of ``list_editable``, whose forms have the mixin."""
         formset: type[Any] = super().get_changelist_formset(request, **kwargs)
         # A get_changelist_form() of the project's own may return any form.
-        formset.form = async_form_class(formset.form)
+        formset.form = self._for_sender(async_form_class(formset.form), request)
         return formset
 
     @admin.display(description=_("uploads"))

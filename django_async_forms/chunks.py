@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.core.files.base import File
-from django.db import connections, transaction
+from django.db import connections
 from django.utils import timezone
 
 if TYPE_CHECKING:
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 CHUNK_SIZE = 256 * 1024
 
 
-def write_chunks(using: str, table: str, name: str, content: File[Any]) -> None:
-    """Insert the rows of a new file. Raises ``IntegrityError`` if its name is taken."""
+def write_chunks(using: str, table: str, name: str, content: File[Any], offset: int = 0) -> None:
+    """
+    Insert the rows of a new file, or those from ``offset`` on, in the caller's transaction.
+
+    Raises ``IntegrityError`` if the name has such rows.
+    """
     connection = connections[using]
     saved_at = connection.ops.adapt_datetimefield_value(timezone.now())
     binary = "_binary %s" if connection.vendor == "mysql" else "%s"
@@ -30,16 +34,17 @@ def write_chunks(using: str, table: str, name: str, content: File[Any]) -> None:
         f"INSERT INTO {connection.ops.quote_name(table)} (name, position, data, saved_at)"
         f" VALUES (%s, %s, {binary}, %s)"
     )
-    with transaction.atomic(using=using), _cursor(connection) as cursor:
-        for position, data in _pieces(content):
-            cursor.execute(statement, (name, position, data, saved_at))
-
-
-def delete_chunks(using: str, table: str, name: str) -> None:
-    """Delete the rows of a file, without loading them for receivers of signals."""
-    connection = connections[using]
     with _cursor(connection) as cursor:
-        cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)} WHERE name = %s", (name,))
+        for position, data in _pieces(content):
+            cursor.execute(statement, (name, offset + position, data, saved_at))
+
+
+def delete_chunks(using: str, table: str, name: str, offset: int = 0) -> None:
+    """Delete the rows of a file from ``offset`` on, without loading them for signals."""
+    connection = connections[using]
+    statement = f"DELETE FROM {connection.ops.quote_name(table)} WHERE name = %s AND position >= %s"
+    with _cursor(connection) as cursor:
+        cursor.execute(statement, (name, offset))
 
 
 class ChunkReader(io.BufferedReader):

@@ -51,9 +51,21 @@ class AsyncFormsSettings:
     #: The formats that a form accepts, by Pillow's names, such as ``["JPEG", "PNG", "WEBP"]``.
     #: Defaults to all that Pillow reads.
     FORMATS: Sequence[str] | None = None
-    #: How many uploads, pending or failed, one database may hold before forms refuse more. Defaults
-    #: to no limit.
+    #: How many uploads, pending or failed, and drafts one database may hold before forms refuse
+    #: more. Defaults to no limit.
     MAX_BACKLOG: int | None = None
+    #: How long a draft is kept after its last byte has come, or after a form has shown it.
+    KEEP_DRAFTS: float = 24 * 3600
+    #: How many drafts one sender may have.
+    MAX_DRAFTS: int | None = 100
+    #: How many bytes the drafts of one sender may have.
+    MAX_DRAFT_BYTES: int | None = 2 * 1024**3
+    #: How many drafts one database may hold.
+    MAX_DRAFTS_IN_ALL: int | None = 10_000
+    #: How many bytes the drafts of one database may have.
+    MAX_DRAFT_BYTES_IN_ALL: int | None = 20 * 1024**3
+    #: Whether the person who sent an image sees it while it is pending.
+    SHOW_STAGED: bool = True
     #: The dotted path of a class that carries the request's context to the worker: ``capture()``
     #: returns JSON data in the request, ``restore(data)`` is a context manager around the worker's
     #: save. The default preserves the active language and time zone.
@@ -61,7 +73,19 @@ class AsyncFormsSettings:
 
 
 #: Numbers of things; the other numbers are seconds.
-_WHOLE = {"MAX_ATTEMPTS", "RECOVER_BATCH", "MAX_BYTES", "MAX_PIXELS", "MAX_BACKLOG"}
+_WHOLE = {
+    "MAX_ATTEMPTS",
+    "RECOVER_BATCH",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_BACKLOG",
+    "MAX_DRAFTS",
+    "MAX_DRAFT_BYTES",
+    "MAX_DRAFTS_IN_ALL",
+    "MAX_DRAFT_BYTES_IN_ALL",
+}
+#: Those for which None means that there is no limit.
+_UNLIMITED = {*_WHOLE, "FORMATS"} - {"MAX_ATTEMPTS", "RECOVER_BATCH"}
 #: A hundred years in seconds: what comes after it cannot be added to a date for long.
 _LONGEST = 100 * 365 * 24 * 3600
 #: A pebibyte. No upload is larger.
@@ -87,7 +111,13 @@ def conf() -> AsyncFormsSettings:
             raise ImproperlyConfigured(
                 f"ASYNC_FORMS has no key {key!r}. Its keys are {', '.join(sorted(known))}."
             )
-        if value is None and known[key] is None:
+        if value is None and key in _UNLIMITED:
+            continue
+        if key == "SHOW_STAGED":
+            if not isinstance(value, bool):
+                raise ImproperlyConfigured(
+                    f'ASYNC_FORMS["SHOW_STAGED"] is {value!r}. Set it to True or False.'
+                )
             continue
         if key == "FORMATS":
             _check_formats(value)

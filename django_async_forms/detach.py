@@ -15,6 +15,8 @@ from django.db.models import FileField, Model
 from django.db.models.fields.files import FieldFile
 
 from . import hooks
+from .draft_file import DraftFile
+from .draft_model import Draft
 from .fields import (
     current_values,
     file_field,
@@ -27,7 +29,7 @@ from .fields import (
 )
 from .models import Upload
 from .snapshot import Snapshot
-from .staging import stage
+from .staging import claim, stage
 
 
 @dataclass(eq=False)
@@ -57,6 +59,13 @@ class _Detached:
         transaction.on_commit(callback, using=using)
 
 
+def _draft_on(instance: Model, field: FileField) -> Draft | None:
+    """Return the draft that the request itself is going to store for a field."""
+    file = uncommitted_file(instance, field)
+    draft_file = getattr(file, "_file", None)
+    return draft_file.draft if isinstance(draft_file, DraftFile) else None
+
+
 class Detachment(hooks.Change):
     """
     The images of a form's instance as they were before the form, and what ``save()`` does to them.
@@ -80,6 +89,8 @@ class Detachment(hooks.Change):
         self._detached: dict[str, _Detached] = {}
         self._is_whole = True
         self._only_replaces = False
+        self._sender = ""
+        self._hidden: set[str] = set()
 
     def had_image(self, field: FileField) -> bool:
         """Tell whether the instance had an image when the form was made for it."""
@@ -104,6 +115,8 @@ class Detachment(hooks.Change):
         cleared: Collection[str],
         own_names: Collection[str] = (),
         only_replaces: bool = False,
+        sender: str = "",
+        hidden: Collection[str] = (),
     ) -> None:
         """
         Detach the images of ``fields`` when ``save()`` of ``instance`` is called.
@@ -111,11 +124,14 @@ class Detachment(hooks.Change):
         Until then, the instance is as Django's form leaves it, so a view can look at the uploaded
         file, rename it or replace it. ``cleared`` names the fields that the form empties.
         ``own_names`` names all file fields of the form. ``only_replaces`` leaves a new instance's
-        images to the request.
+        images to the request. ``sender`` is the person who is shown the images while they are
+        pending, except those that ``hidden`` names.
         """
         self._fields = {field.name for field in fields}
         self._cleared = set(cleared)
         self._only_replaces = only_replaces
+        self._sender = sender
+        self._hidden = set(hidden)
         earlier = hooks.waiting_change(instance)
         if isinstance(earlier, Detachment) and earlier is not self:
             # A second form on the same instance. The first one knows what was there before both.
@@ -170,13 +186,23 @@ class Detachment(hooks.Change):
             if field.name in self._detached and self._detached[field.name].needs_staging()
         ]
         changed = [] if write.inserts else self._changed(write, fields)
+        drafts = [draft for field in fields if (draft := _draft_on(instance, field))]
         if to_stage:
             self._store_others(instance, fields, write.inserts)
         columns = before.unchanged(instance, using)
         columns -= {column.name for field in changed for column in image_columns(field)}
         # Django's write stores the file of a changed field. No transaction stays open for that.
-        is_atomic = to_stage or any(uncommitted_file(instance, field) is None for field in changed)
+        is_atomic = (
+            to_stage
+            or drafts
+            or any(uncommitted_file(instance, field) is None for field in changed)
+        )
         with transaction.atomic(using, savepoint=False) if is_atomic else nullcontext():
+            # Before the instance is written: an instance that is inserted in vain has a key.
+            for field in to_stage:
+                claim(self._detached[field.name].needed_file(), using)
+            for draft in drafts:
+                draft.use_up()
             updated = write(without=columns)
             for field in to_stage:
                 self._stage(write, field, created=not updated)
@@ -206,7 +232,15 @@ class Detachment(hooks.Change):
             with transaction.atomic(using=using):
                 lock_row(field, instance, using)
                 detached = self._detached[field.name]
-                stage(instance, field, detached.needed_file(), name=detached.name, using=using)
+                claim(detached.needed_file(), using)
+                stage(
+                    instance,
+                    field,
+                    detached.needed_file(),
+                    name=detached.name,
+                    using=using,
+                    sender=self._sender_of(field),
+                )
                 detached.staged(using)
 
     def _changed(self, write: hooks.TableWrite, fields: Iterable[FileField]) -> list[FileField]:
@@ -249,8 +283,12 @@ class Detachment(hooks.Change):
             held=file_name(value) if created and not hasattr(value, "resolve_expression") else None,
             # A chosen key may have belonged to another instance.
             is_new=created and not write.had_key,
+            sender=self._sender_of(field),
         )
         detached.staged(write.using)
+
+    def _sender_of(self, field: FileField) -> str:
+        return "" if field.name in self._hidden else self._sender
 
     def _discard(self, write: hooks.TableWrite, fields: Collection[FileField]) -> None:
         """Discard the uploads for images that the form clears or a view replaces."""

@@ -12,11 +12,15 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import router
 from django.db.models import FileField, ImageField
 from django.db.models.fields.files import FieldFile
+from django.http import HttpRequest
 from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from .conf import conf
 from .detach import Detachment
+from .draft_form import FieldDrafts
+from .draft_sender import sender_of
 from .fields import current_values, file_fields, file_name
 from .limits import check_backlog, check_limits
 from .models import Upload, has_outbox, is_pending
@@ -59,10 +63,21 @@ class AsyncImageFormMixin(_Form):
     #: the widgets that they have.
     image_widget: type[AsyncImageInput] | None = None
 
+    #: Whether a form that has a request keeps images as drafts: one that comes back with an error,
+    #: and one that the page sends while the rest of the form is filled in.
+    drafts: bool = True
+
+    #: Names of the fields whose images nobody sees before a worker has saved them: where the worker
+    #: removes where a photo was taken, say.
+    hide_staged: Sequence[str] = ()
+
+    #: The request whose sender drafts belong to.
+    request_of_sender: HttpRequest | None = None
+
     _detachment: Detachment
     _staying: Set[str] = frozenset()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._detachment = Detachment(self.instance)
         using = router.db_for_write(type(self.instance), instance=self.instance)
@@ -77,6 +92,26 @@ class AsyncImageFormMixin(_Form):
                 self.image_widget.install(self, field.name)
         if not self.instance._state.adding:
             self._make_pending_fields_optional()
+        request = request or self.request_of_sender
+        if request is not None:
+            self.keep_drafts(request)
+
+    def keep_drafts(self, request: HttpRequest) -> None:
+        """
+        Keep the form's images as drafts of the sender of this request, unless ``drafts`` is off.
+
+        The package's views and its admin do so; any other code gives ``request`` to the form. Image
+        fields that have one of Django's widgets get ``AsyncImageInput``, which drafts need.
+        """
+        self.request_of_sender = request
+        for field in self.get_async_fields() if self.drafts else []:
+            if isinstance(field, ImageField):
+                (self.image_widget or AsyncImageInput).install(self, field.name)
+            form_field = self.fields[field.name]
+            if isinstance(form_field.widget, AsyncImageInput) and isinstance(
+                form_field, forms.FileField
+            ):
+                form_field.widget.drafts = FieldDrafts(self, field, form_field)
 
     def _make_pending_fields_optional(self) -> None:
         for field in self.get_async_fields():
@@ -156,8 +191,17 @@ class AsyncImageFormMixin(_Form):
                 cleared,
                 own_names=self.fields,
                 only_replaces=self.async_when == "replacing",
+                sender=self._sender_key(),
+                hidden=self.hide_staged,
             )
         return super().save(commit)
+
+    def _sender_key(self) -> str:
+        """Return the key of the person who is shown the images of this form while they wait."""
+        if not conf().SHOW_STAGED or not sends_images(self):
+            return ""
+        sender = sender_of(self.request_of_sender)
+        return "" if sender is None else sender.key
 
     def _fields_for_worker(self) -> list[FileField]:
         fields = self.get_async_fields()
@@ -197,15 +241,25 @@ class AsyncImageModelForm(AsyncImageFormMixin, _ModelForm):
 
 
 @lru_cache(maxsize=256)
-def async_form_class(form_class: type[Any]) -> type[Any]:
-    """Return ``form_class`` with the mixin on it, or itself if it has it already."""
+def async_form_class(
+    form_class: type[Any], image_widget: type[AsyncImageInput] | None = None
+) -> type[Any]:
+    """
+    Return ``form_class`` with the mixin on it, or itself if it has it already.
+
+    ``image_widget`` is for a form class that names no widget of its own.
+    """
     if issubclass(form_class, AsyncImageFormMixin):
-        return form_class
-    return types.new_class(
-        f"Async{form_class.__name__}",
-        (AsyncImageFormMixin, form_class),
-        exec_body=lambda attributes: attributes.update(__module__=form_class.__module__),
-    )
+        if image_widget is None or form_class.image_widget is not None:
+            return form_class
+        name = form_class.__name__
+        bases: tuple[type[Any], ...] = (form_class,)
+    else:
+        name, bases = f"Async{form_class.__name__}", (AsyncImageFormMixin, form_class)
+    attributes: dict[str, Any] = {"__module__": form_class.__module__}
+    if image_widget is not None:
+        attributes["image_widget"] = image_widget
+    return types.new_class(name, bases, exec_body=lambda body: body.update(attributes))
 
 
 def sends_images(form: AsyncImageFormMixin) -> bool:

@@ -11,6 +11,8 @@ from typing import Any
 from django.core.files.base import File
 from PIL import Image
 
+from .draft_file import DraftFile
+
 logger = logging.getLogger("django_async_forms")
 
 #: Formats whose frames are all as large as the canvas, and whose header has the number of frames.
@@ -203,6 +205,8 @@ def dimensions(uploaded: Any) -> tuple[int, int] | tuple[None, None]:
 
     They are ``None`` if unknown. Raises nothing.
     """
+    if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
+        return uploaded.draft.width, uploaded.draft.height  # type: ignore[return-value]
     try:
         image = open_image(uploaded)
         if image is None:

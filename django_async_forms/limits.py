@@ -15,6 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from PIL import Image
 
 from .conf import conf
+from .draft_file import DraftFile
+from .draft_model import Draft
 from .images import has_more_pixels, open_image
 from .models import Upload
 
@@ -22,14 +24,18 @@ from .models import Upload
 _DISPLAYED = {"AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP"}
 
 
-def check_limits(field: FileField, uploaded: File[Any]) -> None:
+def check_limits(field: FileField | None, uploaded: File[Any]) -> None:
     """
     Refuse a file over ``MAX_BYTES`` or ``MAX_PIXELS``, or in a format that is not in ``FORMATS``.
+
+    A draft was checked when it arrived.
 
     Pillow detects pixels and format; the client's claims do not count. Both are checked for image
     fields, and for a plain ``FileField`` whose form field opens the file as an image. Raises
     ``ValidationError``.
     """
+    if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
+        return
     limits = conf()
     if limits.MAX_BYTES is not None and uploaded.size > limits.MAX_BYTES:
         raise ValidationError(
@@ -92,15 +98,19 @@ def _check_format(image: Image.Image | None, formats: Sequence[str]) -> None:
         )
 
 
-def check_backlog(using: str, uploaded: File[Any]) -> None:
+def check_backlog(using: str, uploaded: File[Any] | None) -> None:
     """
-    Refuse an upload if its database already holds ``MAX_BACKLOG`` uploads, pending or failed.
+    Refuse a file if its database already holds ``MAX_BACKLOG`` uploads and drafts.
 
-    Raises ``ValidationError``.
+    A draft counts already. Raises ``ValidationError``.
     """
     limit = conf().MAX_BACKLOG
-    # The last allowed row of the backlog, which the database finds in an index.
-    if limit is not None and Upload.objects.using(using).order_by("pk")[limit - 1 : limit].exists():
+    if limit is None or isinstance(uploaded, DraftFile):
+        return
+    # Counted no further than the limit.
+    count = Upload.objects.using(using).order_by("pk")[:limit].count()
+    count += Draft.objects.using(using).order_by("pk")[:limit].count()
+    if count >= limit:
         raise ValidationError(
             _("Too many images are waiting to be saved. Please try again in a few minutes."),
             code="too_many_pending",

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
@@ -20,7 +20,9 @@ from django.db.models.sql import UpdateQuery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .columns import BinaryCollationCharField, BinaryCollationTextField
 from .conf import conf
+from .draft_model import Draft as Draft  # Django finds the models of an app in this module.
 from .fields import (
     Target,
     file_field,
@@ -33,49 +35,12 @@ from .fields import (
 )
 from .storage import is_transactional, staging_storage
 
-if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
-
-    _CharField = models.CharField[str, str]
-    _TextField = models.TextField[str, str]
-else:
-    _CharField = models.CharField
-    _TextField = models.TextField
-
 logger = logging.getLogger("django_async_forms")
 
 
 def printable(text: str) -> str:
     """Escape marks and control characters, so that no text controls a page or a terminal."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
-def _in_binary_collation(column: str | None, connection: BaseDatabaseWrapper) -> str | None:
-    """
-    Make a column of MySQL hold all of Unicode and compare byte by byte.
-
-    A database with utf8mb3 refuses an emoji, and MySQL's default collations ignore case.
-    """
-    if connection.vendor != "mysql":
-        return column
-    # The plain utf8mb4_bin ignores spaces at the end.
-    is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined]
-    collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
-    return f"{column} CHARACTER SET utf8mb4 COLLATE {collation}"
-
-
-class BinaryCollationCharField(_CharField):
-    """Text that MySQL, too, compares byte by byte. By default it ignores case."""
-
-    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        return _in_binary_collation(super().db_type(connection), connection)
-
-
-class BinaryCollationTextField(_TextField):
-    """Text of any length and any character that MySQL, too, compares byte by byte."""
-
-    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        return _in_binary_collation(super().db_type(connection), connection)
 
 
 class NotPendingError(Exception):
@@ -247,6 +212,8 @@ class Upload(models.Model):
     width = models.PositiveIntegerField(_("width"), null=True)
     height = models.PositiveIntegerField(_("height"), null=True)
     staged = models.CharField(_("staged as"), max_length=255)
+    #: ``Sender.key`` of the person who is shown the image while it is pending, or "".
+    sender = models.CharField(max_length=64, blank=True, default="", editable=False)
     #: The digest of the name under which a worker is storing the image in the final storage. It is
     #: unique, because a storage that looks for a free name and then stores may find one name for
     #: two images.

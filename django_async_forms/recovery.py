@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from .conf import conf
 from .delivery import publish
+from .draft_model import Draft
 from .fields import file_fields, place
 from .models import AbandonedName, Upload, UploadQuerySet, has_outbox
 from .storage import is_transactional, staging_storage
@@ -30,6 +31,7 @@ class Recovered:
 
     sent: int
     purged: int
+    expired: int
     abandoned: int
 
 
@@ -53,7 +55,7 @@ def recover(using: str) -> Recovered:
     Recover the uploads of one database, at most ``RECOVER_BATCH`` of each kind.
 
     This purges failed uploads past their keep time, sends pending uploads without news again,
-    longest overdue first, and removes old abandoned staged files.
+    longest overdue first, and removes expired drafts and old abandoned staged files.
     """
     batch = conf().RECOVER_BATCH
     uploads = Upload.objects.using(using)
@@ -61,6 +63,7 @@ def recover(using: str) -> Recovered:
     recovered = Recovered(
         purged=uploads.failed().filter(pk__in=overdue).discard(),
         sent=_send_again(uploads.pending().due()[:batch]),
+        expired=Draft.objects.using(using).expired()[:batch].discard(),
         abandoned=remove_abandoned(using, batch),
     )
     oldest = timezone.now() - timedelta(seconds=conf().KEEP_ABANDONED)
@@ -115,11 +118,15 @@ def _abandoned(names: list[str], using: str) -> set[str]:
     candidates: dict[str, uuid.UUID] = {}
     for name in names:
         folder, _, file = name.rpartition("/")
-        # The storage may hold other files. Only names that an upload would have are candidates.
+        # The storage may hold other files. Only names of uploads and drafts are candidates.
         if re.fullmatch(r"[0-9a-f]{32}.*", file) and folder.endswith(f"/{file[:2]}"):
             candidates[name] = uuid.UUID(file[:32])
-    rows = Upload.objects.using(using).filter(pk__in=candidates.values())
-    return set(candidates).difference(rows.values_list("staged", flat=True))
+    keys = set(candidates.values())
+    # The drafts first: one that is claimed meanwhile is among the uploads by then.
+    drafts = Draft.objects.using(using).filter(pk__in=keys).values_list("staged", flat=True)
+    named = set(drafts)
+    uploads = Upload.objects.using(using).filter(pk__in=keys)
+    return set(candidates).difference(named, uploads.values_list("staged", flat=True))
 
 
 def _remove_if_old(storage: Storage, name: str) -> bool:

@@ -17,12 +17,29 @@ from django.db.models.functions import Coalesce
 from . import context
 from .codec import deconstruct
 from .delivery import send
-from .fields import current_values, file_name, key_text, place, row_of
+from .draft_file import DraftFile
+from .draft_model import staged_name
+from .fields import current_values, file_name, key_text, row_of
 from .images import dimensions
 from .models import Upload, note_outbox
 from .storage import staging_storage
 
 logger = logging.getLogger("django_async_forms")
+
+
+def claim(uploaded: File[Any], using: str) -> None:
+    """
+    Claim the draft that ``uploaded`` is, if it is one, in the open transaction of its upload.
+
+    Raises ``DraftGoneError`` if another form has claimed it.
+    """
+    if not isinstance(uploaded, DraftFile):
+        return
+    draft = uploaded.draft
+    if draft.using == using:
+        draft.claim()
+    else:  # A router has sent the instance to another database.
+        transaction.on_commit(draft.discard, using=using, robust=True)
 
 
 def stage(
@@ -34,6 +51,7 @@ def stage(
     name: str | None = None,
     held: str | None = None,
     is_new: bool = False,
+    sender: str = "",
 ) -> Upload:
     """
     Stage ``uploaded`` for ``field`` of ``instance``, and send its upload after the commit.
@@ -41,21 +59,29 @@ def stage(
     The caller's transaction has locked the row of the instance. ``name`` is passed to the field's
     ``upload_to``; it defaults to the name of the file. ``held`` is the name that the column holds;
     by default, the insert reads it from the row. ``is_new`` says that the database has just chosen
-    the key of the row, so no older upload exists for it.
+    the key of the row, so no older upload exists for it. ``sender`` is the ``Sender.key`` of the
+    person who is shown the image while it is pending.
+
+    The upload of a draft, which the caller has claimed, takes over its id and its staged bytes.
 
     Raises ``ValueError`` for a file without a name, ``SuspiciousFileOperation`` for a name that no
     storage takes, and the exceptions of the staging storage.
     """
-    name = _storable(name or uploaded.name or "")
+    name = storable(name or uploaded.name or "")
     if not name:
         raise ValueError(
             f"The file for {field} has no name. Give it one, such as "
             'ContentFile(data, name="photo.jpg").'
         )
     validate_file_name(name, allow_relative_path=True)
+    draft = uploaded.draft if isinstance(uploaded, DraftFile) else None
+    # The bytes of a draft in another database are copied.
+    claimed = draft if draft is not None and draft.using == using else None
     width, height = dimensions(uploaded)
-    upload_id = uuid.uuid4()
+    upload_id = uuid.uuid4() if claimed is None else claimed.pk
     data, content = deconstruct(uploaded)
+    if claimed is not None:
+        data["class"] = claimed.file_class
     upload = Upload(
         id=upload_id,
         model=instance._meta.label_lower,
@@ -67,9 +93,8 @@ def stage(
         context=context.capture(),
         width=width,
         height=height,
-        # Named by the id, never by the client. The place lets recovery find abandoned files, and
-        # the first two digits keep folders small enough to be listed.
-        staged=f"{place(using)}/{upload_id.hex[:2]}/{upload_id.hex}",
+        staged=staged_name(upload_id, using) if claimed is None else claimed.staged,
+        sender=sender,
     )
     try:
         # Part of the open transaction: a savepoint would cost two more statements.
@@ -78,10 +103,11 @@ def stage(
             note_outbox(using)
             if not isinstance(upload.held, str):
                 del upload.held  # An expression: reading it again loads the value from the row.
-            staged = _save_new(staging_storage(using), upload.staged, content)
-            if staged != upload.staged:
-                upload.staged = staged
-                upload.save(using=using, update_fields=["staged"])
+            if claimed is None:
+                staged = save_new(staging_storage(using), upload.staged, content)
+                if staged != upload.staged:
+                    upload.staged = staged
+                    upload.save(using=using, update_fields=["staged"])
             if not is_new:
                 # Look after the insert: at SERIALIZABLE, one of two forms that look first would be
                 # refused.
@@ -96,7 +122,7 @@ def stage(
     return upload
 
 
-def _save_new(storage: Storage, name: str, content: File[Any]) -> str:
+def save_new(storage: Storage, name: str, content: File[Any]) -> str:
     """Save a file without looking for a free name: a name made from a UUID is free."""
     if type(storage).save is Storage.save:
         # Each storage defines _save(), which save() calls after looking for a name:
@@ -114,7 +140,7 @@ def _held(field: FileField, instance: Model, using: str) -> Any:
     return Coalesce(name, Value(""), output_field=TextField())
 
 
-def _storable(name: str) -> str:
+def storable(name: str) -> str:
     """
     Remove NUL and lone surrogates, which databases do not store as text.
 

@@ -15,7 +15,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from django.db import IntegrityError, router
+from django.db import IntegrityError, router, transaction
 from django.db.models.functions import Length
 from django.utils.deconstruct import deconstructible
 
@@ -102,9 +102,10 @@ class DatabaseStorage(Storage):
         return reader if mode == "rb" else io.TextIOWrapper(reader, encoding="utf-8")
 
     def _save(self, name: str, content: File[Any]) -> str:
-        name = self._key(name)
+        name, using = self._key(name), self._alias()
         try:
-            write_chunks(self._alias(), self._table, name, content)
+            with transaction.atomic(using):
+                write_chunks(using, self._table, name, content)
         except IntegrityError:
             # Another save took the name meanwhile. A transaction that reads a snapshot does not see
             # that, so change the name without looking for the old one again.
@@ -114,8 +115,20 @@ class DatabaseStorage(Storage):
             alternative = file.with_name(self.get_alternative_name(root, extension))
             name = self.get_available_name(str(alternative))
             content.seek(0)  # Raises if the content is a stream, which cannot be read again.
-            write_chunks(self._alias(), self._table, name, content)
+            with transaction.atomic(using):
+                write_chunks(using, self._table, name, content)
         return name
+
+    def write_at(self, name: str, offset: int, content: File[Any]) -> None:
+        """
+        Write a part of a file that arrives in parts, all of which before ``offset`` are there.
+
+        What an earlier attempt has written from ``offset`` on is replaced.
+        """
+        key, using = self._key(name), self._alias()
+        with transaction.atomic(using, savepoint=False):
+            delete_chunks(using, self._table, key, offset)
+            write_chunks(using, self._table, key, content, offset)
 
     def delete(self, name: str) -> None:
         if not name:
@@ -268,18 +281,47 @@ class StagingFileSystemStorage(FileSystemStorage):
     def _open(self, name: str, mode: str = "rb") -> File[Any]:
         return File(open(self.path(name), mode, opener=_open_private))
 
-    def _save(self, name: str, content: File[Any]) -> str:
+    def write_at(self, name: str, offset: int, content: File[Any]) -> None:
+        """
+        Write a part of a file that arrives in parts, all of which before ``offset`` are there.
+
+        What an earlier attempt has written from ``offset`` on is replaced. Raises
+        ``FileNotFoundError`` for a file that is gone.
+        """
         path = self.path(name)
-        directory = os.path.dirname(path)
+        missing = self._make_folders(path) if offset == 0 else []
+        # Never truncated: a process that lost its lock may write the same part at the same time.
+        descriptor = _open_private(path, os.O_WRONLY | (os.O_CREAT if offset == 0 else 0))
+        with open(descriptor, "wb") as file:
+            file.seek(offset)
+            for chunk in content.chunks():
+                file.write(chunk)
+        if self.fsync:
+            self._sync(path, missing, is_new=offset == 0)
+
+    def _make_folders(self, path: str) -> list[str]:
+        """Make the private folders of a file, and return those that were missing."""
         os.makedirs(self.location, mode=0o700, exist_ok=True)
         missing = []
-        folder = directory
+        folder = os.path.dirname(path)
         while not os.path.isdir(folder):
             missing.append(folder)
             folder = os.path.dirname(folder)
         # One by one: os.makedirs() sets the mode of the last folder only.
         for folder in reversed(missing):
             os.makedirs(folder, mode=0o700, exist_ok=True)
+        return missing
+
+    def _sync(self, path: str, missing: list[str], *, is_new: bool = True) -> None:
+        _fsync(path)
+        if is_new:
+            _fsync(os.path.dirname(path))
+        for folder in missing:
+            _fsync(os.path.dirname(folder))
+
+    def _save(self, name: str, content: File[Any]) -> str:
+        path = self.path(name)
+        missing = self._make_folders(path)
         while True:
             try:
                 if not self._link(content, path):
@@ -288,10 +330,7 @@ class StagingFileSystemStorage(FileSystemStorage):
             except FileExistsError:  # Another save took the name meanwhile.
                 path = self.path(self.get_available_name(name))
         if self.fsync:
-            _fsync(path)
-            _fsync(directory)
-            for folder in missing:
-                _fsync(os.path.dirname(folder))
+            self._sync(path, missing)
         return os.path.relpath(path, self.location)
 
     def _link(self, content: File[Any], path: str) -> bool:

@@ -10,7 +10,7 @@ from django.db.models import FileField, ImageField, Model
 
 from .fields import file_field, file_fields, lock_row
 from .models import Upload
-from .staging import stage
+from .staging import claim, stage
 
 
 def save_image(uploaded: File[Any], instance: Model, field_name: str | None = None) -> Upload:
@@ -27,11 +27,12 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
     ``instance`` must be saved already. ``field_name`` is a file field of its model. It defaults to
     the upload's own ``field_name`` if the model has a file field with that name (Django sets it
     only on uploads in memory), or else to the model's only image field. A pending upload for the
-    same field is superseded.
+    same field is superseded. ``uploaded`` may be a draft, from ``drafts.claimable()``.
 
     Raises ``ValueError`` for an instance that is not saved, for a file without a name, and if the
     field is ambiguous; ``FieldDoesNotExist`` for a name that is not a file field of the model;
-    ``SuspiciousFileOperation`` for a file whose name no storage takes.
+    ``SuspiciousFileOperation`` for a file whose name no storage takes; ``DraftGoneError`` for a
+    draft that another form has claimed.
     """
     if instance._state.adding or instance.pk is None:
         raise ValueError(
@@ -41,6 +42,7 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
     field = file_field(type(instance), field_name or _guess_field_name(uploaded, instance))
     using = router.db_for_write(type(instance), instance=instance)
     with transaction.atomic(using=using):
+        claim(uploaded, using)
         lock_row(field, instance, using)
         return stage(instance, field, uploaded, using=using)
 

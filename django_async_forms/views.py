@@ -14,6 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.generic import CreateView, UpdateView
 
+from .arrival import GONE
+from .draft_model import DraftGoneError
 from .forms import AsyncImageFormMixin, async_form_class, sends_images
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ class AsyncImageViewMixin(_View):
     #: The template that is used where the project has none of the names that Django looks for.
     fallback_template_name = "django_async_forms/form.html"
 
+    #: Whether images are kept as drafts, by ``AsyncImageFormMixin.keep_drafts()``.
+    drafts = True
+
     def get_form_class(self) -> type[Any]:
         """Return the view's form class, with the mixin on it."""
         form_class: Any = super().get_form_class()
@@ -51,6 +56,21 @@ class AsyncImageViewMixin(_View):
                 "django_async_forms.uploads.save_image()."
             )
         return async_form_class(form_class)
+
+    def get_form(self, form_class: Any = None) -> Any:
+        """Return the form, whose drafts belong to the sender of this request."""
+        form: Any = super().get_form(form_class)
+        if self.drafts and isinstance(form, AsyncImageFormMixin):
+            form.keep_drafts(self.request)
+        return form
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Save the form; show it again if another one has claimed an image of its meanwhile."""
+        try:
+            return super().form_valid(form)
+        except DraftGoneError:
+            form.add_error(None, GONE)
+            return self.form_invalid(form)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add the ``heading`` of the package's page: "Add photo", "Change photo"."""
@@ -91,6 +111,8 @@ class _SuccessMessageMixin(_View):
     def form_valid(self, form: Any) -> HttpResponse:
         """Save the form, and leave the message where the project shows messages."""
         response: HttpResponse = super().form_valid(form)
+        if form.errors:  # An image was no longer there.
+            return response
         mro = type(self).mro()
         # Django's own mixin before this one leaves the message.
         is_left = SuccessMessageMixin in mro[: mro.index(_SuccessMessageMixin)]

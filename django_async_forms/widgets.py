@@ -14,6 +14,7 @@ from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
 from .conf import conf
+from .draft_form import FieldDrafts
 from .limits import content_types
 from .status import upload_for
 
@@ -45,6 +46,8 @@ class AsyncImageInput(forms.ClearableFileInput):
     field_name = ""
     #: Whether the form that is cleared discards the pending upload; set by the form.
     clears_upload = False
+    #: The drafts of the field, set by a form with the mixin.
+    drafts: FieldDrafts | None = None
     #: The error of a file that is not an image; empty where the field takes other files.
     invalid_image = forms.ImageField.default_error_messages["invalid_image"]
 
@@ -83,6 +86,16 @@ class AsyncImageInput(forms.ClearableFileInput):
         if get_async_fields is not None:
             field.widget.clears_upload = name in {field.name for field in get_async_fields()}
 
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        value: Any = super().value_from_datadict(data, files, name)
+        token = data.get(draft_name(name))
+        if value is None and token and self.drafts is not None:
+            return self.drafts.find(token)
+        return value
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return draft_name(name) not in data and super().value_omitted_from_data(data, files, name)
+
     def is_initial(self, value: Any) -> bool:
         # Django asks for the URL, which the storage of a private image may refuse.
         return bool(value) and hasattr(type(value), "url")
@@ -108,7 +121,12 @@ class AsyncImageInput(forms.ClearableFileInput):
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
         widget = context["widget"]
+        drafts = {} if self.drafts is None else self.drafts.context(value)
+        if drafts.get("draft"):
+            widget["attrs"].pop("required", None)
         widget.update(
+            drafts,
+            draft_name=draft_name(name),
             instance=self.instance,
             field_name=self.field_name,
             is_clearable=self.is_clearable(widget),
@@ -118,6 +136,11 @@ class AsyncImageInput(forms.ClearableFileInput):
             **_too_large(conf().MAX_BYTES or 0),
         )
         return context
+
+
+def draft_name(name: str) -> str:
+    """Return the name of the hidden input with the token of an input's draft."""
+    return f"{name}-draft"
 
 
 def _too_large(limit: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ TABLES = {
     "project_photo": "photo",
     "project_onlyimages": "photo",
     "django_async_forms_upload": "upload",
+    "django_async_forms_draft": "draft",
     "django_async_forms_storedchunk": "chunk",
     "django_async_forms_abandonedname": "name",
 }
@@ -214,9 +215,10 @@ def test_a_recovery_with_nothing_due_takes_the_same_for_any_number_of_uploads(
     with statements() as noted:
         recover_uploads("default")
 
-    # Old failed uploads, due pending uploads, and old abandoned names.
+    # Old failed uploads, due pending uploads, expired drafts, and old abandoned names.
     assert [statement for statement in noted if statement not in ("BEGIN", "COMMIT")] == [
         "SELECT upload",
         "SELECT upload",
+        "SELECT draft",
         "DELETE name",
     ]

@@ -510,7 +510,7 @@ def test_a_run_logs_its_result(location, new_upload, clock, mailbox):
 
     done = recovery.recover("default")
 
-    assert done == recovery.Recovered(sent=1, purged=1, abandoned=1)
+    assert done == recovery.Recovered(sent=1, purged=1, expired=0, abandoned=1)
 
 
 # The bounds of a run

@@ -307,7 +307,7 @@ def test_the_page_of_an_update_shows_what_there_is(view, pack, client):
 
     assert "<Dune>" not in page
     assert 'value="<Dune> & more"' in tag(page, 'input[^>]*name="title"')
-    assert tag(page, f'a href="{photo.image.url}"')
+    assert photo.image.url in page
 
 
 def test_the_page_of_an_update_does_not_demand_a_pending_image(pack, client):
@@ -350,7 +350,7 @@ def test_an_update_with_errors_shows_the_old_image(pack, client):
 
     page = page_of(client.post(f"/Update/{photo.pk}/", {"title": "", "image": picture()}))
 
-    assert tag(page, f'a href="{photo.image.url}"')
+    assert photo.image.url in page
     assert "This field is required." in page
 
 

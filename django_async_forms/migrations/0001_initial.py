@@ -5,6 +5,8 @@ from django.apps.registry import Apps
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+import django_async_forms.columns
+import django_async_forms.draft_model
 import django_async_forms.models
 
 
@@ -34,6 +36,49 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Draft",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("purpose", models.CharField(max_length=302)),
+                ("field", models.JSONField(default=list)),
+                ("sender", models.CharField(max_length=64)),
+                (
+                    "user",
+                    django_async_forms.columns.BinaryCollationCharField(blank=True, max_length=255),
+                ),
+                ("name", django_async_forms.columns.BinaryCollationTextField()),
+                (
+                    "content_type",
+                    django_async_forms.columns.BinaryCollationTextField(blank=True),
+                ),
+                ("size", models.BigIntegerField()),
+                ("received", models.BigIntegerField(default=0)),
+                ("staged", models.CharField(max_length=255)),
+                ("is_checked", models.BooleanField(default=False)),
+                ("is_image", models.BooleanField(default=False)),
+                ("is_hidden", models.BooleanField(default=False)),
+                ("format", models.CharField(blank=True, max_length=32)),
+                ("width", models.PositiveIntegerField(null=True)),
+                ("height", models.PositiveIntegerField(null=True)),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("expires_at", models.DateTimeField(default=django_async_forms.draft_model.expiry)),
+            ],
+            options={
+                "verbose_name": "draft",
+                "verbose_name_plural": "drafts",
+                "indexes": [
+                    models.Index(fields=["sender", "size"], name="async_forms_draft_sender"),
+                    models.Index(fields=["expires_at"], name="async_forms_draft_expires"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="StoredChunk",
             fields=[
                 (
@@ -42,7 +87,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", django_async_forms.models.BinaryCollationCharField(max_length=255)),
+                ("name", django_async_forms.columns.BinaryCollationCharField(max_length=255)),
                 ("position", models.BigIntegerField()),
                 ("data", models.BinaryField()),
                 ("saved_at", models.DateTimeField()),
@@ -65,19 +110,19 @@ class Migration(migrations.Migration):
                 ("model", models.CharField(max_length=201, verbose_name="model")),
                 (
                     "object_pk",
-                    django_async_forms.models.BinaryCollationCharField(
+                    django_async_forms.columns.BinaryCollationCharField(
                         max_length=255, verbose_name="primary key"
                     ),
                 ),
                 ("field_name", models.CharField(max_length=100, verbose_name="field")),
                 (
                     "name",
-                    django_async_forms.models.BinaryCollationTextField(verbose_name="file name"),
+                    django_async_forms.columns.BinaryCollationTextField(verbose_name="file name"),
                 ),
                 ("file", models.JSONField(verbose_name="file")),
                 (
                     "held",
-                    django_async_forms.models.BinaryCollationTextField(
+                    django_async_forms.columns.BinaryCollationTextField(
                         blank=True, default="", verbose_name="replaces"
                     ),
                 ),
@@ -85,6 +130,10 @@ class Migration(migrations.Migration):
                 ("width", models.PositiveIntegerField(null=True, verbose_name="width")),
                 ("height", models.PositiveIntegerField(null=True, verbose_name="height")),
                 ("staged", models.CharField(max_length=255, verbose_name="staged as")),
+                (
+                    "sender",
+                    models.CharField(blank=True, default="", editable=False, max_length=64),
+                ),
                 (
                     "reserved",
                     models.CharField(editable=False, max_length=64, null=True, unique=True),
@@ -101,7 +150,7 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveIntegerField(default=0, verbose_name="attempts")),
                 (
                     "error",
-                    django_async_forms.models.BinaryCollationTextField(
+                    django_async_forms.columns.BinaryCollationTextField(
                         blank=True, verbose_name="last error"
                     ),
                 ),

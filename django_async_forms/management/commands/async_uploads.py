@@ -77,7 +77,7 @@ class Command(BaseCommand):
         done = recovery.recover(using)
         self.stdout.write(
             f"{using}: {done.sent} sent again, {done.purged} purged, "
-            f"{done.abandoned} staged files removed."
+            f"{done.expired} drafts expired, {done.abandoned} staged files removed."
         )
 
     def handle_purge(self, using: str, options: dict[str, Any]) -> None:

@@ -1,0 +1,209 @@
+"""How a draft comes to be: its bytes arrive in parts, and the form field accepts them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import Storage
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from .codec import reconstruct
+from .draft_file import DraftFile
+from .draft_limits import check_drafts, check_size
+from .draft_model import Draft, staged_name
+from .draft_sender import Sender
+from .grants import FieldPath, Grant, model_field_of
+from .images import dimensions, open_image
+from .limits import check_backlog, check_limits
+from .staging import save_new, storable
+from .storage import staging_storage
+
+logger = logging.getLogger("django_async_forms")
+
+#: The bytes that are written in one transaction.
+PART = 256 * 1024
+
+
+def takes_parts(using: str) -> bool:
+    """Tell whether the staging storage can take a file in parts, so that a sender can resume."""
+    return hasattr(staging_storage(using), "write_at")
+
+
+def create(grant: Grant, sender: Sender, *, name: str, content_type: str, size: int) -> Draft:
+    """
+    Make a draft without bytes, which arrive by ``append()`` or ``fill()``.
+
+    Raises ``ValidationError`` for a file that is too large, and if there are too many drafts or
+    uploads.
+    """
+    check_size(size, grant.max_bytes)
+    check_backlog(grant.using, None)
+    check_drafts(grant.using, sender.key, size)
+    draft = _new(grant, sender, name, content_type, size)
+    draft.save(using=grant.using, force_insert=True)
+    logger.info("Draft %s: begun for %s.", draft.pk, draft.purpose)
+    return draft
+
+
+def _new(grant: Grant, sender: Sender, name: str, content_type: str, size: int) -> Draft:
+    key = uuid.uuid4()
+    field = grant.field
+    return Draft(
+        id=key,
+        purpose=grant.purpose,
+        field=[field.form, field.name, field.field_class],
+        sender=sender.key,
+        user=sender.user,
+        # As Django names an uploaded file: without folders.
+        name=str(UploadedFile(name=storable(name) or "file").name),
+        content_type=storable(content_type),
+        size=size,
+        staged=staged_name(key, grant.using),
+        is_hidden=grant.is_hidden,
+    )
+
+
+def append(draft: Draft, offset: int, data: bytes) -> bool:
+    """
+    Write the bytes that follow the first ``offset`` ones; return False if others came first.
+
+    The bytes and the new offset commit together. Raises the exceptions of the staging storage.
+    """
+    with transaction.atomic(using=draft.using):
+        # Compare and swap, which locks the row: of two senders of one part, one goes on.
+        end = offset + len(data)
+        if not draft.row().current().filter(received=offset, size__gte=end).update(received=end):
+            return False
+        storage: Any = staging_storage(draft.using)
+        storage.write_at(draft.staged, offset, ContentFile(data))
+    draft.received = end
+    return True
+
+
+def fill(draft: Draft, content: File[Any]) -> bool:
+    """Save all bytes of a draft at once; return False if others came first."""
+    storage = staging_storage(draft.using)
+    with transaction.atomic(using=draft.using):
+        if not draft.row().current().filter(received=0).update(received=draft.size):
+            return False
+        _save(storage, draft, content)
+    draft.received = draft.size
+    return True
+
+
+def _save(storage: Storage, draft: Draft, content: File[Any]) -> None:
+    staged = save_new(storage, draft.staged, content)
+    if staged != draft.staged:
+        draft.staged = staged
+        draft.row().update(staged=staged)
+
+
+def check(draft: Draft) -> None:
+    """
+    Have the form field accept a complete draft, and note what is known of it from then on.
+
+    Raises ``ValidationError`` if the field refuses it, which removes the draft.
+    """
+    if draft.is_checked:
+        return
+    model_field = model_field_of(draft.purpose)
+    data = {
+        "class": draft.file_class,
+        "name": draft.name,
+        "size": draft.size,
+        "content_type": draft.content_type,
+        "charset": None,
+        "content_type_extra": {},
+        "field_name": None,
+    }
+    with draft.open_staged() as content, reconstruct(data, content) as uploaded:
+        try:
+            form_field = FieldPath(*draft.field).get_form_field(model_field)
+            accepted = form_field.clean(uploaded, None)
+            check_limits(model_field, accepted)
+            facts = _facts(form_field, accepted, uploaded)
+        except ValidationError:
+            draft.discard()
+            logger.info("Draft %s: refused.", draft.pk)
+            raise
+    _note(draft, facts)
+
+
+def _facts(form_field: Any, accepted: Any, uploaded: File[Any]) -> dict[str, Any]:
+    """Return what is known of a file that a form field has accepted."""
+    is_image = type(form_field).to_python is forms.ImageField.to_python
+    image = open_image(accepted)
+    width, height = dimensions(accepted)
+    digest = hashlib.sha256()
+    uploaded.seek(0)
+    for chunk in uploaded.chunks():
+        digest.update(chunk)
+    return {
+        "is_checked": True,
+        "is_image": is_image,
+        "content_type": getattr(accepted, "content_type", "") or "",
+        "format": (image.format or "") if image is not None else "",
+        "width": width,
+        "height": height,
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _note(draft: Draft, facts: dict[str, Any]) -> None:
+    for name, value in facts.items():
+        setattr(draft, name, value)
+    draft.row().update(**facts)
+    logger.info("Draft %s: complete.", draft.pk)
+
+
+def keep(grant: Grant, sender: Sender, uploaded: UploadedFile[bytes], form_field: Any) -> Draft:
+    """
+    Stage a file that has come with a form, and that its field has accepted, as a draft.
+
+    Raises ``ValidationError`` if there are too many drafts, and the exceptions of the staging
+    storage.
+    """
+    size = uploaded.size or 0
+    check_drafts(grant.using, sender.key, size)
+    draft = _new(grant, sender, str(uploaded.name), str(uploaded.content_type or ""), size)
+    draft.received = size
+    for name, value in _facts(form_field, uploaded, uploaded).items():
+        setattr(draft, name, value)
+    uploaded.seek(0)
+    with transaction.atomic(using=grant.using):
+        draft.save(using=grant.using, force_insert=True)
+        _save(staging_storage(grant.using), draft, uploaded)
+    logger.info("Draft %s: kept for %s.", draft.pk, draft.purpose)
+    return draft
+
+
+GONE = _("The image that you sent is no longer there. Choose it again.")
+INCOMPLETE = _("This image was not sent completely. Choose it again.")
+
+
+def find(key: uuid.UUID, using: str, sender: Sender | None, purpose: str | None) -> DraftFile:
+    """
+    Return a draft that its sender may claim for ``purpose``, as an uploaded file.
+
+    ``None`` stands for any purpose. Raises ``ValidationError``.
+    """
+    draft = Draft.objects.using(using).current().filter(pk=key).first()
+    if (
+        draft is None
+        or sender is None
+        or not sender.has_sent(draft)
+        or purpose not in (None, draft.purpose)
+    ):
+        # Without saying which: a token tells nothing to anyone else.
+        raise ValidationError(GONE, code="draft_gone")
+    if not draft.is_complete:
+        raise ValidationError(INCOMPLETE, code="draft_incomplete")
+    return DraftFile(draft)

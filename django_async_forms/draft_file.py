@@ -1,0 +1,87 @@
+"""A draft as the uploaded file that forms and views work with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.files.base import File
+from django.core.files.uploadedfile import UploadedFile
+from PIL import Image
+
+from .draft_model import Draft
+
+if TYPE_CHECKING:
+    _UploadedFile = UploadedFile[bytes]
+else:
+    _UploadedFile = UploadedFile
+
+
+class DraftFile(_UploadedFile):
+    """
+    A draft, as an uploaded file whose bytes are staged already.
+
+    The file is opened when something reads from it. A form that has only to save it reads nothing:
+    the upload takes over the staged bytes.
+    """
+
+    def __init__(self, draft: Draft, field_name: str | None = None) -> None:
+        self.draft = draft
+        self.field_name = field_name
+        self._opened: File[Any] | None = None
+        self._image: Image.Image | None = None
+        super().__init__(None, draft.name, draft.content_type, draft.size, None, {})
+
+    @property
+    def file(self) -> Any:
+        """The staged file, opened when it is first needed."""
+        if self._opened is None or self._opened.closed:
+            self._opened = self.draft.open_staged()
+        return self._opened
+
+    @file.setter
+    def file(self, value: Any) -> None:
+        """Ignore what ``File.__init__`` sets: there is no open file yet."""
+
+    @property
+    def closed(self) -> bool:
+        return self._opened is None or self._opened.closed
+
+    def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> DraftFile:
+        self.file.seek(0)
+        return self
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def image(self) -> Image.Image:
+        """The image as Pillow opens it, which Django's ``ImageField`` adds to an uploaded file."""
+        if self._image is None:
+            self._image = Image.open(self)
+        return self._image
+
+    @image.setter
+    def image(self, value: Image.Image) -> None:
+        self._image = value
+
+    def is_accepted_by(self, form_field: forms.Field) -> bool:
+        """
+        Tell whether a form field has nothing left to find out about the bytes.
+
+        Only Django's own fields leave the file as it is; a project's may return another.
+        """
+        if not self.draft.is_checked:
+            return False
+        to_python = type(form_field).to_python
+        if to_python is forms.ImageField.to_python:
+            return self.draft.is_image
+        return to_python is forms.FileField.to_python
+
+
+class LostDraft:
+    """Stands in a form for a draft that cannot be claimed, with the error to show."""
+
+    def __init__(self, error: Any) -> None:
+        self.error = error

@@ -1,0 +1,144 @@
+"""What a form does with drafts: claims those that it is given, and keeps an image for next time."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.db import Error, router
+from django.db.models import FileField
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from . import arrival
+from .conf import conf
+from .draft_file import DraftFile, LostDraft
+from .draft_model import Draft
+from .draft_sender import Sender, sender_of
+from .grants import FieldPath, Grant, draft_token, purpose_of, read_draft_token
+
+logger = logging.getLogger("django_async_forms")
+
+
+@dataclass
+class FieldDrafts:
+    """The drafts of one field of one form, which its widget asks for."""
+
+    form: Any
+    field: FileField
+    form_field: forms.FileField
+
+    def __post_init__(self) -> None:
+        self._found: dict[str, DraftFile | LostDraft] = {}
+        _accept_drafts(self.form_field)
+
+    @property
+    def _request(self) -> HttpRequest | None:
+        request: HttpRequest | None = self.form.request_of_sender
+        return request
+
+    @cached_property
+    def _using(self) -> str:
+        instance = self.form.instance
+        return router.db_for_write(type(instance), instance=instance)
+
+    def _grant(self, sender: Sender) -> Grant:
+        return Grant(
+            purpose=purpose_of(self.field),
+            using=self._using,
+            sender=sender.key,
+            max_bytes=conf().MAX_BYTES,
+            is_hidden=self.field.name in self.form.hide_staged,
+            field=FieldPath.of(type(self.form), self.field.name, self.form_field),
+        )
+
+    def find(self, token: str) -> DraftFile | LostDraft | None:
+        """Return the draft that a submitted form names, or the error to show in its place."""
+        if self._request is None:
+            return None
+        if token not in self._found:
+            self._found[token] = self._find(token)
+        return self._found[token]
+
+    def _find(self, token: str) -> DraftFile | LostDraft:
+        named = read_draft_token(token)
+        if named is None or named[1] != self._using:
+            return LostDraft(ValidationError(arrival.GONE, code="draft_gone"))
+        try:
+            return arrival.find(*named, sender_of(self._request), purpose_of(self.field))
+        except ValidationError as error:
+            return LostDraft(error)
+
+    def context(self, value: Any) -> dict[str, Any]:
+        """Return what the widget's template has of drafts: where to send them, and one to claim."""
+        sender = sender_of(self._request, create=True)
+        if sender is None:
+            return {}
+        grant = self._grant(sender)
+        draft = self._keep(grant, sender, value)
+        url = _url("drafts")
+        return {
+            "grant": grant.dumps() if url else "",
+            "drafts_url": url,
+            "takes_parts": arrival.takes_parts(self._using),
+            "draft": None if draft is None else _shown(draft),
+        }
+
+    def _keep(self, grant: Grant, sender: Sender, value: Any) -> Draft | None:
+        """Return the draft of a file in a form that is shown again, if its field accepts it."""
+        if not self.form.is_bound or not isinstance(value, UploadedFile):
+            return None
+        if self.field.name in self.form.errors:
+            return None
+        try:
+            if isinstance(value, DraftFile):
+                value.draft.keep()
+                return value.draft
+            return arrival.keep(grant, sender, value, self.form_field)
+        except (ValidationError, OSError, ValueError, Error) as error:
+            # The page is shown as a plain form's: the person chooses the image again.
+            logger.warning("The image for %s is not kept: %r", self.field, error)
+            return None
+
+
+def _accept_drafts(form_field: forms.FileField) -> None:
+    """
+    Make a form field accept a draft that it has validated when it arrived.
+
+    Django's ``ImageField`` would read all of a PNG or WebP once more. The field's validators and
+    the form's own methods still run.
+    """
+    to_python = form_field.to_python
+
+    def accept(data: Any) -> Any:
+        if isinstance(data, LostDraft):
+            raise data.error
+        if isinstance(data, DraftFile) and data.is_accepted_by(form_field):
+            return forms.FileField.to_python(form_field, data)
+        return to_python(data)
+
+    form_field.to_python = accept  # type: ignore[method-assign]
+
+
+def _shown(draft: Draft) -> dict[str, Any]:
+    token = draft_token(draft.pk, draft.using)
+    return {
+        "token": token,
+        "name": draft.name,
+        "size": draft.size,
+        "url": "" if draft.is_hidden else _url("draft", token),
+        "width": draft.width,
+        "height": draft.height,
+    }
+
+
+def _url(name: str, *args: str) -> str:
+    try:
+        return reverse(f"django_async_forms:{name}", args=args)
+    except NoReverseMatch:
+        return ""  # The project has not included the URLs: drafts come with forms only.

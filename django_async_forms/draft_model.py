@@ -1,0 +1,169 @@
+"""The table of drafts: staged files that no form has claimed yet."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import File
+from django.db import DEFAULT_DB_ALIAS, models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .columns import BinaryCollationCharField, BinaryCollationTextField
+from .conf import conf
+from .fields import place
+from .storage import is_transactional, staging_storage
+
+
+class DraftGoneError(Exception):
+    """Another form has claimed the draft, or it has expired."""
+
+
+def staged_name(key: uuid.UUID, using: str) -> str:
+    """
+    Return the name in the staging storage of the file with this id.
+
+    It is made from the id, never from what the client says. The place lets recovery find abandoned
+    files, and the first two digits keep folders small enough to be listed.
+    """
+    return f"{place(using)}/{key.hex[:2]}/{key.hex}"
+
+
+def expiry() -> datetime:
+    """Return when a draft expires that is touched now."""
+    return timezone.now() + timedelta(seconds=conf().KEEP_DRAFTS)
+
+
+class DraftQuerySet(models.QuerySet["Draft"]):
+    """The drafts of one database."""
+
+    def current(self) -> DraftQuerySet:
+        """Return the drafts that can still be claimed."""
+        return self.filter(expires_at__gt=timezone.now())
+
+    def expired(self) -> DraftQuerySet:
+        """Return the drafts that recovery removes, oldest first."""
+        return self.filter(expires_at__lte=timezone.now()).order_by("expires_at")
+
+    def discard(self) -> int:
+        """Delete these drafts with their bytes, and return how many."""
+        return sum(draft.discard() for draft in self)
+
+
+class Draft(models.Model):
+    """
+    A staged file that a form of its sender may claim until it expires.
+
+    Claiming deletes the row, in the transaction that inserts the upload. The upload has the same id
+    and the same staged bytes.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    #: The form field that may claim it: ``app.model.field``, or a name that the project gives.
+    purpose = models.CharField(max_length=302)
+    #: Where the form field is declared, as ``Grant.field`` has it.
+    field = models.JSONField(default=list)
+    #: The digest of the secret in the sender's session, and the primary key of the user, if any.
+    sender = models.CharField(max_length=64)
+    user = BinaryCollationCharField(max_length=255, blank=True)
+    name = BinaryCollationTextField()
+    content_type = BinaryCollationTextField(blank=True)
+    size = models.BigIntegerField()
+    received = models.BigIntegerField(default=0)
+    staged = models.CharField(max_length=255)
+    #: Whether the form field has accepted the file, and so whether the next values are known.
+    is_checked = models.BooleanField(default=False)
+    #: Whether Django's own ``ImageField`` has verified it.
+    is_image = models.BooleanField(default=False)
+    #: Whether nobody is shown the file before a worker has saved it.
+    is_hidden = models.BooleanField(default=False)
+    format = models.CharField(max_length=32, blank=True)
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(default=expiry)
+
+    objects = DraftQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("draft")
+        verbose_name_plural = _("drafts")
+        indexes = [
+            # With the size, so that the limits of a sender are found in the index alone.
+            models.Index(fields=["sender", "size"], name="async_forms_draft_sender"),
+            models.Index(fields=["expires_at"], name="async_forms_draft_expires"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk} for {self.purpose}"
+
+    @property
+    def using(self) -> str:
+        """The alias of the database that the row is in."""
+        return self._state.db or DEFAULT_DB_ALIAS
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes have been received."""
+        return self.received == self.size
+
+    @property
+    def file_class(self) -> str:
+        """The class that Django's upload handlers would have chosen for a file of this size."""
+        is_small = self.size <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE
+        return "InMemoryUploadedFile" if is_small else "TemporaryUploadedFile"
+
+    def row(self) -> DraftQuerySet:
+        """Return the row of this draft as a query, which finds nothing once it is claimed."""
+        return Draft.objects.using(self.using).filter(pk=self.pk)
+
+    def open_staged(self) -> File[Any]:
+        """Open the staged bytes for reading. Raises what the staging storage raises."""
+        return staging_storage(self.using).open(self.staged)
+
+    def claim(self) -> None:
+        """
+        Delete the row in the open transaction, and keep the bytes for the upload.
+
+        The deletion decides who claims a draft: of two forms, one finds the row. Raises
+        ``DraftGoneError`` for the other.
+        """
+        current = self.row().current()
+        if not current._raw_delete(self.using):
+            raise DraftGoneError(f"Draft {self.pk} was claimed by another form, or has expired.")
+
+    def use_up(self) -> None:
+        """Claim the draft for a file that the request itself has stored, and remove its bytes."""
+        self.claim()
+        self._remove_staged()
+
+    def discard(self) -> bool:
+        """Delete the draft with its bytes, unless it was claimed, or kept longer, meanwhile."""
+        with self._atomic():
+            if not self.row().filter(expires_at=self.expires_at)._raw_delete(self.using):
+                return False
+            self._remove_staged()
+        return True
+
+    def keep(self) -> None:
+        """Make the draft expire as late as one that is made now."""
+        self.expires_at = expiry()
+        self.row().update(expires_at=self.expires_at)
+
+    def _atomic(self) -> AbstractContextManager[None]:
+        is_one = is_transactional(staging_storage(self.using), self.using)
+        return transaction.atomic(self.using, savepoint=False) if is_one else nullcontext()
+
+    def _remove_staged(self) -> None:
+        storage = staging_storage(self.using)
+        if is_transactional(storage, self.using):
+            storage.delete(self.staged)
+        else:
+            remove = partial(storage.delete, self.staged)
+            transaction.on_commit(remove, using=self.using, robust=True)

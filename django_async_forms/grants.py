@@ -1,0 +1,152 @@
+"""The signed grants and tokens with which a page sends drafts and a form claims them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.apps import apps
+from django.core import signing
+from django.core.exceptions import FieldDoesNotExist
+from django.db import connections
+from django.db.models import FileField
+from django.utils.module_loading import import_string
+
+from .conf import conf
+from .fields import file_field, place
+
+_GRANT = "django_async_forms.grant"
+_DRAFT = "django_async_forms.draft"
+
+
+@dataclass(frozen=True)
+class FieldPath:
+    """Where a form field is declared, so that another process finds it."""
+
+    #: The dotted path of a form class that has the field, or "" if no module has it.
+    form: str
+    name: str
+    #: The dotted path of the field's class.
+    field_class: str
+
+    @classmethod
+    def of(cls, form_class: type[Any] | None, name: str, form_field: forms.Field) -> FieldPath:
+        """Return the path of a field, of the first class that a module has under its name."""
+        path = "" if form_class is None else _importable(form_class, name)
+        return cls(path, name, _dotted(type(form_field)))
+
+    def get_form_field(self, model_field: FileField | None) -> forms.FileField:
+        """
+        Return a form field of one's own to validate a file with.
+
+        A field that exists in no module, because a form class was made while the project runs, is
+        made from the model's field. Raises ``LookupError`` for a path of another version of the
+        project.
+        """
+        try:
+            if self.form:
+                declared = import_string(self.form).base_fields[self.name]
+                return declared.__deepcopy__({})  # type: ignore[no-any-return]
+            field_class = import_string(self.field_class)
+        except (ImportError, AttributeError, KeyError) as error:
+            raise LookupError(f"There is no form field {self}.") from error
+        if model_field is None:
+            return field_class()  # type: ignore[no-any-return]
+        form_field: Any = model_field.formfield(form_class=field_class)
+        return form_field  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What the page of one sender may send: files for one form field."""
+
+    #: The form field: ``app.model.field``, or a name that the project gives.
+    purpose: str
+    using: str
+    #: ``Sender.key`` of whom the page was made for.
+    sender: str
+    #: The largest file, in bytes.
+    max_bytes: int | None
+    is_hidden: bool
+    field: FieldPath
+
+    def dumps(self) -> str:
+        """Return the grant for a page, which is valid for ``KEEP_DRAFTS``."""
+        *values, field = astuple(self)
+        return signing.dumps([*values, *field, place(self.using)], salt=_GRANT)
+
+    @classmethod
+    def loads(cls, text: Any) -> Grant | None:
+        """Return the grant that a client has sent, or ``None`` if it is forged or too old."""
+        age = timedelta(seconds=conf().KEEP_DRAFTS)
+        try:
+            purpose, using, sender, max_bytes, is_hidden, *field, where = signing.loads(
+                text, salt=_GRANT, max_age=age
+            )
+            if using not in connections or place(using) != where:
+                return None
+            return cls(purpose, using, sender, max_bytes, is_hidden, FieldPath(*field))
+        except (signing.BadSignature, TypeError, ValueError):
+            return None
+
+
+def draft_token(key: uuid.UUID, using: str) -> str:
+    """
+    Return the token of a draft, which a form has in a hidden input.
+
+    It does not suffice to claim the draft: that takes its sender's session as well.
+    """
+    return signing.dumps([key.hex, using, place(using)], salt=_DRAFT)
+
+
+def read_draft_token(token: Any) -> tuple[uuid.UUID, str] | None:
+    """Return the id of a draft and the alias of its database, or ``None`` for a forged token."""
+    try:
+        key, using, where = signing.loads(token, salt=_DRAFT)
+        known = using in connections and place(using) == where
+        return (uuid.UUID(key), using) if known else None
+    except (signing.BadSignature, TypeError, ValueError, AttributeError):
+        return None
+
+
+def purpose_of(field: FileField) -> str:
+    """Return the purpose of drafts for a model's field."""
+    return f"{field.model._meta.label_lower}.{field.name}"
+
+
+def model_field_of(purpose: str) -> FileField | None:
+    """Return the model's field that a purpose names, or ``None`` for a name of the project's."""
+    app_label, dot, rest = purpose.partition(".")
+    model_name, _, name = rest.partition(".")
+    if not dot:
+        return None
+    try:
+        return file_field(apps.get_model(app_label, model_name), name)
+    except (LookupError, FieldDoesNotExist):
+        return None
+
+
+def _dotted(found: type[Any]) -> str:
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+def _importable(form_class: type[Any], name: str) -> str:
+    return next(_paths(form_class, name), "")
+
+
+def _paths(form_class: type[Any], name: str) -> Iterator[str]:
+    """Yield the paths of the classes that declare a field as ``form_class`` does."""
+    wanted = form_class.base_fields.get(name)
+    for base in form_class.__mro__:
+        found = getattr(base, "base_fields", {}).get(name)
+        if found is None or type(found) is not type(wanted):
+            continue
+        try:
+            if import_string(_dotted(base)) is base:
+                yield _dotted(base)
+        except ImportError:
+            continue
