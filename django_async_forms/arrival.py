@@ -115,16 +115,10 @@ def check(draft: Draft) -> None:
     if draft.is_checked:
         return
     model_field = model_field_of(draft.purpose)
-    data = {
-        "class": draft.file_class,
-        "name": draft.name,
-        "size": draft.size,
-        "content_type": draft.content_type,
-        "charset": None,
-        "content_type_extra": {},
-        "field_name": None,
-    }
-    with draft.open_staged() as content, reconstruct(data, content) as uploaded:
+    with (
+        draft.open_staged() as content,
+        reconstruct(DraftFile(draft).describe(), content) as uploaded,
+    ):
         try:
             form_field = FieldPath(*draft.field).get_form_field(model_field)
             accepted = form_field.clean(uploaded, None)

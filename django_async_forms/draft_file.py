@@ -9,6 +9,7 @@ from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from PIL import Image
 
+from .codec import deconstruct
 from .draft_model import Draft
 
 if TYPE_CHECKING:
@@ -55,16 +56,26 @@ class DraftFile(_UploadedFile):
         if self._opened is not None:
             self._opened.close()
 
+    def __del__(self) -> None:
+        # Django closes the files of a request, but not one that a form's clean() has opened here.
+        self.close()
+
     @property
     def image(self) -> Image.Image:
         """The image as Pillow opens it, which Django's ``ImageField`` adds to an uploaded file."""
         if self._image is None:
             self._image = Image.open(self)
+            self.seek(0)
         return self._image
 
     @image.setter
     def image(self, value: Image.Image) -> None:
         self._image = value
+
+    def describe(self) -> dict[str, Any]:
+        """Return the data from which a worker reconstructs the file that was sent."""
+        data, _ = deconstruct(self)
+        return {**data, "class": self.draft.file_class}
 
     def is_accepted_by(self, form_field: forms.Field) -> bool:
         """

@@ -74,13 +74,13 @@ class FieldDrafts:
         except ValidationError as error:
             return LostDraft(error)
 
-    def context(self, value: Any) -> dict[str, Any]:
+    def context(self) -> dict[str, Any]:
         """Return what the widget's template has of drafts: where to send them, and one to claim."""
         sender = sender_of(self._request, create=True)
         if sender is None:
-            return {}
+            return {"draft": None}
         grant = self._grant(sender)
-        draft = self._keep(grant, sender, value)
+        draft = self._keep(grant, sender)
         url = _url("drafts")
         return {
             "grant": grant.dumps() if url else "",
@@ -89,11 +89,12 @@ class FieldDrafts:
             "draft": None if draft is None else _shown(draft),
         }
 
-    def _keep(self, grant: Grant, sender: Sender, value: Any) -> Draft | None:
+    def _keep(self, grant: Grant, sender: Sender) -> Draft | None:
         """Return the draft of a file in a form that is shown again, if its field accepts it."""
-        if not self.form.is_bound or not isinstance(value, UploadedFile):
+        if not self.form.is_bound or self.field.name in self.form.errors:
             return None
-        if self.field.name in self.form.errors:
+        value = self.form[self.field.name].data
+        if not isinstance(value, UploadedFile):
             return None
         try:
             if isinstance(value, DraftFile):

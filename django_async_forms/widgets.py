@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.forms.widgets import Script
 from django.template.defaultfilters import filesizeformat
 from django.utils.formats import get_format, number_format
+from django.utils.safestring import SafeString
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
@@ -118,15 +119,24 @@ class AsyncImageInput(forms.ClearableFileInput):
             attrs["accept"] = ",".join(content_types())
         return attrs
 
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """Render the input, with the draft of a form that is shown again."""
+        context = self.get_context(name, value, attrs)
+        # Not in get_context(): template packs call it to write an input of their own.
+        if self.drafts is not None:
+            widget = context["widget"]
+            widget.update(self.drafts.context(), draft_name=draft_name(name))
+            if widget["draft"]:
+                widget["attrs"].pop("required", None)
+        html: SafeString = self._render(  # type: ignore[attr-defined]
+            self.template_name, context, renderer
+        )
+        return html
+
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
         widget = context["widget"]
-        drafts = {} if self.drafts is None else self.drafts.context(value)
-        if drafts.get("draft"):
-            widget["attrs"].pop("required", None)
         widget.update(
-            drafts,
-            draft_name=draft_name(name),
             instance=self.instance,
             field_name=self.field_name,
             is_clearable=self.is_clearable(widget),

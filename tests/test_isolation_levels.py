@@ -5,18 +5,27 @@ In these tests, a request that already has its snapshot is overtaken by another 
 """
 
 import threading
+from contextlib import suppress
 
 import pytest
 from django import forms
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection, connections, transaction
 
+from django_async_forms import arrival
+from django_async_forms.draft_file import DraftFile
+from django_async_forms.draft_model import Draft, DraftGoneError
+from django_async_forms.draft_sender import sender_of
+from django_async_forms.drafts import make_grant
 from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.grants import Grant
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
+from django_async_forms.uploads import save_image
 from tests import pictures
-from tests.both import form_for
+from tests.both import form_for, roll_back
 from tests.project.models import Measured, Photo, Slugged
 from tests.threads import at_the_same_moment
 from tests.worker import DEADLINE
@@ -200,6 +209,34 @@ def test_the_second_of_two_forms_in_one_transaction_wins(level, old):
 
     assert image() == "second.jpg"
     assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize("is_rolled_back", [True, False], ids=["rolled back", "committed"])
+def test_a_draft_is_claimed_by_one_of_two_forms(is_rolled_back, level, overtaken, rf):
+    request = rf.get("/")
+    request.session = {}
+    grant = Grant.loads(make_grant(request, "project.photo.image"))
+    uploaded = SimpleUploadedFile("dune.jpg", pictures.jpeg())
+    file = DraftFile(arrival.keep(grant, sender_of(request), uploaded, forms.ImageField()))
+    first, second = (Photo.objects.create(title=title) for title in ("First", "Second"))
+
+    def request_of_first():
+        with transaction.atomic():
+            Photo.objects.count()
+            at_the_same_moment(lambda: claim(second))
+            claim(first)
+
+    def claim(photo):
+        if is_rolled_back and photo == second:
+            roll_back(lambda: save_image(file, photo))
+        else:
+            save_image(file, photo)
+
+    with suppress(DraftGoneError):
+        may_be_refused(level, request_of_first)
+
+    assert Upload.objects.get().object_pk == str((first if is_rolled_back else second).pk)
+    assert not Draft.objects.exists()
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")

@@ -176,7 +176,9 @@ def test_a_form_without_an_upload_is_valid_when_the_backlog_is_full(limits):
     assert PhotoForm({"title": "Reef"}, {}, instance=photo).is_valid()
 
 
-def test_checking_a_backlog_of_any_length_takes_two_queries(limits, data, django_assert_num_queries):
+def test_checking_a_backlog_of_any_length_takes_two_queries(
+    limits, data, django_assert_num_queries
+):
     make_pending(5)
     limits(MAX_BACKLOG=100)
     form = form_with(data)

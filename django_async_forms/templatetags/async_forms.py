@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any
 
 from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Submit
+from crispy_forms.layout import Field, Submit
+from crispy_forms.layout_slice import LayoutSlice
 from crispy_forms.templatetags.crispy_forms_tags import CrispyFormNode
 from django import template
 from django.conf import settings
@@ -22,8 +23,10 @@ from django.utils.translation import gettext as _
 
 from ..conf import conf
 from ..fields import file_field
+from ..layout import AsyncImage
 from ..models import Upload
 from ..status import base_name, stored_file, token_for, upload_for, url_of
+from ..widgets import AsyncImageInput
 
 register = template.Library()
 
@@ -44,9 +47,9 @@ def async_form(context: Context, form: BaseForm) -> str:
     if helper is None:
         helper = FormHelper(form)
         helper.add_input(Submit("save", _("Save")))
+    helper = _with_image_inputs(helper, form)
     nonce = _nonce(context) if helper.include_media else ""
     if nonce:
-        # The project's helper may be one for all requests.
         helper = copy(helper)
         helper.include_media = False
     pack = getattr(settings, "CRISPY_TEMPLATE_PACK", OWN_TEMPLATE_PACK)
@@ -54,6 +57,31 @@ def async_form(context: Context, form: BaseForm) -> str:
         html = CrispyFormNode("form", "helper", template_pack=pack).render(context)
     # Last: a layout object may have changed a widget, and with it the media.
     return format_html("{}{}", _media(form, nonce) if nonce else "", html)
+
+
+def _with_image_inputs(helper: Any, form: BaseForm) -> Any:
+    """
+    Return a form's helper whose layout has an ``AsyncImage`` for each ``AsyncImageInput``.
+
+    Template packs write a file input by themselves, without its widget. A layout object that the
+    project has chosen for a field stays.
+    """
+    names = {
+        name for name, field in form.fields.items() if isinstance(field.widget, AsyncImageInput)
+    }
+    if not names:
+        return helper
+    # The project's helper may be one for all requests.
+    helper = copy(helper)
+    helper.layout = deepcopy(helper.layout) or helper.build_default_layout(form)
+
+    def wrap(parent: Any, position: int) -> None:
+        if not isinstance(parent, Field):
+            parent.fields[position] = AsyncImage(parent.fields[position])
+
+    pointers = [found for found in helper.layout.get_field_names() if found.name in names]
+    LayoutSlice(helper.layout, pointers).pre_map(wrap)
+    return helper
 
 
 def _media(form: BaseForm, nonce: str) -> str:

@@ -1,5 +1,7 @@
 """django-formtools: a wizard keeps images from step to step, and saves the forms at the end."""
 
+import re
+
 import pytest
 from django import forms
 from django.core.files.storage import FileSystemStorage
@@ -97,3 +99,46 @@ def test_the_image_is_attached_after_the_wizard_has_removed_its_own_copy(client)
     photo = Photo.objects.get()
     assert photo.image.name == "photos/dune.jpg"
     assert pictures.stored(photo.image) == data
+
+
+class KeepingForm(AsyncImageFormMixin, forms.ModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+class KeepingWizard(SessionWizardView):
+    """Its first step may come back with an error."""
+
+    form_list = [KeepingForm, forms.Form]
+    file_storage = LazyFolder()
+    template_name = "none.html"
+
+    def get_form_kwargs(self, step=None):
+        return {"request": self.request} if step == "0" else {}
+
+    def render(self, form=None, **kwargs):
+        return HttpResponse(form.as_p())
+
+    def done(self, form_list, **kwargs):
+        form_list[0].save()
+        return HttpResponse("saved")
+
+
+urlpatterns.append(path("keeping/", KeepingWizard.as_view()))
+
+
+def test_an_image_of_a_step_that_came_back_with_an_error_is_kept_to_the_end(client):
+    def post(step, **data):
+        answer = client.post("/keeping/", {"keeping_wizard-current_step": step, **data})
+        return answer.content.decode()
+
+    image = pictures.as_file(pictures.jpeg())
+    image.name = "dune.jpg"
+    client.get("/keeping/")
+    page = post("0", **{"0-image": image})
+    [token] = re.findall(r'name="0-image-draft" value="([^"]+)"', page)
+    post("0", **{"0-title": "Dune", "0-image-draft": token})
+
+    assert post("1") == "saved"
+    assert Upload.objects.get().name == "dune.jpg"
