@@ -76,12 +76,13 @@ class FieldDrafts:
 
     def context(self) -> dict[str, Any]:
         """Return what the widget's template has of drafts: where to send them, and one to claim."""
-        sender = sender_of(self._request, create=True)
+        url, file = _url("drafts"), self._file_to_keep()
+        # A page that needs no session makes none.
+        sender = sender_of(self._request, create=bool(url or file))
         if sender is None:
             return {"draft": None}
         grant = self._grant(sender)
-        draft = self._keep(grant, sender)
-        url = _url("drafts")
+        draft = None if file is None else self._keep(grant, sender, file)
         return {
             "grant": grant.dumps() if url else "",
             "drafts_url": url,
@@ -89,18 +90,19 @@ class FieldDrafts:
             "draft": None if draft is None else _shown(draft),
         }
 
-    def _keep(self, grant: Grant, sender: Sender) -> Draft | None:
-        """Return the draft of a file in a form that is shown again, if its field accepts it."""
-        if not self.form.is_bound or self.field.name in self.form.errors:
+    def _file_to_keep(self) -> UploadedFile[bytes] | None:
+        """Return the file of a form that is shown again, if its field accepts it."""
+        is_shown_again = self.form.is_bound and not self.form.is_saved
+        if not is_shown_again or self.form_field.disabled or self.field.name in self.form.errors:
             return None
         value = self.form[self.field.name].data
-        if not isinstance(value, UploadedFile):
-            return None
+        return value if isinstance(value, UploadedFile) else None
+
+    def _keep(self, grant: Grant, sender: Sender, file: UploadedFile[bytes]) -> Draft | None:
         try:
-            if isinstance(value, DraftFile):
-                value.draft.keep()
-                return value.draft
-            return arrival.keep(grant, sender, value, self.form_field)
+            if not isinstance(file, DraftFile):
+                return arrival.keep(grant, sender, file, self.form_field)
+            return file.draft if file.draft.keep() else None
         except (ValidationError, OSError, ValueError, Error) as error:
             # The page is shown as a plain form's: the person chooses the image again.
             logger.warning("The image for %s is not kept: %r", self.field, error)
@@ -132,7 +134,7 @@ def _shown(draft: Draft) -> dict[str, Any]:
         "token": token,
         "name": draft.name,
         "size": draft.size,
-        "url": "" if draft.is_hidden else _url("draft", token),
+        "url": "" if draft.is_hidden or not conf().SHOW_STAGED else _url("draft", token),
         "width": draft.width,
         "height": draft.height,
     }

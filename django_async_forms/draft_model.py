@@ -151,10 +151,10 @@ class Draft(models.Model):
             self._remove_staged()
         return True
 
-    def keep(self) -> None:
-        """Make the draft expire as late as one that is made now."""
+    def keep(self) -> bool:
+        """Make the draft expire as late as one that is made now, unless it was claimed."""
         self.expires_at = expiry()
-        self.row().update(expires_at=self.expires_at)
+        return bool(self.row().update(expires_at=self.expires_at))
 
     def _atomic(self) -> AbstractContextManager[None]:
         is_one = is_transactional(staging_storage(self.using), self.using)

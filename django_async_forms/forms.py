@@ -74,6 +74,9 @@ class AsyncImageFormMixin(_Form):
     #: The request whose sender drafts belong to.
     request_of_sender: HttpRequest | None = None
 
+    #: Whether ``save()`` was called: a form that is shown after that keeps no image.
+    is_saved = False
+
     _detachment: Detachment
     _staying: Set[str] = frozenset()
 
@@ -194,6 +197,7 @@ class AsyncImageFormMixin(_Form):
                 sender=self._sender_key(),
                 hidden=self.hide_staged,
             )
+        self.is_saved = True
         return super().save(commit)
 
     def _sender_key(self) -> str:

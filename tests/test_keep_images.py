@@ -47,10 +47,6 @@ class CreateTwo(AsyncImageCreateView):
     success_url = "/done/"
 
 
-class WithoutDrafts(Create):
-    drafts = False
-
-
 class CautiousForm(AsyncImageModelForm):
     """Looks into each image, and finds those of one name wrong."""
 
@@ -70,6 +66,18 @@ class CautiousForm(AsyncImageModelForm):
 class CreateCautiously(Create):
     fields = None
     form_class = CautiousForm
+
+
+class HidingForm(CautiousForm):
+    hide_staged = ["image"]
+
+
+class CreateHiding(CreateCautiously):
+    form_class = HidingForm
+
+
+class WithoutDrafts(Create):
+    drafts = False
 
 
 PhotoFormSet = modelformset_factory(Photo, AsyncImageModelForm, fields=["title", "image"], extra=2)
@@ -101,6 +109,7 @@ urlpatterns = [
     path("two/", CreateTwo.as_view()),
     path("without/", WithoutDrafts.as_view()),
     path("cautious/", CreateCautiously.as_view()),
+    path("hiding/", CreateHiding.as_view()),
     path("several/", Several.as_view()),
 ]
 
@@ -292,6 +301,29 @@ def test_a_staging_storage_that_fails_shows_the_page_as_with_a_plain_form(
 
     assert answer.status_code == 200
     assert tokens(answer) == {}
+
+
+def test_a_form_that_is_shown_after_it_was_saved_keeps_nothing(rf, in_memory):
+    request = rf.post("/")
+    request.session = {}
+    form = CautiousForm({"title": "Dune"}, {"image": in_memory()}, request=request)
+    form.save()
+
+    assert "-draft" not in str(form)
+    assert not Draft.objects.exists()
+
+
+def test_a_page_that_keeps_nothing_makes_no_session(client):
+    client.get("/create/")
+
+    assert not client.cookies.get("sessionid")
+
+
+def test_a_preview_is_not_shown_of_a_field_that_hides_it(client):
+    page = client.post("/hiding/", {"title": "", "image": picture()}).content.decode()
+
+    assert "dune.jpg" in page
+    assert "<img" not in page
 
 
 # Who may claim it, and how often
