@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from .codec import reconstruct
 from .draft_file import DraftFile
 from .draft_limits import check_drafts, check_size
-from .draft_model import Draft, staged_name
+from .draft_model import Draft, expiry, staged_name
 from .draft_sender import Sender
 from .grants import FieldPath, Grant, model_field_of
 from .images import dimensions, open_image
@@ -75,27 +75,30 @@ def append(draft: Draft, offset: int, data: bytes) -> bool:
     """
     Write the bytes that follow the first ``offset`` ones; return False if others came first.
 
-    The bytes and the new offset commit together. Raises the exceptions of the staging storage.
+    The bytes and the new offset commit together, and the draft is kept as long as a new one. Raises
+    the exceptions of the staging storage.
     """
+    end, expires_at = offset + len(data), expiry()
     with transaction.atomic(using=draft.using):
         # Compare and swap, which locks the row: of two senders of one part, one goes on.
-        end = offset + len(data)
-        if not draft.row().current().filter(received=offset, size__gte=end).update(received=end):
+        current = draft.row().current().filter(received=offset, size__gte=end)
+        if not current.update(received=end, expires_at=expires_at):
             return False
         storage: Any = staging_storage(draft.using)
         storage.write_at(draft.staged, offset, ContentFile(data))
-    draft.received = end
+    draft.received, draft.expires_at = end, expires_at
     return True
 
 
 def fill(draft: Draft, content: File[Any]) -> bool:
     """Save all bytes of a draft at once; return False if others came first."""
-    storage = staging_storage(draft.using)
+    storage, expires_at = staging_storage(draft.using), expiry()
     with transaction.atomic(using=draft.using):
-        if not draft.row().current().filter(received=0).update(received=draft.size):
+        current = draft.row().current().filter(received=0)
+        if not current.update(received=draft.size, expires_at=expires_at):
             return False
         _save(storage, draft, content)
-    draft.received = draft.size
+    draft.received, draft.expires_at = draft.size, expires_at
     return True
 
 
@@ -183,19 +186,20 @@ GONE = _("The image that you sent is no longer there. Choose it again.")
 INCOMPLETE = _("This image was not sent completely. Choose it again.")
 
 
+def sent_by(sender: Sender | None, key: uuid.UUID, using: str) -> Draft | None:
+    """Return a draft of this sender, complete or not, that has not expired."""
+    draft = Draft.objects.using(using).current().filter(pk=key).first()
+    return draft if draft and sender and sender.has_sent(draft) else None
+
+
 def find(key: uuid.UUID, using: str, sender: Sender | None, purpose: str | None) -> DraftFile:
     """
     Return a draft that its sender may claim for ``purpose``, as an uploaded file.
 
     ``None`` stands for any purpose. Raises ``ValidationError``.
     """
-    draft = Draft.objects.using(using).current().filter(pk=key).first()
-    if (
-        draft is None
-        or sender is None
-        or not sender.has_sent(draft)
-        or purpose not in (None, draft.purpose)
-    ):
+    draft = sent_by(sender, key, using)
+    if draft is None or purpose not in (None, draft.purpose):
         # Without saying which: a token tells nothing to anyone else.
         raise ValidationError(GONE, code="draft_gone")
     if not draft.is_complete:

@@ -29,7 +29,8 @@ class Sender:
 
     def has_sent(self, row: Any) -> bool:
         """Tell whether a draft is from this sender, who may have logged in since."""
-        return bool(row.sender) and row.sender == self.key and row.user in ("", self.user)
+        # The user is looked up last: it may cost a query.
+        return bool(row.sender == self.key and (not row.user or row.user == self.user))
 
 
 def sender_of(request: HttpRequest | None, *, create: bool = False) -> Sender | None:
