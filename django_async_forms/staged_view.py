@@ -1,11 +1,11 @@
-"""Gives a staged file to an operator's browser, which is not to trust what is in it."""
+"""Gives a staged file to a browser, which is not to trust what is in it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
 from django.core.files.base import File
@@ -13,7 +13,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from .images import open_image
-from .models import Upload, printable
+from .models import printable
 
 #: What Pillow calls the formats that browsers show, with their content type and extension. An SVG
 #: is not among them: it may hold scripts.
@@ -43,15 +43,33 @@ def find_format(file: File[Any]) -> str:
         file.seek(0)
 
 
-def staged_response(upload: Upload, request: HttpRequest) -> StreamingHttpResponse:
-    """
-    Stream the staged file of an upload: as an image if it is one, else to be downloaded.
+class Staged(Protocol):
+    """An upload or a draft."""
 
-    What it is, Pillow tells from its bytes. Raises what the staging storage raises.
+    name: str
+
+    def open_staged(self) -> File[Any]:
+        """Open the staged bytes for reading."""
+
+
+class NotShownError(Exception):
+    """Browsers show no file of this kind."""
+
+
+def staged_response(
+    staged: Staged, request: HttpRequest, *, images_only: bool = False
+) -> StreamingHttpResponse:
     """
-    file = upload.open_staged()
+    Stream a staged file: as an image if it is one, else to be downloaded.
+
+    What it is, Pillow tells from its bytes. Raises what the staging storage raises, and
+    ``NotShownError`` for a file that is not an image where only images are asked for.
+    """
+    file = staged.open_staged()
     try:
         shown = SHOWN.get(find_format(file))
+        if images_only and shown is None:
+            raise NotShownError
         size = file.size
     except BaseException:
         file.close()
@@ -61,7 +79,7 @@ def staged_response(upload: Upload, request: HttpRequest) -> StreamingHttpRespon
     pieces = _AsyncPieces(file) if is_async else _Pieces(file)
     response = StreamingHttpResponse(pieces, content_type=content_type)
     response["Content-Length"] = str(size)
-    name = safe_name(upload.name, extension)
+    name = safe_name(staged.name, extension)
     response["Content-Disposition"] = content_disposition_header(shown is None, name) or "inline"
     # An address of its own, so nothing in the file runs on behalf of the site.
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"

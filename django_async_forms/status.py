@@ -146,6 +146,16 @@ def _find_uploads(targets: Iterable[Target]) -> dict[Target, Upload]:
     return found
 
 
+def upload_of(target: Target) -> Upload | None:
+    """Return the upload of a target; where there is none, its image is up to date."""
+    return _find_uploads([target]).get(target)
+
+
+def saved_url(target: Target) -> str | None:
+    """Return the URL of the saved image of a target, or ``None`` where there is none."""
+    return _find_files([target]).get(target, {}).get("url")
+
+
 def _database(target: Target) -> str:
     return target.using
 

@@ -1,8 +1,15 @@
-"""The URL where pages ask for the status of their images. Include it anywhere."""
+"""The URLs that pages use: for the status of images, and to send and show them."""
 
 from django.urls import path
 
+from .previews import staged_image
 from .status import image_status
+from .tus import draft_view, drafts_view
 
 app_name = "django_async_forms"
-urlpatterns = [path("status/", image_status, name="status")]
+urlpatterns = [
+    path("status/", image_status, name="status"),
+    path("drafts/", drafts_view, name="drafts"),
+    path("drafts/<str:token>/", draft_view, name="draft"),
+    path("staged/<str:token>/", staged_image, name="staged"),
+]
