@@ -21,6 +21,7 @@ from .draft_file import DraftFile, LostDraft
 from .draft_model import Draft
 from .draft_sender import Sender, sender_of
 from .grants import FieldPath, Grant, draft_token, purpose_of, read_draft_token
+from .images import SHOWN
 
 logger = logging.getLogger("django_async_forms")
 
@@ -130,11 +131,12 @@ def _accept_drafts(form_field: forms.FileField) -> None:
 
 def _shown(draft: Draft) -> dict[str, Any]:
     token = draft_token(draft.pk, draft.using)
+    is_seen = conf().SHOW_STAGED and not draft.is_hidden and draft.format in SHOWN
     return {
         "token": token,
         "name": draft.name,
         "size": draft.size,
-        "url": "" if draft.is_hidden or not conf().SHOW_STAGED else _url("draft", token),
+        "url": _url("draft", token) if is_seen else "",
         "width": draft.width,
         "height": draft.height,
     }

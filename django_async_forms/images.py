@@ -1,4 +1,4 @@
-"""Reads the size and the frames of an image from its headers, without decoding a pixel."""
+"""Reads format, size and frames of an image from its headers, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ from .draft_file import DraftFile
 
 logger = logging.getLogger("django_async_forms")
 
+#: What Pillow calls the formats that browsers show, with their content type and extension. An SVG
+#: is not among them: it may hold scripts.
+SHOWN = {
+    "AVIF": ("image/avif", "avif"),
+    "BMP": ("image/bmp", "bmp"),
+    "GIF": ("image/gif", "gif"),
+    "JPEG": ("image/jpeg", "jpg"),
+    "MPO": ("image/jpeg", "jpg"),  # A JPEG with more images after the first.
+    "PNG": ("image/png", "png"),
+    "WEBP": ("image/webp", "webp"),
+}
 #: Formats whose frames are all as large as the canvas, and whose header has the number of frames.
 _COUNTED = {"AVIF", "FLI", "PNG", "WEBP"}
 #: The limits of the work on one file. An ordinary file stays far below them.
@@ -91,6 +102,17 @@ def open_image(uploaded: File[Any]) -> Image.Image | None:
     except Exception as error:  # Pillow's plugins raise anything.
         logger.debug("Pillow does not read %s: %r", uploaded, error)
         return None
+
+
+def find_format(uploaded: File[Any]) -> str:
+    """Return what Pillow takes a file for, or ``""``. Raises what reading the file raises."""
+    if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
+        return uploaded.draft.format
+    try:
+        image = open_image(uploaded)
+    except Image.DecompressionBombError:  # Which a browser should not open either.
+        return ""
+    return image.format or "" if image is not None else ""
 
 
 def has_more_pixels(uploaded: File[Any], image: Image.Image, limit: int) -> bool:

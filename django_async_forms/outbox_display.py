@@ -15,10 +15,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from . import outbox_words as words
+from .images import SHOWN, find_format
 from .models import Upload, printable
 from .outbox_links import InstanceLink, current_image, instance_text
 from .outbox_list import database_query
-from .staged_view import SHOWN, find_format
 from .storage import DatabaseStorage, staging_storage
 
 if TYPE_CHECKING:

@@ -12,35 +12,13 @@ from django.core.files.base import File
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
-from .images import open_image
+from .images import SHOWN, find_format
 from .models import printable
 
-#: What Pillow calls the formats that browsers show, with their content type and extension. An SVG
-#: is not among them: it may hold scripts.
-SHOWN = {
-    "AVIF": ("image/avif", "avif"),
-    "BMP": ("image/bmp", "bmp"),
-    "GIF": ("image/gif", "gif"),
-    "JPEG": ("image/jpeg", "jpg"),
-    "MPO": ("image/jpeg", "jpg"),  # A JPEG with more images after the first.
-    "PNG": ("image/png", "png"),
-    "WEBP": ("image/webp", "webp"),
-}
 #: Bytes in a piece of the response.
 PIECE = 64 * 1024
 #: The longest name that a browser is told.
 MAX_NAME = 100
-
-
-def find_format(file: File[Any]) -> str:
-    """Return what Pillow takes a file for, or "". It stays at its beginning."""
-    try:
-        image = open_image(file)
-        return image.format or "" if image is not None else ""
-    except Exception:  # A decompression bomb, which a browser should not open either.
-        return ""
-    finally:
-        file.seek(0)
 
 
 class Staged(Protocol):
@@ -68,6 +46,7 @@ def staged_response(
     file = staged.open_staged()
     try:
         shown = SHOWN.get(find_format(file))
+        file.seek(0)
         if images_only and shown is None:
             raise NotShownError
         size = file.size

@@ -20,7 +20,7 @@ from .delivery import send
 from .draft_file import DraftFile
 from .draft_model import staged_name
 from .fields import current_values, file_name, key_text, row_of
-from .images import dimensions
+from .images import SHOWN, dimensions, find_format
 from .models import Upload, note_outbox
 from .storage import staging_storage
 
@@ -94,7 +94,8 @@ def stage(
         width=width,
         height=height,
         staged=staged_name(upload_id, using) if claimed is None else claimed.staged,
-        sender=sender,
+        # A page knows from it whether there is an image to show, without opening the file.
+        sender=sender if sender and find_format(uploaded) in SHOWN else "",
     )
     try:
         # Part of the open transaction: a savepoint would cost two more statements.

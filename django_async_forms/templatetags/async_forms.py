@@ -22,6 +22,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from ..conf import conf
+from ..draft_sender import sender_of
 from ..fields import file_field
 from ..layout import AsyncImage
 from ..models import Upload
@@ -104,10 +105,13 @@ def async_image(
     """
     Render an image, or the place where it will be: ``{% async_image photo "image" %}``.
 
-    While it is pending, the page shows the old image or an empty box, which turns into the new
-    image as soon as that is there. Options: ``alt`` (defaults to the instance), ``class``,
-    ``width`` and ``height`` in pixels, ``loading``, and ``assets=False`` for a page that has the
-    script and the style sheet. The template is ``django_async_forms/image.html``.
+    While it is pending, the person who has sent it sees it, if ``SHOW_STAGED`` is on and the
+    template has the request. Everyone else sees the old image or an empty box. Either turns into
+    the saved image as soon as that is there.
+
+    Options: ``alt`` (defaults to the instance), ``class``, ``width`` and ``height`` in pixels,
+    ``loading``, and ``assets=False`` for a page that has the script and the style sheet. The
+    template is ``django_async_forms/image.html``.
 
     Raises ``FieldDoesNotExist`` for a name that is not a file field of the instance.
     """
@@ -117,8 +121,11 @@ def async_image(
     shown = _context_of(context, instance, field_name, options)
     upload: Upload | None = shown["upload"]
     box = _box(upload, width, height)
+    staged_url = _staged_url(context, shown)
     return {
         **shown,
+        "staged_url": staged_url,
+        "shown_url": staged_url or shown["url"],
         "image": shown["file"],
         "box": box or _box(None, width or (None if height else 384), height, ratio=(3, 2)),
         "is_box_known": box is not None,
@@ -198,7 +205,7 @@ def _context_of(
         "state": state,
         "note": "slow" if slow_in == 0 else state,
         "slow_in": slow_in,
-        "status_url": _status_url() if is_pending else "",
+        "status_url": _url("status") if is_pending else "",
         "token": token_for(instance, field) if is_pending else "",
         "css_class": options.get("class", ""),
         "needs_style": needs_style,
@@ -207,15 +214,27 @@ def _context_of(
     }
 
 
+def _staged_url(context: Context, shown: dict[str, Any]) -> str:
+    """Return where a pending image is shown to the person who sent it, and "" for anyone else."""
+    upload: Upload | None = shown["upload"]
+    # The session is read last: it may cost a query, and makes the page one for this visitor only.
+    if not shown["token"] or not upload or not upload.sender or not conf().SHOW_STAGED:
+        return ""
+    sender = sender_of(_request(context))
+    if sender is None or sender.key != upload.sender:
+        return ""
+    return _url("staged", shown["token"])
+
+
 def _slow_in(upload: Upload) -> float:
     """Return in how many seconds a pending upload takes longer than usual."""
     age = timezone.now() - upload.created_at
     return max(0, round(conf().SLOW_AFTER - age.total_seconds(), 1))
 
 
-def _status_url() -> str:
+def _url(name: str, *args: str) -> str:
     try:
-        return reverse("django_async_forms:status")
+        return reverse(f"django_async_forms:{name}", args=args)
     except NoReverseMatch:
         return ""  # The project has not included it: the page says to reload it.
 
@@ -249,10 +268,14 @@ def _is_first(context: Context, asset: str) -> bool:
     return is_first
 
 
+def _request(context: Context) -> Any:
+    # A template that was included with "only" has no variables of the page.
+    return context.get("request") or getattr(context, "request", None)
+
+
 def _nonce(context: Context) -> str:
     """Return the nonce of the page's Content-Security-Policy: Django's, or django-csp's."""
-    # A template that was included with "only" has no variables of the page.
-    request = context.get("request") or getattr(context, "request", None)
+    request = _request(context)
     nonces = (
         context.get("csp_nonce"),
         getattr(request, "csp_nonce", None),
