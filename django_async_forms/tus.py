@@ -56,6 +56,8 @@ from .tus_headers import (
 
 logger = logging.getLogger("django_async_forms")
 
+_CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
+
 _View = Callable[..., HttpResponseBase]
 
 
@@ -178,7 +180,7 @@ def _create(request: HttpRequest, metadata: dict[str, str], size: int) -> Draft:
             sender,
             # As Django does with the name of a file in a form. It asks nothing of its parser.
             name=MultiPartParser.sanitize_file_name(None, name) or "",  # type: ignore[arg-type]
-            content_type=content_type if re.fullmatch(r"[\w.+-]+/[\w.+-]+", content_type) else "",
+            content_type=content_type if _CONTENT_TYPE.fullmatch(content_type) else "",
             size=size,
         )
     except ValidationError as error:

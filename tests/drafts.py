@@ -5,6 +5,7 @@ import re
 from copy import copy
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import include, path, reverse
@@ -40,8 +41,11 @@ class ClaimView(View):
     """Claims a draft without a form, and tells what is in it."""
 
     def post(self, request):
-        with claimable(request, request.POST["token"]) as file:
-            return HttpResponse(file.read())
+        try:
+            with claimable(request, request.POST["token"]) as file:
+                return HttpResponse(file.read())
+        except ValidationError as error:
+            return HttpResponse("\n".join(error.messages), status=400)
 
 
 PHOTO = {
@@ -119,6 +123,10 @@ class Page:
     def head(self, address):
         return self.call("HEAD", address)
 
+    def claim(self, address):
+        """Claim the draft in a view of the project's own."""
+        return self.client.post("/claim/", {"token": token_in(address)})
+
     def remove(self, address):
         return self.call("DELETE", address)
 
@@ -134,10 +142,9 @@ class Page:
         """Load the draft as an image."""
         return self.client.get(address)
 
-    def submit(self, address, title="Dune", page="/photo/add/"):
-        """Submit the form of the page with a draft."""
-        data = {"title": title, "image-draft": token_in(address)}
-        return self.client.post(page, data)
+    def submit(self, address, page="/photo/add/"):
+        """Submit the form of a page with a draft."""
+        return self.client.post(page, {"title": "Dune", "image-draft": token_in(address)})
 
 
 def written(metadata):
