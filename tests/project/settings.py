@@ -19,7 +19,7 @@ DATA = Path(os.environ["TEST_DATA"])
 
 SECRET_KEY = "for tests only"
 USE_TZ = True
-ROOT_URLCONF = "tests.project.urls"
+ROOT_URLCONF = os.environ.get("TEST_URLCONF", "tests.project.urls")
 MEDIA_ROOT = DATA / "media"
 MEDIA_URL = "/media/"
 STATIC_URL = "/static/"
