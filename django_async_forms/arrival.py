@@ -12,14 +12,15 @@ from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import Storage
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils.translation import gettext_lazy as _
 
 from .codec import reconstruct
 from .draft_file import DraftFile
 from .draft_limits import check_drafts, check_size
-from .draft_model import Draft, expiry, staged_name
+from .draft_model import Draft, DraftQuerySet, expiry, staged_name
 from .draft_sender import Sender
+from .fields import for_update
 from .grants import FieldPath, Grant, model_field_of
 from .images import dimensions, open_image
 from .limits import check_backlog, check_limits
@@ -188,7 +189,11 @@ INCOMPLETE = _("This image was not sent completely. Choose it again.")
 
 def sent_by(sender: Sender | None, key: uuid.UUID, using: str) -> Draft | None:
     """Return a draft of this sender, complete or not, that has not expired."""
-    draft = Draft.objects.using(using).current().filter(pk=key).first()
+    return _if_sent_by(sender, Draft.objects.using(using).current().filter(pk=key))
+
+
+def _if_sent_by(sender: Sender | None, drafts: DraftQuerySet) -> Draft | None:
+    draft = drafts.first()
     return draft if draft and sender and sender.has_sent(draft) else None
 
 
@@ -196,9 +201,13 @@ def find(key: uuid.UUID, using: str, sender: Sender | None, purpose: str | None)
     """
     Return a draft that its sender may claim for ``purpose``, as an uploaded file.
 
-    ``None`` stands for any purpose. Raises ``ValidationError``.
+    ``None`` stands for any purpose. In a transaction, such as the admin's, the draft is locked: of
+    two forms at once, the second finds it gone when it validates. Raises ``ValidationError``.
     """
-    draft = sent_by(sender, key, using)
+    drafts: Any = Draft.objects.using(using).current().filter(pk=key)
+    if connections[using].in_atomic_block:
+        drafts = for_update(drafts)
+    draft = _if_sent_by(sender, drafts)
     if draft is None or purpose not in (None, draft.purpose):
         # Without saying which: a token tells nothing to anyone else.
         raise ValidationError(GONE, code="draft_gone")

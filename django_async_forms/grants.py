@@ -43,21 +43,28 @@ class FieldPath:
         """
         Return a form field of one's own to validate a file with.
 
-        A field that exists in no module, because a form class was made while the project runs, is
-        made from the model's field. Raises ``LookupError`` for a path of another version of the
-        project.
+        A form class that was made while the project runs is in no module, and one of another
+        version of the project may be gone: then the model's field makes the form field.
         """
-        try:
-            if self.form:
-                declared = import_string(self.form).base_fields[self.name]
-                return declared.__deepcopy__({})  # type: ignore[no-any-return]
-            field_class = import_string(self.field_class)
-        except (ImportError, AttributeError, KeyError) as error:
-            raise LookupError(f"There is no form field {self}.") from error
+        form = _import(self.form, forms.BaseForm)
+        declared = None if form is None else form.base_fields.get(self.name)
+        if isinstance(declared, forms.FileField):
+                return declared.__deepcopy__({})
+        field_class = _import(self.field_class, forms.FileField)
         if model_field is None:
-            return field_class()  # type: ignore[no-any-return]
-        form_field: Any = model_field.formfield(form_class=field_class)
-        return form_field  # type: ignore[no-any-return]
+            return (field_class or forms.ImageField)()
+        options = {} if field_class is None else {"form_class": field_class}
+        made: Any = model_field.formfield(**options)
+        return made  # type: ignore[no-any-return]
+
+
+def _import(path: str, base: type[Any]) -> Any:
+    """Return a class that a path names, or ``None``: the row of a draft names no other objects."""
+    try:
+        found = import_string(path)
+    except ImportError:
+        return None
+    return found if isinstance(found, type) and issubclass(found, base) else None
 
 
 @dataclass(frozen=True)

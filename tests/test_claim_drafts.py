@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, transaction
 from django.forms import CharField, FileField, Form, ImageField
 from django.test.utils import CaptureQueriesContext
 
@@ -20,7 +20,7 @@ from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.both import async_form, roll_back
 from tests.project.models import Elsewhere, Photo
-from tests.threads import work_in_threads
+from tests.threads import Meanwhile, work_in_threads
 
 pytestmark = pytest.mark.django_db
 
@@ -161,6 +161,25 @@ def test_the_field_of_a_form_class_validates_with_its_own_validators(arrive, vis
         arrival.check(draft)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        ["gone.form.Class", "image", "gone.field.Class"],
+        [f"{__name__}.StrictForm", "gone", "django.forms.fields.ImageField"],
+        [f"{__name__}.refuse", "image", f"{__name__}.refuse"],
+    ],
+    ids=["form gone", "field gone", "no classes"],
+)
+def test_a_form_field_that_is_gone_is_replaced_by_the_models(arrive, field):
+    draft = arrive()
+    Draft.objects.update(field=field)
+    draft.refresh_from_db()
+
+    arrival.check(draft)
+
+    assert Draft.objects.get().is_image
+
+
 def refuse(file):
     raise ValidationError("Not this name.")
 
@@ -270,6 +289,33 @@ def test_of_two_forms_at_once_one_claims_the_draft(arrive, visit):
     work_in_threads(claim, photos)
 
     assert (len(lost), Upload.objects.count()) == (3, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_in_a_transaction_finds_a_draft_gone_that_another_one_claims_meanwhile(
+    arrive, visit
+):
+    if connection.vendor == "sqlite":
+        pytest.skip("Its transactions run one after the other.")
+    token = token_of(arrive())
+    photo = Photo.objects.create(title="Dune")
+    errors = []
+
+    def second():
+        with (
+            pytest.raises(ValidationError, match="no longer there") as caught,
+            transaction.atomic(),
+        ):
+            claimable(visit, token)
+        errors.append(caught.value)
+
+    with transaction.atomic():
+        file = claimable(visit, token)
+        meanwhile = Meanwhile(second)
+        save_image(file, photo)
+    meanwhile.wait()
+
+    assert errors
 
 
 @pytest.mark.django_db(transaction=True)
