@@ -127,7 +127,8 @@ class AsyncImageInput(forms.ClearableFileInput):
             widget = context["widget"]
             widget.update(self.drafts.context(), draft_name=draft_name(name))
             if widget["draft"]:
-                widget["attrs"].pop("required", None)
+                # An empty input would stop the form. The script restores it without the draft.
+                widget["needs_file"] = widget["attrs"].pop("required", False)
         html: SafeString = self._render(  # type: ignore[attr-defined]
             self.template_name, context, renderer
         )
@@ -154,13 +155,17 @@ def draft_name(name: str) -> str:
 
 
 def _too_large(limit: int) -> dict[str, Any]:
-    """Return the server's error, and how to write a size in the unit of the limit."""
+    """Return the server's error, and how to write sizes: in the unit of the limit, and in any."""
     unit = 1024
     while unit < 1024**3 and unit * 1024 <= limit:
         unit *= 1024
-    size = filesizeformat(unit).replace(number_format(1, 1), "{}")
+    size, *sizes = (
+        filesizeformat(each).replace(number_format(1, 1), "{}")
+        for each in (unit, 1024, 1024**2, 1024**3)
+    )
     return {
         "unit": unit,
+        "sizes": "|".join(sizes),
         "point": get_format("DECIMAL_SEPARATOR"),
         "too_large": _("This file is %(size)s; the limit is %(limit)s.")
         % {"size": size, "limit": filesizeformat(limit)},
