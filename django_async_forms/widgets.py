@@ -1,4 +1,4 @@
-"""A file input that shows the current image, the chosen one, and that its form is being sent."""
+"""A file input that shows the current image, the chosen one, and how far it is sent."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ class AsyncImageInput(forms.ClearableFileInput):
         }
         js = [
             Script("django_async_forms/async-image.js", type="module"),
+            Script("django_async_forms/async-form-sending.js", type="module"),
+            Script("django_async_forms/async-image-draft.js", type="module"),
             Script("django_async_forms/async-image-input.js", type="module"),
         ]
 

@@ -169,7 +169,7 @@ def test_the_example_compares_the_two_ways_with_a_bar_for_each(visit, picture):
         form = page.locator(f"form[action$='/{way}/']")
         form.locator("[name=title]").fill("Dune")
         form.locator("[name=image]").set_input_files(picture())
-        form.locator("button").click()
+        form.locator("> button").click()
         page.wait_for_url("**/compare/")
 
     bars = [bar.bounding_box()["width"] > 0 for bar in page.locator(".bar rect").all()]

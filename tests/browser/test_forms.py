@@ -18,7 +18,7 @@ from tests.worker import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SEND = "form [type=submit], form button"
+SEND = "form [type=submit], form > button"
 SCRIPT = f"<script nonce={forms_site.NONCE}>"
 
 
@@ -42,7 +42,7 @@ def fill_in(page, path, title="Dune"):
     page.set_input_files("[name=image]", path)
 
 
-def press(page, selector="form button"):
+def press(page, selector="form > button"):
     """Press a button; Playwright's own click waits for the answer."""
     page.evaluate(
         "selector => void setTimeout(() => document.querySelector(selector).click())", selector
@@ -56,14 +56,16 @@ def send(page):
 
 
 def label(page):
-    return page.text_content("form button")
+    return page.text_content("form > button")
 
 
 def wait_for(page, condition, what):
     wait_until(lambda: page.wait_for_timeout(5) or condition(), what)
 
 
-def while_sent(page, *expressions, act="document.querySelector('form [type=submit], form button')"):
+def while_sent(
+    page, *expressions, act="document.querySelector('form [type=submit], form > button')"
+):
     """
     Press the button, and return what the expressions are while the server has the form.
 
@@ -228,7 +230,7 @@ def test_a_dialog_is_closed_and_its_form_stays_usable(filled_in, posts):
     )
 
     for _ in range(2):
-        press(page, "dialog button")
+        press(page, "dialog form > button")
         page.wait_for_function("() => !document.querySelector('dialog').open")
         page.evaluate("document.querySelector('dialog').showModal()")
 
@@ -366,9 +368,9 @@ def test_the_answer_is_a_page_of_its_own(filled_in):
 def test_an_anchor_of_the_page_with_errors_does_not_reload_it(filled_in):
     page = filled_in("errors", after="<a href='#id_title'>Title</a>")
     page.set_input_files("[name=image]", [])
-    press(page, "form button")
+    press(page, "form > button")
     page.evaluate("document.querySelector('form').noValidate = true")
-    press(page, "form button")
+    press(page, "form > button")
     page.wait_for_selector(".errorlist")
     page.fill("[name=title]", "typed since")
 
@@ -395,7 +397,8 @@ def test_back_leads_to_the_form(filled_in):
 
 
 LABELS = (
-    "[...document.querySelectorAll('button, [type=submit]')].map(b => b.value || b.textContent)"
+    "[...document.querySelectorAll('body > button, form > button, [type=submit]')]"
+    ".map(b => b.value || b.textContent)"
 )
 
 
@@ -406,7 +409,7 @@ def test_the_buttons_say_that_the_form_is_being_sent(open_form):
         "<button type=button>Help</button>",
         after="<button form=main>Outside</button><button>Of another form</button>",
     )
-    first = "document.querySelector('button')"
+    first = "document.querySelector('form > button')"
 
     labels, *state = while_sent(page, LABELS, f"{first}.ariaDisabled", f"{first}.disabled")
 
@@ -431,9 +434,9 @@ def test_the_input_says_that_the_form_is_being_sent(open_form):
 @pytest.mark.parametrize(
     "again",
     [
-        "document.querySelector('button').click()",
+        "document.querySelector('form > button').click()",
         "document.querySelector('form').requestSubmit()",
-        "document.querySelector('form').requestSubmit(document.querySelector('button'))",
+        "document.querySelector('form').requestSubmit(document.querySelector('form > button'))",
     ],
 )
 def test_a_second_press_does_nothing(open_form, posts, again):
@@ -449,7 +452,7 @@ def test_a_second_press_in_the_same_moment_does_nothing(open_form, posts):
 
     page.evaluate(
         "void setTimeout(() => {"
-        "for (let i = 0; i < 3; i++) document.querySelector('button').click() })"
+        "for (let i = 0; i < 3; i++) document.querySelector('form > button').click() })"
     )
 
     page.wait_for_selector("h1 >> text=Thanks")
@@ -470,7 +473,7 @@ def test_a_form_whose_submission_is_stopped_can_be_used_again(open_form, posts, 
         form,
         "stop()",
         form,
-        "document.querySelector('form [type=submit], form button').click()",
+        "document.querySelector('form [type=submit], form > button').click()",
     )
 
     assert during != html
@@ -552,7 +555,7 @@ def test_a_request_that_does_not_submit_the_form_leaves_its_buttons(event, open_
         page,
         f"document.querySelector('form').dispatchEvent(new CustomEvent({event}))",
         "document.body.dispatchEvent(new CustomEvent('htmx:afterRequest', {bubbles: true}))",
-        "document.querySelector('form button').textContent",
+        "document.querySelector('form > button').textContent",
     )
 
     assert said == "Sending…"
@@ -580,7 +583,7 @@ def test_a_form_in_a_shadow_root_is_sent_once(open_form, posts):
           const host = document.createElement("div");
           document.body.append(host);
           host.attachShadow({mode: "open"}).append(document.querySelector("form"));
-          window.button = host.shadowRoot.querySelector("form button");
+          window.button = host.shadowRoot.querySelector("form > button");
         }"""
     )
 

@@ -20,7 +20,7 @@ from tests.worker import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SEND = "[type=submit], form button"
+SEND = "[type=submit], form > button"
 IMAGE = "{% async_image photos.0 'image' %}"
 ALL = "{% for photo in photos %}{% async_image photo 'image' %}{% endfor %}"
 #: Libraries that swap parts of a page bring styles of their own.

@@ -1,12 +1,11 @@
-// A file input that shows the chosen image and refuses what the server would refuse. The browser
-// submits its form: this says so, and stops a second press until the answer is there.
+// A file input that shows the chosen image, takes one that is dropped or pasted, and refuses what the
+// server would refuse.
+//
+// The package's modules import nothing from each other, so that each has the address that the static
+// storage gives it. They meet at the elements. Events: "django-async-forms:connected", and
+// "django-async-forms:chosen" (detail: {file}) of a file that is not refused, or of none.
 
-const STARTS = ["submit", "turbo:submit-start", "htmx:beforeRequest", "htmx:before:request"];
-const ENDS = ["turbo:submit-end", "htmx:afterRequest", "htmx:after:request", "htmx:finally:request",
-  "htmx:beforeHistorySave"];
-
-/** @type {Map<HTMLFormElement, {event: Event, undo: (() => void)[]}>} */
-const sent = new Map();
+const RECEIVED = ["dragover", "dragleave", "drop", "paste"];
 
 class AsyncImageInput extends HTMLElement {
   /** @type {File | null | undefined} */
@@ -14,12 +13,10 @@ class AsyncImageInput extends HTMLElement {
 
   connectedCallback() {
     // The events of a form in a shadow root do not leave it.
-    const root = this.getRootNode();
-    for (const type of STARTS) root.addEventListener(type, start, true);
-    for (const type of ENDS) root.addEventListener(type, end, true);
-    root.addEventListener("reset", reset);
-    this.addEventListener("change", this);
+    this.getRootNode().addEventListener("reset", reset);
+    for (const type of ["change", "click", ...RECEIVED]) this.addEventListener(type, this);
     addEventListener("pageshow", this);
+    this.#tell("connected");
     this.refresh();
   }
 
@@ -37,13 +34,58 @@ class AsyncImageInput extends HTMLElement {
     return this.find("[type=file]");
   }
 
-  /** @param {Event} event */
-  handleEvent({ target }) {
+  get draft() {
+    return this.find("async-image-draft");
+  }
+
+  /** @param {any} event */
+  handleEvent(event) {
+    const { target, type } = event;
+    if (RECEIVED.includes(type)) return this.#receive(event);
+    if (type === "click") return this.#click(target);
     const clear = this.find("[type=checkbox]");
     // Django refuses a file together with Clear: the newer one wins.
     if (clear && target === this.input) clear.checked &&= !this.input.value;
-    else if (clear?.checked && target === clear) this.input.value = "";
+    else if (clear?.checked && target === clear) {
+      this.input.value = "";
+      this.draft?.forget?.();
+    }
     this.refresh();
+  }
+
+  // A file is dropped anywhere on the element, or pasted while anything in it has the focus.
+  /** @param {any} event */
+  #receive(event) {
+    const { input } = this;
+    const { type, target, dataTransfer, clipboardData } = event;
+    const transfer = dataTransfer ?? clipboardData;
+    if (!input || input.matches(":disabled") || !transfer?.types.includes("Files")) return;
+    this.toggleAttribute("data-over", type === "dragover");
+    if (type === "dragleave" || type !== "paste" && target === input) return; // The browser's own.
+    event.preventDefault();
+    if (type === "dragover") transfer.dropEffect = "copy";
+    else if (transfer.files.length) this.#fill(transfer.files[0]);
+  }
+
+  /** @param {any} target */
+  #click(target) {
+    if (target.closest(".async-image-another")) this.input.click();
+    if (!target.closest(".async-image-remove")) return;
+    const isChosen = !!this.input.value;
+    this.#fill(null);
+    if (!isChosen) this.draft?.forget?.();
+    const another = this.find(".async-image-another");
+    (this.input.hidden ? another : this.input).focus();
+  }
+
+  // As the person would: with the events, for any other script. An input without "multiple" takes two files.
+  /** @param {File | null} file */
+  #fill(file) {
+    const { input } = this;
+    const transfer = new DataTransfer();
+    if (file) transfer.items.add(file);
+    input.files = transfer.files;
+    for (const type of ["input", "change"]) input.dispatchEvent(new Event(type, { bubbles: true }));
   }
 
   // An input may hold a file without an event: after Back, or in a clone.
@@ -56,6 +98,61 @@ class AsyncImageInput extends HTMLElement {
     const refusal = file ? this.#refusal(file) : "";
     if (isChanged) this.#say(refusal, refusal);
     this.#preview(refusal ? null : file);
+    this.describe();
+    this.#tell("chosen", { file: refusal ? null : file });
+  }
+
+  /** @param {string} what @param {object} detail */
+  #tell(what, detail = {}) {
+    const options = { bubbles: true, composed: true, detail };
+    this.dispatchEvent(new CustomEvent(`django-async-forms:${what}`, options));
+  }
+
+  // Names the chosen file, or the one that was kept when the form came back.
+  describe() {
+    const { input } = this;
+    const stage = this.find(".async-image-stage");
+    const kept = this.find(".async-image-kept");
+    const { name = "", size = "" } = this.#file
+      ? { name: this.#file.name, size: this.#readable(this.#file.size) } : kept?.dataset ?? {};
+    if (stage) stage.tabIndex = -1; // So that one may click on it, and paste.
+    if (kept) kept.hidden = !!this.#file;
+    // The input would say that no file is chosen.
+    input.hidden = !!kept && !this.#file;
+    if (this.dataset.required !== undefined) input.required = !kept;
+    const [title, bytes, another, remove] = ["name", "size", "another", "remove"]
+      .map((part) => this.find(`.async-image-${part}`));
+    if (!title || !bytes || !another || !remove) return; // A template of the project's may lack them.
+    title.textContent = name;
+    bytes.textContent = size;
+    const isOff = input.matches(":disabled");
+    another.hidden = !input.hidden || isOff;
+    remove.hidden = !name || isOff;
+    remove.textContent = this.draft?.travelling ? remove.dataset.cancel : remove.dataset.remove;
+    for (const button of [another, remove]) {
+      button.setAttribute("aria-label", `${button.textContent}: ${name}`);
+    }
+  }
+
+  // As the server writes it.
+  /** @param {number} bytes */
+  #readable(bytes) {
+    const { sizes = "", point = "." } = this.dataset;
+    const units = sizes.split("|");
+    let size = bytes / 1024;
+    while (size >= 1024 && units.length > 1) {
+      size /= 1024;
+      units.shift();
+    }
+    return units[0].replace("{}", size.toFixed(1).replace(".", point));
+  }
+
+  // The server's refusal of a file that has arrived; without a file, an error that stops nothing.
+  /** @param {string} text @param {File | null} file */
+  report(text, file) {
+    if (file !== this.#file) return;
+    this.#say(text, file ? text : "");
+    if (file) this.#preview(null);
   }
 
   /** @param {File} file */
@@ -109,120 +206,22 @@ class AsyncImageInput extends HTMLElement {
       preview.hidden = !preview.firstChild;
       // A policy that forbids the preview does not forbid this. TIFF and HEIC are left to the server.
       if (/jpe?g|png|gif|webp|avif|bmp/.test(file.type)) createImageBitmap(file).catch(() => {
-        if (this.#file === file) this.#say(this.dataset.invalid ?? "", "");
+        if (this.#file === file && !this.input.validationMessage) this.#say(this.dataset.invalid ?? "", "");
       });
     };
     preview.append(image);
   }
 }
 
-/** @param {any} form @returns {AsyncImageInput[]} */
-function inputsOf(form) {
-  return [...form.getRootNode().querySelectorAll("async-image-input")]
-    .filter(({ input }) => input?.form === form);
-}
-
 /** @param {Event} event */
 function reset({ target }) {
-  setTimeout(() => inputsOf(target).forEach((element) => element.refresh()));
-}
-
-// Of htmx's requests for a form, those that do not submit it: a validation on each change, say.
-/** @param {any} event */
-function isSubmitted({ detail }) {
-  const cause = detail?.requestConfig?.triggeringEvent ?? detail?.ctx?.sourceEvent;
-  return !cause || cause.type === "submit";
-}
-
-// The form is submitted, by the browser or by a library that asks for the answer itself.
-/** @param {any} event */
-function start(event) {
-  const { target: form, submitter, type } = event;
-  if (!(form instanceof HTMLFormElement)) return;
-  const before = sent.get(form);
-  if (before && !before.event.defaultPrevented) {
-    if (type !== "submit") return;
-    event.preventDefault();
-    return event.stopImmediatePropagation();
-  }
-  const stays = () => {
-    // Not form.target: that may be a button of this name.
-    const [method, target] = ["method", "target"].map((name) =>
-      submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name));
-    return /^dialog$/i.test(method)
-      || !/^(_self|_parent|_top)?$/i.test(target ?? document.querySelector("base")?.target ?? "");
-  };
-  const inputs = inputsOf(form);
-  if (!inputs.length || stays() || !isSubmitted(event)) return;
-  const sending = { event, undo: [] };
-  sent.set(form, sending);
-  // After all listeners, and after the browser has taken the values.
+  const form = /** @type {any} */ (target);
   setTimeout(() => {
-    if (sent.get(form) !== sending) return;
-    if (event.defaultPrevented || stays()) sent.delete(form);
-    else show(form, inputs, sending.undo);
+    for (const element of form.getRootNode().querySelectorAll("async-image-input")) {
+      if (element.input?.form === form) element.refresh();
+    }
   });
-}
-
-// Nothing is disabled: that loses the focus, and lasts where the page stays.
-/** @param {HTMLFormElement} form @param {AsyncImageInput[]} inputs @param {(() => void)[]} undo */
-function show(form, inputs, undo) {
-  const element = inputs.find(({ input }) => input.value) ?? inputs[0];
-  const text = element.dataset.sending ?? "";
-  const status = element.find("[role=status]");
-  element.toggleAttribute("data-busy", true);
-  if (status) status.textContent = text; // A template of the project's may lack it.
-  let bytes = 0;
-  /** @type {NodeListOf<any>} */
-  const controls = /** @type {Document} */ (form.getRootNode()).querySelectorAll("button, input");
-  for (const control of controls) {
-    if (control.form !== form) continue;
-    for (const { size } of control.files ?? []) bytes += size;
-    if (!/submit|image/.test(control.type)) continue;
-    const nodes = [...control.childNodes], value = control.getAttribute("value");
-    const isInput = control.localName === "input";
-    control.setAttribute("aria-disabled", "true");
-    if (isInput) control.value = text;
-    else control.replaceChildren(text);
-    undo.push(() => {
-      control.removeAttribute("aria-disabled");
-      if (!isInput) control.replaceChildren(...nodes);
-      else if (value === null) control.removeAttribute("value");
-      else control.value = value;
-    });
-  }
-  // No browser tells that the answer was a file to save, or none (204). At 20 kB/s, it is there by now.
-  const timer = setTimeout(finish, 1e4 + bytes / 20, form);
-  undo.push(() => {
-    clearTimeout(timer);
-    element.removeAttribute("data-busy");
-    if (status) status.textContent = "";
-  });
-}
-
-/** @param {HTMLFormElement} form */
-function finish(form) {
-  sent.get(form)?.undo.forEach((restore) => restore());
-  sent.delete(form);
-}
-
-/** @param {any} event */
-function end(event) {
-  const { target, type } = event;
-  for (const form of sent.keys()) {
-    const isKept = type === "htmx:beforeHistorySave" && target.contains(form);
-    if (isKept || form === target && isSubmitted(event)) finish(form);
-  }
-}
-
-function endAll() {
-  [...sent.keys()].forEach(finish);
 }
 
 // A page that Turbo keeps may load the script of the next deployment too.
-if (!customElements.get("async-image-input")) {
-  // Stop. Then Back, to a page as it was left.
-  /** @type {any} */ (window).navigation?.addEventListener("navigateerror", endAll);
-  addEventListener("pageshow", ({ persisted }) => persisted && endAll());
-  customElements.define("async-image-input", AsyncImageInput);
-}
+if (!customElements.get("async-image-input")) customElements.define("async-image-input", AsyncImageInput);

@@ -1,0 +1,188 @@
+// Says that a form with an <async-image-input> is being sent, and stops a second press until the answer
+// is there. The browser submits the form. Images that are still travelling come first.
+
+const STARTS = ["submit", "turbo:submit-start", "htmx:beforeRequest", "htmx:before:request"];
+const ENDS = ["turbo:submit-end", "htmx:afterRequest", "htmx:after:request", "htmx:finally:request",
+  "htmx:beforeHistorySave"];
+
+/** @type {Map<HTMLFormElement, {event: Event, isWaiting: boolean, undo: (() => void)[]}>} */
+const sent = new Map();
+
+/** @param {any} form @returns {any[]} */
+function inputsOf(form) {
+  return [...form.getRootNode().querySelectorAll("async-image-input")]
+    .filter(({ input }) => input?.form === form);
+}
+
+// Of htmx's requests for a form, those that do not submit it: a validation on each change, say.
+/** @param {any} event */
+function isSubmitted({ detail }) {
+  const cause = detail?.requestConfig?.triggeringEvent ?? detail?.ctx?.sourceEvent;
+  return !cause || cause.type === "submit";
+}
+
+// The form is submitted, by the browser or by a library that asks for the answer itself.
+/** @param {any} event */
+function start(event) {
+  const { target: form, submitter, type } = event;
+  if (!(form instanceof HTMLFormElement)) return;
+  const before = sent.get(form);
+  if (before && (before.isWaiting || !before.event.defaultPrevented)) {
+    if (type === "submit") stop(event);
+    return;
+  }
+  const stays = () => {
+    // Not form.target: that may be a button of this name.
+    const [method, target] = ["method", "target"].map((name) =>
+      submitter?.getAttribute(`form${name}`) ?? form.getAttribute(name));
+    return /^dialog$/i.test(method)
+      || !/^(_self|_parent|_top)?$/i.test(target ?? document.querySelector("base")?.target ?? "");
+  };
+  const inputs = inputsOf(form);
+  if (!inputs.length || !isSubmitted(event)) return;
+  // Another window is blocked when it opens late, so its form does not wait.
+  if (stays()) return lookLater(form);
+  const isWaiting = type === "submit" && !event.defaultPrevented && inputs.some(isTravelling);
+  /** @type {{event: Event, isWaiting: boolean, undo: (() => void)[]}} */
+  const sending = { event, isWaiting, undo: [] };
+  sent.set(form, sending);
+  if (isWaiting) return wait(form, sending, submitter);
+  // After all listeners, and after the browser has taken the values.
+  setTimeout(() => {
+    if (sent.get(form) !== sending) return;
+    if (event.defaultPrevented || stays()) {
+      sent.delete(form);
+      lookLater(form);
+    } else {
+      const element = inputs.find(({ input }) => input.value) ?? inputs[0];
+      element.toggleAttribute("data-busy", true);
+      show(form, element, element.dataset.sending, sending.undo);
+      // No browser tells that the answer was a file to save, or none (204). At 20 kB/s, it is there by now.
+      const timer = setTimeout(finish, 1e4 + bytesOf(form) / 20, form);
+      sending.undo.push(() => clearTimeout(timer), () => element.removeAttribute("data-busy"));
+    }
+  });
+}
+
+// Before any other listener: htmx sends a form whose event is only prevented.
+/** @param {Event} event */
+function stop(event) {
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+/** @param {any} element */
+function isTravelling({ draft }) {
+  return !!draft?.travelling;
+}
+
+/** @param {HTMLFormElement} form @param {{event: Event, undo: (() => void)[]}} sending @param {any} submitter */
+async function wait(form, sending, submitter) {
+  stop(sending.event);
+  const first = inputsOf(form).find(isTravelling);
+  show(form, first, first.dataset.waiting, sending.undo);
+  for (;;) {
+    const travelling = inputsOf(form).filter(isTravelling).map(({ draft }) => draft.travelling);
+    if (!travelling.length) break;
+    const isGoingOn = await Promise.race(travelling);
+    if (sent.get(form) !== sending) return;
+    // Whoever cancels an image wants to look at the form again.
+    if (!isGoingOn) return finish(form);
+  }
+  finish(form);
+  if (!form.isConnected) return;
+  const isThere = submitter?.form === form && submitter.isConnected;
+  // So that htmx 2 knows the button: it forgets it when the focus leaves it.
+  if (isThere) submitter.dispatchEvent(new FocusEvent("focusin", { bubbles: true }));
+  form.requestSubmit(isThere ? submitter : undefined);
+}
+
+// Nothing is disabled: that loses the focus, and lasts where the page stays.
+/** @param {HTMLFormElement} form @param {any} element @param {string} text @param {(() => void)[]} undo */
+function show(form, element, text, undo) {
+  const status = element.find("[role=status]");
+  const said = status?.textContent;
+  if (status) status.textContent = text; // A template of the project's may lack it.
+  undo.push(() => {
+    if (status?.textContent === text) status.textContent = said;
+  });
+  for (const control of controlsOf(form)) {
+    if (!/submit|image/.test(control.type)) continue;
+    const nodes = [...control.childNodes], value = control.getAttribute("value");
+    const isInput = control.localName === "input";
+    control.setAttribute("aria-disabled", "true");
+    if (isInput) control.value = element.dataset.sending;
+    else control.replaceChildren(element.dataset.sending);
+    undo.push(() => {
+      control.removeAttribute("aria-disabled");
+      if (!isInput) control.replaceChildren(...nodes);
+      else if (value === null) control.removeAttribute("value");
+      else control.value = value;
+    });
+  }
+}
+
+/** @param {HTMLFormElement} form @returns {any[]} */
+function controlsOf(form) {
+  /** @type {NodeListOf<any>} */
+  const controls = /** @type {Document} */ (form.getRootNode()).querySelectorAll("button, input");
+  return [...controls].filter((control) => control.form === form);
+}
+
+/** @param {HTMLFormElement} form */
+function bytesOf(form) {
+  return controlsOf(form).flatMap(({ files }) => [...files ?? []]).reduce((sum, { size }) => sum + size, 0);
+}
+
+/** @param {HTMLFormElement} form */
+function finish(form) {
+  const sending = sent.get(form);
+  sending?.undo.forEach((restore) => restore());
+  sent.delete(form);
+  if (sending && !sending.isWaiting) setTimeout(look, 0, form);
+}
+
+// A form that stays in the page has perhaps claimed its images. Those are sent again with the next one.
+/** @param {HTMLFormElement} form */
+function look(form) {
+  for (const { draft } of inputsOf(form)) draft?.verify?.();
+}
+
+/** @param {HTMLFormElement} form */
+function lookLater(form) {
+  setTimeout(look, 2000, form);
+  addEventListener("focus", () => look(form), { once: true });
+}
+
+/** @param {any} event */
+function end(event) {
+  const { target, type } = event;
+  for (const form of sent.keys()) {
+    const isKept = type === "htmx:beforeHistorySave" && target.contains(form);
+    if (isKept || form === target && isSubmitted(event)) finish(form);
+  }
+}
+
+function endAll() {
+  [...sent.keys()].forEach(finish);
+}
+
+// The events of a form in a shadow root do not leave it; that an input is there does.
+/** @param {EventTarget} root */
+function watch(root) {
+  for (const type of STARTS) root.addEventListener(type, start, true);
+  for (const type of ENDS) root.addEventListener(type, end, true);
+}
+
+// A page that Turbo keeps may load the script of the next deployment too.
+/** @type {any} */
+const page = window;
+if (!page.djangoAsyncFormsSending) {
+  page.djangoAsyncFormsSending = true;
+  watch(document);
+  addEventListener("django-async-forms:connected", (event) =>
+    watch(/** @type {Node} */ (event.composedPath()[0]).getRootNode()));
+  // Stop. Then Back, to a page as it was left.
+  page.navigation?.addEventListener("navigateerror", endAll);
+  addEventListener("pageshow", ({ persisted }) => persisted && endAll());
+}
