@@ -24,7 +24,7 @@ class HiddenPhotoView(AsyncImageCreateView):
     model = Photo
     fields = ["title", "image"]
     success_url = "/"
-    template_name = "project/photo_form.html"
+    template_name = "project/form_with_drafts.html"
 
     def get_form_class(self):
         return type("HiddenForm", (super().get_form_class(),), {"hide_staged": ["image"]})
@@ -52,7 +52,7 @@ PHOTO = {
     "model": Photo,
     "fields": ["title", "image"],
     "success_url": "/",
-    "template_name": "project/photo_form.html",
+    "template_name": "project/form_with_drafts.html",
 }
 
 urlpatterns = [
