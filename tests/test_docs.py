@@ -26,16 +26,24 @@ REFERENCE = (ROOT / "docs" / "reference.rst").read_text(encoding="utf-8")
 PUBLIC_NAMES = [
     "admin.AsyncImageAdminMixin",
     "admin.AsyncImageAdminMixin.async_uploads",
+    "admin.AsyncImageAdminMixin.drafts",
     "codec.deconstruct",
     "codec.reconstruct",
     "context.RequestContext",
     "context.RequestContext.capture",
     "context.RequestContext.restore",
+    "drafts.DraftFile",
+    "drafts.DraftGoneError",
+    "drafts.claimable",
+    "drafts.make_grant",
     "forms.AsyncImageFormMixin",
     "forms.AsyncImageFormMixin.async_fields",
     "forms.AsyncImageFormMixin.async_when",
+    "forms.AsyncImageFormMixin.drafts",
     "forms.AsyncImageFormMixin.get_async_fields",
+    "forms.AsyncImageFormMixin.hide_staged",
     "forms.AsyncImageFormMixin.image_widget",
+    "forms.AsyncImageFormMixin.keep_drafts",
     "forms.AsyncImageFormMixin.save",
     "forms.AsyncImageModelForm",
     "layout.AsyncImage",
@@ -65,6 +73,7 @@ PUBLIC_NAMES = [
     "views.AsyncImageCreateView",
     "views.AsyncImageUpdateView",
     "views.AsyncImageViewMixin",
+    "views.AsyncImageViewMixin.drafts",
     "views.AsyncImageViewMixin.fallback_template_name",
     "views.AsyncImageViewMixin.get_form_class",
     "views.AsyncImageViewMixin.get_template_names",
@@ -127,7 +136,10 @@ def test_each_setting_has_a_row_in_the_table():
 
 def test_each_settings_key_that_a_page_names_exists():
     keys = {field.name for field in fields(AsyncFormsSettings)}
-    prefixes = ("MAX_ATTEMPTS", "RETRY_", "MAX_RETRY_", "PUBLISH_", "RESEND_", "KEEP_", "RECOVER_")
+    prefixes = (
+        *("MAX_ATTEMPTS", "MAX_BACKLOG", "MAX_BYTES", "MAX_DRAFT", "MAX_PIXELS", "MAX_RETRY_"),
+        *("KEEP_", "PUBLISH_", "RECOVER_", "RESEND_", "RETRY_", "SHOW_", "SLOW_"),
+    )
     for page in PAGES:
         for word in re.findall(r"``\"?([A-Z_]+)\"?``", page.read_text(encoding="utf-8")):
             assert not word.startswith(prefixes) or word in keys, f"{page.name}: {word}"
