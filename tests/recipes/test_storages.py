@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 from django.apps import apps
+from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
@@ -15,7 +16,9 @@ from django_async_forms.models import Upload
 from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage, staging_storage
 from django_async_forms.test import save_pending_uploads
 from tests import pictures, services
+from tests.drafts import Page, draft_at
 from tests.pages import block
+from tests.project.models import Photo as ProjectPhoto
 from tests.recipes.models import Photo
 from tests.worker import staged_files
 
@@ -72,6 +75,22 @@ def test_uploads_wait_in_redis(pieces, redis_staging, on_disk, save_form):
 
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == data
+    assert staged_files() == []
+
+
+@pytest.mark.urls("tests.drafts")
+def test_a_draft_arrives_in_redis_in_parts(redis_staging, client):
+    data = pictures.jpeg(520, 1000)
+    page = Page(client)
+    address = page.begin(len(data), data[:1000])
+    # Bytes of a part that never committed.
+    staging_storage("default").write_at(draft_at(address).staged, 1000, ContentFile(b"x" * 9))
+
+    assert page.send(address, data[1000:], 1000).status_code == 204
+
+    assert page.submit(address).status_code == 302
+    save_pending_uploads()
+    assert pictures.stored(ProjectPhoto.objects.get().image) == data
     assert staged_files() == []
 
 
