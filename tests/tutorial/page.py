@@ -14,9 +14,15 @@ ROOT = Path(__file__).parents[2]
 
 #: What is to be done, or seen, on a page of the site.
 _SAVE = r"^Open (\S+), give the title \*(.+)\* and the image ``(.+)``, and save\.$"
+_TRY = r"^Open (\S+), give the title \*(.+)\* and the image ``(.+)`` once more, and save\.$"
+_AGAIN = r"^Change the title to \*(.+)\*, and save\.$"
 _RELOAD = r"^Load the page again\b"
 _BLOCK = r"^\.\. code-block:: (\S+)\n(?:   :caption: (.+)\n)?\n((?:\n|   .*\n)+)"
-_ANY = re.compile(rf"(?P<block>{_BLOCK})|(?P<save>{_SAVE})|(?P<reload>{_RELOAD})", re.MULTILINE)
+_ANY = re.compile(
+    rf"(?P<block>{_BLOCK})|(?P<save>{_SAVE})|(?P<try>{_TRY})|(?P<again>{_AGAIN})"
+    rf"|(?P<reload>{_RELOAD})",
+    re.MULTILINE,
+)
 #: Of how a file is changed, by what its caption says after the path.
 AT_THE_END, IN_PLACE_OF = "at the end", "in place of "
 
@@ -66,6 +72,18 @@ class Save:
 
 
 @dataclass(frozen=True)
+class Try(Save):
+    """A form that comes back with an error."""
+
+
+@dataclass(frozen=True)
+class SaveAgain:
+    """That form with another title."""
+
+    title: str
+
+
+@dataclass(frozen=True)
 class Reload:
     """The browser's button."""
 
@@ -96,12 +114,16 @@ def _steps(text):
     for match in _ANY.finditer(text):
         if match["save"]:
             steps.append(Save(*re.match(_SAVE, match[0]).groups()))
+        elif match["try"]:
+            steps.append(Try(*re.match(_TRY, match[0]).groups()))
+        elif match["again"]:
+            steps.append(SaveAgain(*re.match(_AGAIN, match[0]).groups()))
         elif match["reload"]:
             steps.append(Reload())
         else:
             language, caption, code = re.match(_BLOCK, match[0]).groups()
             steps.append(_block(language, caption or "", textwrap.dedent(code).strip("\n")))
-    told = len(re.findall(r"code-block::|^Open\b|^Load\b", text, re.MULTILINE))
+    told = len(re.findall(r"code-block::|^Open\b|^Change\b|^Load\b", text, re.MULTILINE))
     assert told == len(steps), f"Something that is told is not understood:\n{text}"
     return tuple(steps)
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -29,12 +30,16 @@ def taken_port():
 def add_photo(address):
     session = requests.Session()
     session.trust_env = False  # No proxy between this machine and itself.
-    page = session.get(f"{address}photos/add/").text
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
-    data = {"csrfmiddlewaretoken": token, "title": "Dune"}
+    page = session.get(f"{address}photos/add/")
     with DUNE.open("rb") as file:
-        answer = session.post(f"{address}photos/add/", data, files={"image": file})
+        answer = submit(session, page, title="Dune", files={"image": file})
     assert answer.status_code == 200 and answer.history, answer.text
+
+
+def submit(session, page, *, files=None, **data):
+    """Submit the form of a page with its hidden inputs; return the answer."""
+    hidden = re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]+)"', page.text)
+    return session.post(page.url, {**dict(hidden), **data}, files=files)
 
 
 def test_the_example_says_what_it_starts(tmp_path):
@@ -42,6 +47,19 @@ def test_the_example_says_what_it_starts(tmp_path):
         steps = re.findall(r"^.+…$", example.printed(), re.MULTILINE)
 
     assert steps == ["Making the tables…", "Starting the worker…", "Starting the site…"]
+
+
+def test_a_form_of_the_example_that_comes_back_keeps_its_image(tmp_path):
+    session = requests.Session()
+    session.trust_env = False
+    with running(tmp_path) as example, DUNE.open("rb") as file:
+        page = session.get(f"{example.address}photos/add/")
+        page = submit(session, page, title="", files={"image": file})
+        shown = session.get(urljoin(page.url, re.search(r'src="(/uploads/[^"]+)"', page.text)[1]))
+        saved = submit(session, page, title="Dune")
+
+    assert shown.content == DUNE.read_bytes()
+    assert saved.history, saved.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests import services
-from tests.tutorial.page import AT_THE_END, Commands, File, Reload, Save, Seen
+from tests.tutorial.page import AT_THE_END, Commands, File, Reload, Save, SaveAgain, Seen, Try
 from tests.tutorial.terminal import Terminal
 
 #: The folder that the first commands of the tutorial make.
@@ -58,6 +58,11 @@ class Walk:
                 self._type(self._terminal(step.terminal), step)
             case File():
                 self._write(step)
+            case Try():
+                address, image = self._here(step.address), self.project / step.image
+                self._visitor.try_to_save(address, step.title, image)
+            case SaveAgain():
+                self._visitor.save_again(step.title)
             case Save():
                 self._visitor.save(self._here(step.address), step.title, self.project / step.image)
             case Seen():
