@@ -21,6 +21,7 @@ def main(arguments=None):
     parser.add_argument("--isolation", choices=levels, default=levels[0])
     parser.add_argument("--s3", action="store_true", help="One of the final storages speaks S3.")
     parser.add_argument("--pace", choices=list(PACES), default="defaults")
+    parser.add_argument("--drafts", type=float, default=1 / 3, metavar="SHARE")
     parser.add_argument("--only", action="append", help="Only faults whose name begins so.")
     parser.add_argument("--keep", action="store_true", help="Keep the logs, and say where.")
     options = vars(parser.parse_args(arguments))

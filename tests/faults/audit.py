@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from .columns import MODELS, Ledger
+from .draft_audit import check_drafts
+from .draft_chaos import SITE_STEPS
 
 
 @dataclass
@@ -41,6 +43,7 @@ def audit(harness):
     findings = Findings(requests=harness.stream.answers.requests)
     findings.uploads = sum(fact.what == "posted" for fact in facts)
     _check_columns(findings, facts, notes, harness)
+    check_drafts(findings, harness, facts)
     _check_left(findings)
     _check_orphans(findings, facts, notes)
     _count_errors(findings, harness, facts, notes)
@@ -120,6 +123,7 @@ def _digest(file):
 def _check_left(findings):
     """Check that no upload is left, and no staged file after recovery removed abandoned ones."""
     from django.conf import settings
+    from django.test import override_settings
 
     from django_async_forms.models import Upload
     from django_async_forms.recovery import remove_abandoned
@@ -127,8 +131,8 @@ def _check_left(findings):
 
     findings.rows_left += [f"{upload.pk} {upload.error}" for upload in Upload.objects.all()]
     # Recovery takes a file for abandoned after a day, so set its clock to the next day.
-    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "KEEP_ABANDONED": 0.001}
-    findings.abandoned = remove_abandoned("default", 10**9)
+    with override_settings(ASYNC_FORMS={**settings.ASYNC_FORMS, "KEEP_ABANDONED": 0.001}):
+        findings.abandoned = remove_abandoned("default", 10**9)
     findings.staged_left += _files(staging_storage("default"))
 
 
@@ -176,7 +180,9 @@ def _count_errors(findings, harness, facts, notes):
     kills = [
         note["at"]
         for note in notes
-        if note["what"] == "fault" and (note["action"], note["step"]) == ("kill", "sending")
+        if note["what"] == "fault"
+        and note["action"] in ("kill", "kill-all")
+        and note["step"] in ("sending", *SITE_STEPS)
     ]
     # In a deadlock, the database may end the other process that waits for the row.
     rivals = [note["at"] for note in notes if note["what"] == "fault" and note["action"] == "rival"]

@@ -6,6 +6,7 @@ import signal
 import threading
 from functools import partial
 
+from .draft_chaos import draft_faults
 from .orders import CONTESTED
 
 #: The steps of a worker in order; see site/steps.py.
@@ -49,6 +50,8 @@ class Chaos:
             self.faults[f"uploaded again, {step}"] = partial(self._order, "change", step)
             self.faults[f"replaced, {step}"] = partial(self._order, "replace", step)
             self.faults[f"emptied, {step}"] = partial(self._order, "empty", step)
+        if harness.drafts:
+            self.faults |= draft_faults(harness, self._order)
         self._chosen = sorted(name for name in self.faults if name.startswith(only))
 
     def schedule(self, count):

@@ -110,9 +110,12 @@ class Supervised:
 class Harness:
     """The processes of a run, and its results."""
 
-    def __init__(self, database, broker, *, uploads, seed, pace, staging, isolation, s3, only):
+    def __init__(
+        self, database, broker, *, uploads, seed, pace, staging, isolation, s3, only, drafts
+    ):
         self.pace = PACES[pace]
         self.uploads = uploads
+        self.drafts = drafts
         self.counts = {}
         self.missed = []
         #: The allowed causes of failed requests on this database.
@@ -155,13 +158,13 @@ class Harness:
 
         django.setup()
         call_command("migrate", run_syncdb=True, verbosity=0)
-        processes = Processes(self.run, self.folder)
+        self.processes = processes = Processes(self.run, self.folder)
         self._closing.append(processes.kill)
         self.site = processes.site()
         self.workers = [Supervised(processes, name) for name in ("one", "two")]
         self.beat = processes.beat()
         self.site.wait_for(lambda: "Booting worker" in self.site.text(), "the site is there")
-        self.stream = Stream(processes.address, self._seed)
+        self.stream = Stream(processes.address, self._seed, self.drafts)
         self.others = Others(self.stream, self._seed, bool(self.run["s3"]))
         self.chaos = Chaos(self, self._rng, self._only)
 

@@ -7,11 +7,14 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
 import requests
 
 from tests import pictures
+
+from .early import Early
 
 #: Width and height of the images, and how often each is used. Django does not keep the largest
 #: in memory.
@@ -36,7 +39,7 @@ class Answers:
 class Stream:
     """Some users, whose actions depend on the seed."""
 
-    def __init__(self, address, seed, people=4):
+    def __init__(self, address, seed, drafts=0, people=4):
         self._address = address
         self._originals = {size: pictures.jpeg(*size, seed=seed) for size in SIZES}
         self._lock = threading.Condition()
@@ -48,6 +51,8 @@ class Stream:
         self._has_ended = False
         self._waiting = 0
         self.answers = Answers()
+        #: What they do before they send a form.
+        self.early = Early(address, drafts, self.answers)
         #: The digests of the sent files, by the request's token and the field.
         self.sent = {}
         self._threads = [
@@ -177,6 +182,11 @@ class Stream:
         if deed == "abort":
             self._abort(rng, request, page)
             return None
+        return self.early.submit(rng, page, request, partial(self._send, page, deed, fields))
+
+    def _send(self, page, deed, fields, request):
+        """Send a form; return what the site says of it, and its status, or None."""
+        token = request.headers["X-Token"]
         began = time.time()
         try:
             # On a new connection: a kept one may lead to a killed process.
@@ -186,7 +196,7 @@ class Stream:
             with self._lock:
                 self.answers.requests += 1
                 self.answers.errors.append((token, page, began, time.time(), repr(error)))
-            return None
+            return None, None
         with self._lock:
             self.answers.requests += 1
             if response.status_code == 200:
@@ -196,11 +206,12 @@ class Stream:
                 if deed == "delete":
                     number = int(page.split("/")[1])
                     self._pictures = [pk for pk in self._pictures if pk != number]
-            # Somebody else may have deleted the picture.
-            elif response.status_code != 404:
+            # Somebody else may have deleted the picture, or claimed the draft.
+            elif response.status_code not in (404, 409):
                 what = f"{response.status_code} {response.text[:200]}"
                 self.answers.errors.append((token, page, began, time.time(), what))
-        return response.json() if response.status_code == 200 and response.content else None
+        is_done = response.status_code == 200 and response.content
+        return response.json() if is_done else None, response.status_code
 
     def _filename(self, rng, token):
         """

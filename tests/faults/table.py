@@ -20,6 +20,8 @@ def rows(harness, findings):
         yield f"  refused: {cause}", count, True
     for what, count in sorted(findings.met.items()):
         yield f"  while an upload was pending: {what}", count, True
+    for what, count in sorted(harness.stream.early.counts.items()):
+        yield f"draft: {what}", count, True
     yield "kept as failed, instance gone", harness.kept, True
     yield "written over by instances loaded before", findings.overwritten, True
     yield "faults that found no moment", len(harness.missed), not harness.missed

@@ -8,4 +8,4 @@ class SiteConfig(AppConfig):
     label = "site"
 
     def ready(self):
-        from . import steps  # noqa: F401
+        from . import draft_steps, steps  # noqa: F401

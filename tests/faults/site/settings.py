@@ -23,7 +23,13 @@ MEDIA_URL = "/media/"
 FILE_UPLOAD_TEMP_DIR = FOLDER / "temporary"
 FILE_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 INSTALLED_APPS = ["django_async_forms", "tests.faults.site.apps.SiteConfig"]
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "tests.faults.site.draft_steps.count_statements",
+]
+#: In the cookie, so that no statement of a session's is among those of drafts.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 DATABASES = {"default": RUN["database"]}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -7,9 +7,11 @@ import time
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
+from django.db import connection
 
 from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
 
+from .draft_steps import current, reach_or_cut
 from .reach import now, orders, reach
 
 
@@ -52,6 +54,15 @@ class Staging:
             orders.note("fault", action="full", step="staging", upload=None)
             content = _Overflowing(content)
         return super()._save(name, content)
+
+    def write_at(self, name, offset, content):
+        if orders.is_on("full"):
+            orders.note("fault", action="full", step="staging", upload=None)
+            content = _Overflowing(content)
+        current.change = "part"
+        reach_or_cut("part", connection)
+        super().write_at(name, offset, content)
+        reach_or_cut("part staged", connection)
 
     def delete(self, name):
         if now.upload is not None:

@@ -1,7 +1,7 @@
 """The pages of the site."""
 
 from django.http import HttpResponse
-from django.urls import path
+from django.urls import include, path
 
 from . import views
 
@@ -10,6 +10,7 @@ urlpatterns = [
     path("add/", views.PictureCreateView.as_view()),
     path("<int:pk>/change/", views.PictureUpdateView.as_view()),
     path("<int:pk>/delete/", views.delete),
+    path("", include("django_async_forms.urls")),
     path("albums/add/", views.slides),
     path("albums/<int:pk>/change/", views.slides),
 ]
