@@ -14,7 +14,7 @@ from .places import Places
 from .processes import ROOT, ObjectStore
 from .rounds import Results
 
-PARTS = ["hand-off", "request", "worker", "memory", "message", "growth", "start-up"]
+PARTS = ["hand-off", "request", "claim", "worker", "memory", "message", "growth", "start-up"]
 
 
 def main():
@@ -61,7 +61,17 @@ def main():
 
 
 def _measure(results, places, options):
-    from . import growth, hand_off, images, memory, messages, startup, whole_request, worker_speed
+    from . import (
+        claims,
+        growth,
+        hand_off,
+        images,
+        memory,
+        messages,
+        startup,
+        whole_request,
+        worker_speed,
+    )
 
     quick, mb = options.quick, images.MB
     sizes = [5 * mb] if quick else hand_off.SIZES
@@ -73,6 +83,10 @@ def _measure(results, places, options):
         "request": (
             15 if quick else 60,
             lambda: whole_request.measure(results, places, 5 * mb, 3 if quick else 20, progress),
+        ),
+        "claim": (
+            20 if quick else 90,
+            lambda: claims.measure(results, places, sizes, 15 if quick else 60, progress),
         ),
         "worker": (
             25 if quick else 90,

@@ -148,8 +148,8 @@ class ObjectStore(Process):
         client.create_bucket(Bucket=BUCKET)
 
 
-def multipart(data, name="photo.jpeg"):
-    """Return the content type and the body of a form with a title and perhaps an image."""
+def multipart(data, name="photo.jpeg", draft=""):
+    """Return the content type and the body of a form with a title, and an image or its draft."""
     boundary = uuid.uuid4().hex
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="title"\r\n\r\nDune\r\n'.encode()
@@ -157,6 +157,9 @@ def multipart(data, name="photo.jpeg"):
     if data is not None:
         head = f'Content-Disposition: form-data; name="image"; filename="{name}"\r\n'
         parts += [f"--{boundary}\r\n{head}Content-Type: image/jpeg\r\n\r\n".encode(), data, b"\r\n"]
+    if draft:
+        head = 'Content-Disposition: form-data; name="image-draft"'
+        parts.append(f"--{boundary}\r\n{head}\r\n\r\n{draft}\r\n".encode())
     parts.append(f"--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(parts)
 

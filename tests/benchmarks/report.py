@@ -48,6 +48,7 @@ def targets(results):
         if any(database in what for what in results):
             found += _hand_off(results, database, name)
             found += _request(results, database, name)
+            found += _claim(results, database, name)
             found += _worker(results, database, name)
             found += _memory(results, database, name)
             found += _growth(results, database, name)
@@ -120,6 +121,27 @@ def _request(results, database, name):
             5,
             results.ratio(case("plain, 200 ms away"), case(staging)),
         )
+
+
+def _claim(results, database, name):
+    for staging in ("files", "database"):
+        for answer in ("redirect", "page"):
+
+            def case(size, what, staging=staging, answer=answer):
+                return "claim", size, database, staging, f"{answer}, {what}"
+
+            claim = f"claim, {answer}, {staging}, {name}"
+            for size in ("100 KB", "1 MB", "5 MB", "20 MB", "200 MB"):
+                yield _at_most(
+                    f"{claim}: {size} against the form without an image",
+                    1.15,
+                    results.ratio(case(size, "a draft"), case(size, "no image")),
+                )
+            yield _at_most(
+                f"{claim}: 200 MB against 100 KB",
+                1.15,
+                results.ratio(case("200 MB", "a draft"), case("100 KB", "a draft")),
+            )
 
 
 def _worker(results, database, name):

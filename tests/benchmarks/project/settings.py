@@ -17,7 +17,13 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "tests.benchmarks.project.urls"
 WSGI_APPLICATION = "tests.benchmarks.project.wsgi.application"
 INSTALLED_APPS = ["crispy_forms", "django_async_forms", "tests.benchmarks.project"]
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+STATIC_URL = "/static/"
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 
 #: One database for uploads, and one for each number of uploads that are pending already.
 PENDING = [100, 10_000, 1_000_000]

@@ -5,6 +5,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 
 from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.views import AsyncImageCreateView
 
 from .models import Distant50, Distant200, Photo
 
@@ -29,6 +30,10 @@ def post(form_class, save=True):
 
 urlpatterns = [
     path("async/", post(form_class(Photo, AsyncImageModelForm))),
+    path(
+        "drafted/",
+        AsyncImageCreateView.as_view(model=Photo, fields=["title", "image"], success_url="."),
+    ),
     path("validated/", post(form_class(Photo), save=False)),
     path("plain/", post(form_class(Photo))),
     path("distant-50/", post(form_class(Distant50))),
