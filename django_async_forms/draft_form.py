@@ -39,7 +39,8 @@ class FieldDrafts:
         _accept_drafts(self.form_field)
 
     @property
-    def _request(self) -> HttpRequest | None:
+    def request(self) -> HttpRequest | None:
+        """The request whose sender the drafts belong to."""
         request: HttpRequest | None = self.form.request_of_sender
         return request
 
@@ -60,7 +61,7 @@ class FieldDrafts:
 
     def find(self, token: str) -> DraftFile | LostDraft | None:
         """Return the draft that a submitted form names, or the error to show in its place."""
-        if self._request is None:
+        if self.request is None:
             return None
         if token not in self._found:
             self._found[token] = self._find(token)
@@ -71,7 +72,7 @@ class FieldDrafts:
         if named is None or named[1] != self._using:
             return LostDraft(ValidationError(arrival.GONE, code="draft_gone"))
         try:
-            return arrival.find(*named, sender_of(self._request), purpose_of(self.field))
+            return arrival.find(*named, sender_of(self.request), purpose_of(self.field))
         except ValidationError as error:
             return LostDraft(error)
 
@@ -79,7 +80,7 @@ class FieldDrafts:
         """Return what the widget's template has of drafts: where to send them, and one to claim."""
         url, file = _url("drafts"), self._file_to_keep()
         # A page that needs no session makes none.
-        sender = sender_of(self._request, create=bool(url or file))
+        sender = sender_of(self.request, create=bool(url or file))
         if sender is None:
             return {"draft": None}
         grant = self._grant(sender)

@@ -49,7 +49,7 @@ class FieldPath:
         form = _import(self.form, forms.BaseForm)
         declared = None if form is None else form.base_fields.get(self.name)
         if isinstance(declared, forms.FileField):
-                return declared.__deepcopy__({})
+            return declared.__deepcopy__({})
         field_class = _import(self.field_class, forms.FileField)
         if model_field is None:
             return (field_class or forms.ImageField)()

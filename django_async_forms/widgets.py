@@ -131,6 +131,8 @@ class AsyncImageInput(forms.ClearableFileInput):
             if widget["draft"]:
                 # An empty input would stop the form. The script restores it without the draft.
                 widget["needs_file"] = widget["attrs"].pop("required", False)
+            # With it, {% async_image %} shows a pending image to the person who sent it.
+            context["request"] = self.drafts.request
         html: SafeString = self._render(  # type: ignore[attr-defined]
             self.template_name, context, renderer
         )

@@ -180,6 +180,13 @@ def address_in(html):
     return re.findall(r'<img src="([^"]*)"', html)[0]
 
 
+def test_a_form_shows_a_pending_image_to_the_person_who_sent_it(page, others):
+    address = reverse("change", args=[submit(page).pk])
+
+    assert b"/images/staged/" in page.client.get(address).content
+    assert b"/images/staged/" not in others.client.get(address).content
+
+
 def test_a_pending_image_is_a_box_for_anyone_else(page, others):
     photo = submit(page)
 
