@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.forms import CharField, FileField, Form, ImageField
@@ -14,7 +15,7 @@ from django_async_forms.drafts import DraftGoneError, claimable, make_grant
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.grants import Grant, draft_token
 from django_async_forms.models import Upload
-from django_async_forms.storage import StagingFileSystemStorage
+from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
@@ -86,6 +87,17 @@ def test_bytes_after_a_part_that_never_committed_are_replaced(arrive, staging):
 
     with draft.open_staged() as staged:
         assert staged.read() == data
+
+
+def test_a_part_of_a_storage_in_another_transaction_replaces_what_an_earlier_attempt_left():
+    storage = DatabaseStorage()
+    storage.write_at("default/ab/abc", 0, ContentFile(b"12"))
+    storage.write_at("default/ab/abc", 2, ContentFile(b"lost"))
+
+    storage.write_at("default/ab/abc", 2, ContentFile(b"34"))
+
+    with storage.open("default/ab/abc") as file:
+        assert file.read() == b"1234"
 
 
 def test_more_bytes_than_were_announced_are_not_taken(arrive, staging):

@@ -27,7 +27,7 @@ from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.both import form_for, roll_back
 from tests.project.models import Measured, Photo, Slugged
-from tests.threads import at_the_same_moment
+from tests.threads import at_the_same_moment, work_in_threads
 from tests.worker import DEADLINE
 
 #: The levels at which a transaction reads a snapshot, by the vendor of the database. All other
@@ -287,6 +287,29 @@ def test_new_images_for_many_instances_do_not_deadlock(level):
 
     assert errors == []
     assert Upload.objects.count() == 4
+
+
+def test_parts_of_many_drafts_do_not_deadlock(level, rf):
+    if connection.vendor == "sqlite":
+        pytest.skip("Its transactions run one after the other.")
+    request = rf.get("/")
+    request.session = {}
+    grant = Grant.loads(make_grant(request, "project.photo.image"))
+    sender = sender_of(request)
+    facts = {"name": "dune.jpg", "content_type": "image/jpeg", "size": 30}
+    drafts = [arrival.create(grant, sender, **facts) for _ in range(6)]
+    errors = []
+
+    def send(draft):
+        try:
+            for offset in range(30):
+                assert arrival.append(draft, offset, b"x")
+        except OperationalError as error:
+            errors.append(error)
+
+    work_in_threads(send, drafts)
+
+    assert not [error for error in errors if "deadlock" in str(error).lower()]
 
 
 def test_a_plain_form_shows_which_update_is_refused(level, overtaken, old):
