@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .columns import BinaryCollationCharField, BinaryCollationTextField
 from .conf import conf
-from .fields import place
+from .fields import outbox_name
 from .storage import is_transactional, staging_storage
 
 
@@ -28,10 +28,10 @@ def staged_name(key: uuid.UUID, using: str) -> str:
     """
     Return the name in the staging storage of the file with this id.
 
-    It is made from the id, never from what the client says. The place lets recovery find abandoned
-    files, and the first two digits keep folders small enough to be listed.
+    It is made from the id, never from what the client says. Recovery looks for abandoned files in
+    the folder of the outbox. The folders of two digits in it stay small enough to be listed.
     """
-    return f"{place(using)}/{key.hex[:2]}/{key.hex}"
+    return f"{outbox_name(using)}/{key.hex[:2]}/{key.hex}"
 
 
 def expiry() -> datetime:

@@ -174,11 +174,11 @@ def for_update(queryset: QuerySet[Any]) -> QuerySet[Any]:
     return queryset.select_for_update(no_key=features.has_select_for_no_key_update)
 
 
-def place(using: str) -> str:
+def outbox_name(using: str) -> str:
     """
-    Return the name of an outbox, which its staged files and its tokens contain.
+    Return the name of the outbox of a database. Its staged files and its tokens contain the name.
 
-    It is the alias of the database, with django-tenants followed by the connection's schema.
+    It is the alias of the database. With django-tenants, the connection's schema follows.
     """
     schema = getattr(connections[using], "schema_name", None) if using in connections else None
     return using if schema is None else f"{using}.{schema}"

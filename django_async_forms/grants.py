@@ -17,7 +17,7 @@ from django.db.models import FileField
 from django.utils.module_loading import import_string
 
 from .conf import conf
-from .fields import file_field, place
+from .fields import file_field, outbox_name
 
 _GRANT = "django_async_forms.grant"
 _DRAFT = "django_async_forms.draft"
@@ -84,17 +84,17 @@ class Grant:
     def dumps(self) -> str:
         """Return the grant for a page, which is valid for ``KEEP_DRAFTS``."""
         *values, field = astuple(self)
-        return signing.dumps([*values, *field, place(self.using)], salt=_GRANT)
+        return signing.dumps([*values, *field, outbox_name(self.using)], salt=_GRANT)
 
     @classmethod
     def loads(cls, text: Any) -> Grant | None:
         """Return the grant that a client has sent, or ``None`` if it is forged or too old."""
         age = timedelta(seconds=conf().KEEP_DRAFTS)
         try:
-            purpose, using, sender, max_bytes, is_hidden, *field, where = signing.loads(
+            purpose, using, sender, max_bytes, is_hidden, *field, outbox = signing.loads(
                 text, salt=_GRANT, max_age=age
             )
-            if using not in connections or place(using) != where:
+            if using not in connections or outbox_name(using) != outbox:
                 return None
             return cls(purpose, using, sender, max_bytes, is_hidden, FieldPath(*field))
         except (signing.BadSignature, TypeError, ValueError):
@@ -107,14 +107,14 @@ def draft_token(key: uuid.UUID, using: str) -> str:
 
     It does not suffice to claim the draft: that takes its sender's session as well.
     """
-    return signing.dumps([key.hex, using, place(using)], salt=_DRAFT)
+    return signing.dumps([key.hex, using, outbox_name(using)], salt=_DRAFT)
 
 
 def read_draft_token(token: Any) -> tuple[uuid.UUID, str] | None:
     """Return the id of a draft and the alias of its database, or ``None`` for a forged token."""
     try:
-        key, using, where = signing.loads(token, salt=_DRAFT)
-        known = using in connections and place(using) == where
+        key, using, outbox = signing.loads(token, salt=_DRAFT)
+        known = using in connections and outbox_name(using) == outbox
         return (uuid.UUID(key), using) if known else None
     except (signing.BadSignature, TypeError, ValueError, AttributeError):
         return None

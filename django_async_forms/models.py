@@ -30,7 +30,7 @@ from .fields import (
     for_update,
     key_from_text,
     labels_sharing,
-    place,
+    outbox_name,
     rows,
 )
 from .storage import is_transactional, staging_storage
@@ -401,7 +401,7 @@ class Upload(models.Model):
         return bool(row.update(**values))
 
 
-#: Whether the outbox exists, by place. ``migrate`` clears this.
+#: Whether each outbox exists, by its name. ``migrate`` clears this.
 _outboxes: dict[str, bool] = {}
 
 
@@ -412,16 +412,16 @@ def has_outbox(using: str) -> bool:
     A model may be in a database without one: a database of another application, or a schema of
     django-tenants, which the connection names.
     """
-    where = place(using)
-    if where not in _outboxes:
+    name = outbox_name(using)
+    if name not in _outboxes:
         tables = connections[using].introspection.table_names()
-        _outboxes[where] = Upload._meta.db_table in tables
-    return _outboxes[where]
+        _outboxes[name] = Upload._meta.db_table in tables
+    return _outboxes[name]
 
 
 def note_outbox(using: str) -> None:
     """Note that a database has the table: another process may have run ``migrate``."""
-    _outboxes[place(using)] = True
+    _outboxes[outbox_name(using)] = True
 
 
 def forget_outboxes(**kwargs: Any) -> None:

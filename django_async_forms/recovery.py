@@ -18,7 +18,7 @@ from django.utils import timezone
 from .conf import conf
 from .delivery import publish
 from .draft_model import Draft
-from .fields import file_fields, place
+from .fields import file_fields, outbox_name
 from .models import AbandonedName, Upload, UploadQuerySet, has_outbox
 from .storage import is_transactional, staging_storage
 
@@ -104,14 +104,14 @@ def remove_abandoned(using: str, batch: int) -> int:
 
 def _folders(storage: Storage, using: str) -> Iterator[str]:
     try:
-        folders, _ = storage.listdir(place(using))
+        folders, _ = storage.listdir(outbox_name(using))
     except FileNotFoundError:
         return  # Nothing has ever been staged.
     except NotImplementedError:
         logger.info("The staging storage cannot list its files: abandoned ones stay.")
         return
     for folder in folders:
-        yield f"{place(using)}/{folder}"
+        yield f"{outbox_name(using)}/{folder}"
 
 
 def _abandoned(names: list[str], using: str) -> set[str]:

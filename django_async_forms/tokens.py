@@ -10,7 +10,7 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import connections
 
 from .conf import conf
-from .fields import Target, key_from_text, place
+from .fields import Target, key_from_text, outbox_name
 
 _SALT = "django_async_forms.status"
 
@@ -22,19 +22,21 @@ def make_token(target: Target) -> str:
     It is signed but not encrypted: anyone who has the token can read the target.
     """
     parts = [target.model, target.object_pk, target.field_name, target.using]
-    return signing.dumps([*parts, place(target.using)], salt=_SALT)
+    return signing.dumps([*parts, outbox_name(target.using)], salt=_SALT)
 
 
 def read_token(token: Any) -> Target | None:
     """Return the target that a token names, or ``None`` if it is forged, unknown or too old."""
     age = timedelta(seconds=conf().STATUS_MAX_AGE)
     try:
-        *parts, where = signing.loads(token, salt=_SALT, max_age=age)
+        *parts, outbox = signing.loads(token, salt=_SALT, max_age=age)
         target = Target(*parts)
         # Another version of the project may have made the token.
         key_from_text(target.get_field().model, target.object_pk)
         # Another tenant may have an image with the same key.
-        return target if target.using in connections and place(target.using) == where else None
+        return (
+            target if target.using in connections and outbox_name(target.using) == outbox else None
+        )
     except (signing.BadSignature, LookupError, FieldDoesNotExist, ValidationError):
         return None
     except (TypeError, ValueError):
