@@ -181,7 +181,7 @@ class _Attempt(hooks.Change):
         table: Any = instance._meta.concrete_model
         if table._meta.parents:
             # Django writes parents and child in one transaction. The image is stored before that.
-            hooks.receive_pre_save(type(instance))
+            hooks.connect_pre_save(type(instance))
         with self._uploaded() as uploaded, self._savepoint():
             # An ImageField sets the dimensions only if the attribute had a value before.
             getattr(instance, name)

@@ -1,4 +1,4 @@
-"""The request's half: a form's images leave their instance as it is saved, and are staged."""
+"""The request's half: takes a form's images off their instance in ``save()``, and stages them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from .staging import claim, stage
 
 @dataclass(eq=False)
 class _Detached:
-    """A file that was taken off its instance, and the name to save it under."""
+    """A file that was taken off its instance, and the name to store it under."""
 
     file: File[Any] | None
     name: str
-    #: A callback of the open transaction, which drops it in a rollback.
+    #: The callback of the transaction that staged the file. A rollback drops the callback.
     on_commit: weakref.ref[Any] | None = None
 
     def needs_staging(self) -> bool:
@@ -47,12 +47,12 @@ class _Detached:
             return False
         return self.on_commit is None or self.on_commit() is None
 
-    def needed_file(self) -> File[Any]:
+    def unstaged_file(self) -> File[Any]:
         if self.file is None:
             raise ValueError(f"The file {self.name!r} was staged already.")
         return self.file
 
-    def staged(self, using: str) -> None:
+    def note_staged(self, using: str) -> None:
         """Note that the file is staged, unless the open transaction rolls back."""
         callback = partial(setattr, self, "file", None)
         self.on_commit = weakref.ref(callback)
@@ -60,7 +60,7 @@ class _Detached:
 
 
 def _draft_on(instance: Model, field: FileField) -> Draft | None:
-    """Return the draft that the request itself is going to store for a field."""
+    """Return the draft of an image that the request stores itself, if it is one."""
     file = uncommitted_file(instance, field)
     draft_file = getattr(file, "_file", None)
     return draft_file.draft if isinstance(draft_file, DraftFile) else None
@@ -68,18 +68,19 @@ def _draft_on(instance: Model, field: FileField) -> Draft | None:
 
 class Detachment(hooks.Change):
     """
-    The images of a form's instance as they were before the form, and what ``save()`` does to them.
+    Takes the images of a form off its instance when ``save()`` begins, and stages them.
 
-    It is made before validation, which puts the uploads on the instance.
+    The form makes it before validation puts the uploads on the instance. So it knows the images
+    that the instance had before the form.
     """
 
     def __init__(self, instance: Model) -> None:
         self._before = Snapshot.before_form(instance)
-        self._as_loaded = {
+        self._unchanged_before_form = {
             field.name for field in file_fields(instance) if Snapshot.is_as_loaded(instance, field)
         }
         taken = Snapshot.take(instance)
-        self._had_images = {
+        self._had_image_before_form = {
             field.name
             for field in file_fields(instance)
             if taken.key is not None and taken.values.get(field.attname)
@@ -87,21 +88,21 @@ class Detachment(hooks.Change):
         self._fields: set[str] = set()
         self._cleared: set[str] = set()
         self._detached: dict[str, _Detached] = {}
-        self._is_whole = True
+        self._saves_all_fields = True
         self._only_replaces = False
         self._sender = ""
         self._hidden: set[str] = set()
 
-    def had_image(self, field: FileField) -> bool:
-        """Tell whether the instance had an image when the form was made for it."""
-        return field.name in self._had_images
+    def had_image_before_form(self, field: FileField) -> bool:
+        """Tell whether the instance was saved with an image when the form was made."""
+        return field.name in self._had_image_before_form
 
-    def knows(self, name: str) -> bool:
-        """Tell whether an image was unchanged since it was loaded when the form was made."""
-        return name in self._as_loaded
+    def was_unchanged_before_form(self, name: str) -> bool:
+        """Tell whether nobody had changed a loaded image when the form was made."""
+        return name in self._unchanged_before_form
 
-    def put_back(self, instance: Model, name: str, file: FieldFile) -> None:
-        """Put the image of a form back on its instance, with the dimensions before the form."""
+    def restore_initial_image(self, instance: Model, name: str, file: FieldFile) -> None:
+        """Put the form's initial image on its instance, with the dimensions before the form."""
         columns = image_columns(file_field(type(instance), name))
         for column in columns[1:]:
             if column.attname in self._before.values:
@@ -113,7 +114,7 @@ class Detachment(hooks.Change):
         instance: Model,
         fields: Collection[FileField],
         cleared: Collection[str],
-        own_names: Collection[str] = (),
+        form_field_names: Collection[str] = (),
         only_replaces: bool = False,
         sender: str = "",
         hidden: Collection[str] = (),
@@ -123,9 +124,9 @@ class Detachment(hooks.Change):
 
         Until then, the instance is as Django's form leaves it, so a view can look at the uploaded
         file, rename it or replace it. ``cleared`` names the fields that the form empties.
-        ``own_names`` names all file fields of the form. ``only_replaces`` leaves a new instance's
-        images to the request. ``sender`` is the person who is shown the images while they are
-        pending, except those that ``hidden`` names.
+        ``form_field_names`` names all fields of the form. With ``only_replaces``, the request saves
+        the images of a new instance. The person with the key ``sender`` sees the images while they
+        are pending, except those of the fields in ``hidden``.
         """
         self._fields = {field.name for field in fields}
         self._cleared = set(cleared)
@@ -134,8 +135,8 @@ class Detachment(hooks.Change):
         self._hidden = set(hidden)
         earlier = hooks.waiting_change(instance)
         if isinstance(earlier, Detachment) and earlier is not self:
-            # A second form on the same instance. The first one knows what was there before both.
-            self._fields |= earlier._fields.difference(own_names)
+            # A second form for the same instance. The first one knows the values before both.
+            self._fields |= earlier._fields.difference(form_field_names)
             self._cleared |= earlier._cleared
             self._detached = {**earlier._detached, **self._detached}
             before = self._before
@@ -149,11 +150,11 @@ class Detachment(hooks.Change):
     def pending_fields(self) -> Collection[str]:
         return self._detached.keys()
 
-    def save(self, instance: Model, save: Callable[[], Any], is_whole: bool) -> Any:
+    def save(self, instance: Model, save: Callable[[], Any], saves_all_fields: bool) -> Any:
         """Call ``save`` without the images that a worker saves."""
         taken_off: dict[str, dict[str, Any]] = {}
-        is_left = self._only_replaces and instance._state.adding
-        for field in [] if is_left else file_fields(instance):
+        request_saves_images = self._only_replaces and instance._state.adding
+        for field in [] if request_saves_images else file_fields(instance):
             file = uncommitted_file(instance, field)
             if field.name in self._fields and file is not None:
                 taken_off[field.name] = {
@@ -161,8 +162,8 @@ class Detachment(hooks.Change):
                     for column in image_columns(field)
                 }
                 self._detached[field.name] = _Detached(file.file, str(file.name))
-                self._put_back(instance, field)
-        self._is_whole = is_whole
+                self._restore_old_image(instance, field)
+        self._saves_all_fields = saves_all_fields
         try:
             result = save()
             self._stage_unwritten(instance)
@@ -182,7 +183,7 @@ class Detachment(hooks.Change):
         fields = [field for field in write.file_fields() if write.includes(field)]
         to_stage = [
             field
-            for field in (write.file_fields() if self._is_whole else fields)
+            for field in (write.file_fields() if self._saves_all_fields else fields)
             if field.name in self._detached and self._detached[field.name].needs_staging()
         ]
         changed = [] if write.inserts else self._changed(write, fields)
@@ -198,9 +199,10 @@ class Detachment(hooks.Change):
             or any(uncommitted_file(instance, field) is None for field in changed)
         )
         with transaction.atomic(using, savepoint=False) if is_atomic else nullcontext():
-            # Before the instance is written: an instance that is inserted in vain has a key.
+            # Claim before the write. After a failed claim, an instance that was inserted first
+            # would have a key without a row.
             for field in to_stage:
-                claim(self._detached[field.name].needed_file(), using)
+                claim(self._detached[field.name].unstaged_file(), using)
             for draft in drafts:
                 draft.use_up()
             updated = write(without=columns)
@@ -219,29 +221,29 @@ class Detachment(hooks.Change):
                 field.pre_save(instance, inserts)
 
     def _stage_unwritten(self, instance: Model) -> None:
-        """Stage the images that an overridden ``save()`` did not write, as it did not see them."""
+        """Stage the images whose columns an overridden ``save()`` left out: it saw no change."""
         using = instance._state.db
         fields = [
             field
             for field in file_fields(instance)
             if field.name in self._detached and self._detached[field.name].on_commit is None
         ]
-        if not self._is_whole or instance._state.adding or using is None:
+        if not self._saves_all_fields or instance._state.adding or using is None:
             return
         for field in fields:
             with transaction.atomic(using=using):
                 lock_row(field, instance, using)
                 detached = self._detached[field.name]
-                claim(detached.needed_file(), using)
+                claim(detached.unstaged_file(), using)
                 stage(
                     instance,
                     field,
-                    detached.needed_file(),
+                    detached.unstaged_file(),
                     name=detached.name,
                     using=using,
                     sender=self._sender_of(field),
                 )
-                detached.staged(using)
+                detached.note_staged(using)
 
     def _changed(self, write: hooks.TableWrite, fields: Iterable[FileField]) -> list[FileField]:
         """Return the fields that the form empties, or whose file somebody has changed."""
@@ -252,8 +254,8 @@ class Detachment(hooks.Change):
             or self._before.is_changed(write.instance, field, write.using)
         ]
 
-    def _put_back(self, instance: Model, field: FileField) -> None:
-        """Put back the old image without the descriptor, which would open its file."""
+    def _restore_old_image(self, instance: Model, field: FileField) -> None:
+        """Put the image before the form on the instance. The descriptor would open its file."""
         before = self._before.values
         inserts = instance._state.adding or instance.pk is None
         using = router.db_for_write(type(instance), instance=instance)
@@ -276,7 +278,7 @@ class Detachment(hooks.Change):
         stage(
             instance,
             field,
-            detached.needed_file(),
+            detached.unstaged_file(),
             name=detached.name,
             using=write.using,
             # For an existing row, the upload's insert reads what the row holds.
@@ -285,7 +287,7 @@ class Detachment(hooks.Change):
             is_new=created and not write.had_key,
             sender=self._sender_of(field),
         )
-        detached.staged(write.using)
+        detached.note_staged(write.using)
 
     def _sender_of(self, field: FileField) -> str:
         return "" if field.name in self._hidden else self._sender
@@ -300,9 +302,9 @@ class Detachment(hooks.Change):
 
     def _remember(self, write: hooks.TableWrite, changed: Collection[FileField]) -> None:
         """
-        Keep on the instance what its row holds now.
+        Note on the instance which images its row holds now.
 
-        A changed column is unknown until the commit, because a rollback undoes it.
+        A column that this write has changed is noted at the commit, because a rollback undoes it.
         """
         instance = write.instance
         before = self._before.values if self._before.is_of(instance, write.using) else {}
@@ -311,12 +313,12 @@ class Detachment(hooks.Change):
             if write.includes(field):
                 values.update(image_values(instance, field))
         now = Snapshot(write.using, Snapshot.key_of(instance), values)
-        self._carry(now.without(instance, changed), instance)
+        self._keep_snapshot(now.without(instance, changed), instance)
         if changed:
             reference = weakref.ref(instance)
-            transaction.on_commit(lambda: self._carry(now, reference()), using=write.using)
+            transaction.on_commit(lambda: self._keep_snapshot(now, reference()), using=write.using)
 
-    def _carry(self, snapshot: Snapshot, instance: Model | None) -> None:
+    def _keep_snapshot(self, snapshot: Snapshot, instance: Model | None) -> None:
         self._before = snapshot
         if instance is not None:
             snapshot.install(instance)

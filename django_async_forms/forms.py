@@ -78,7 +78,7 @@ class AsyncImageFormMixin(_Form):
     is_saved = False
 
     _detachment: Detachment
-    _staying: Set[str] = frozenset()
+    _unchanged: Set[str] = frozenset()
 
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -192,7 +192,7 @@ class AsyncImageFormMixin(_Form):
                 self.instance,
                 self._fields_for_worker(),
                 cleared,
-                own_names=self.fields,
+                form_field_names=self.fields,
                 only_replaces=self.async_when == "replacing",
                 sender=self._sender_key(),
                 hidden=self.hide_staged,
@@ -211,33 +211,33 @@ class AsyncImageFormMixin(_Form):
         fields = self.get_async_fields()
         if self.async_when == "always":
             return fields
-        return [field for field in fields if self._detachment.had_image(field)]
+        return [field for field in fields if self._detachment.had_image_before_form(field)]
 
     def _post_clean(self) -> None:
-        # Django would put an image that stays on the instance once more, which makes a field with
-        # dimensions open it in its storage. It reads None as "no change".
-        kept = {
+        # Django assigns the value of each field to the instance, and assigning an unchanged image
+        # makes a field with dimensions open its file. Django reads None as "no change".
+        unchanged = {
             name: value
             for name, value in self.cleaned_data.items()
             if isinstance(value, FieldFile)
             and value.instance is self.instance
-            and self._detachment.knows(name)
+            and self._detachment.was_unchanged_before_form(name)
         }
-        self._staying = set(kept)
-        for name, value in kept.items():
-            # As Django does, for an image that was assigned since the form was made.
+        self._unchanged = set(unchanged)
+        for name, value in unchanged.items():
+            # Code has assigned another image since the form was made. Replace it, as Django does.
             assigned = self.instance.__dict__.get(name)
             if file_name(assigned) != file_name(value) or not getattr(assigned, "_committed", True):
-                self._detachment.put_back(self.instance, name, value)
-        self.cleaned_data.update(dict.fromkeys(kept))
+                self._detachment.restore_initial_image(self.instance, name, value)
+        self.cleaned_data.update(dict.fromkeys(unchanged))
         super()._post_clean()  # type: ignore[misc]
-        self.cleaned_data.update(kept)
+        self.cleaned_data.update(unchanged)
 
     def _get_validation_exclusions(self) -> set[str]:
-        # Validating the model puts each value back on the instance as well. An image that stays was
-        # validated when it came.
+        # Validating the model assigns each value as well. An unchanged image was validated when it
+        # was uploaded.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return excluded | self._staying
+        return excluded | self._unchanged
 
 
 class AsyncImageModelForm(AsyncImageFormMixin, _ModelForm):

@@ -43,14 +43,18 @@ _UID = "django_async_forms"
 
 
 class Change:
-    """The part that takes care of an instance's images in ``save()``. It must not refer to it."""
+    """
+    Takes part in each ``save()`` of an instance, and handles its images.
 
-    def save(self, instance: Model, save: Callable[[], Any], is_whole: bool) -> Any:
+    A change that refers to its instance keeps both in memory until ``forget()`` is called.
+    """
+
+    def save(self, instance: Model, save: Callable[[], Any], saves_all_fields: bool) -> Any:
         """
         Call ``save``, the instance's whole ``save()``, which may be overridden.
 
-        ``is_whole`` tells that the caller has passed no ``update_fields``. An overridden ``save()``
-        may still pass ``update_fields`` on: the fields that look changed without the image.
+        With ``saves_all_fields``, the caller has passed no ``update_fields``. An overridden
+        ``save()`` may still pass some to Django: the fields that look changed without the image.
         """
         return save()
 
@@ -237,12 +241,13 @@ def _hook_from_db(model: type[Model]) -> None:
 def overrides_save(model: type[Model]) -> bool:
     """Tell whether the ``save()`` of a model is overridden."""
     classes = model.__mro__[: model.__mro__.index(Model)]
-    return any("save" in vars(base) and vars(base)["save"] not in _passing for base in classes)
+    return any("save" in vars(base) and vars(base)["save"] not in _inherited for base in classes)
 
 
-#: All wrappers, and those on classes that do not define the wrapped method themselves.
+#: All wrappers.
 _wrappers: weakref.WeakSet[Any] = weakref.WeakSet()
-_passing: weakref.WeakSet[Any] = weakref.WeakSet()
+#: The wrappers of methods that their class inherits.
+_inherited: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _wrapper_of(model: type[Model], name: str, wrapper: Callable[..., Any]) -> Any:
@@ -257,7 +262,7 @@ def _wrapper_of(model: type[Model], name: str, wrapper: Callable[..., Any]) -> A
 
     _wrappers.add(wrapped)
     if method is None:
-        _passing.add(wrapped)
+        _inherited.add(wrapped)
     return wrapped
 
 
@@ -268,7 +273,9 @@ def _save(self: Model, save: Any, *args: Any, **kwargs: Any) -> Any:
     waiting.is_active = True
     try:
         names = kwargs.get("update_fields") if len(args) < 4 else args[3]
-        return waiting.change.save(self, partial(save, *args, **kwargs), is_whole=names is None)
+        return waiting.change.save(
+            self, partial(save, *args, **kwargs), saves_all_fields=names is None
+        )
     finally:
         waiting.is_active = False
 
@@ -291,8 +298,8 @@ def _save_table(
     if snapshot is None:
         updated = bool(perform(cls, force_insert, force_update, using, update_fields))
     else:
-        # A holder saves the instance, or a copy of it, again. An image that a worker has attached
-        # meanwhile stays, because nobody has changed these columns of the instance.
+        # Code saves the instance of a form, or a copy of it, again. Leave out image columns that it
+        # has not changed, so that an image that a worker has attached meanwhile stays.
         without = snapshot.unchanged(self, using)
         updated = write(without)
         written = [field for field in write.file_fields() if field.name not in without]
@@ -324,22 +331,23 @@ def _refresh_from_db(self: Model, refresh: Any, *args: Any, **kwargs: Any) -> No
 
 
 def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
-    """Return the names of the columns of those empty required fields whose image is pending."""
+    """Return the columns of the ``empty`` fields whose image is pending, by name."""
     waiting = _find_active(instance)
-    off = waiting.change.pending_fields() if waiting is not None else ()
+    taken_off = waiting.change.pending_fields() if waiting is not None else ()
     return {
         column.name
         for field in empty
-        if field.name in off or is_pending(instance, field)
+        if field.name in taken_off or is_pending(instance, field)
         for column in image_columns(field)
     }
 
 
-def receive_pre_save(model: type[Model]) -> None:
+def connect_pre_save(model: type[Model]) -> None:
     """
-    Call ``before_write`` of a change after the other receivers of ``pre_save``.
+    Have ``Change.before_write()`` called after the other receivers of ``pre_save``.
 
-    Receivers run in the order of their connection. So this one is connected late, and once.
+    Receivers run in the order in which they were connected. So connect this one as late as
+    possible: at the first attempt for a model, not when the process starts.
     """
     pre_save.connect(_before_write, sender=model, dispatch_uid=_UID)
 
@@ -359,8 +367,8 @@ _WRAPPERS: dict[str, Callable[..., Any]] = {
 
 
 def _discard_uploads(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
-    # A parent's row may outlive its child's (keep_parents); if it does not, it sends its own
-    # signal. A proxy has no table, and sends the signal instead of its model.
+    # Only the fields of the deleted row. A parent's row may stay (keep_parents); if it is deleted
+    # too, it has its own signal. A proxy has no table, and its signal replaces that of its model.
     fields = [field for field in file_fields(sender) if field.model is sender._meta.concrete_model]
     if fields and has_outbox(using):
         targets = {Target.of(instance, field) for field in fields}
