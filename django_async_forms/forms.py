@@ -23,7 +23,7 @@ from .draft_form import FieldDrafts
 from .draft_sender import sender_of
 from .fields import current_values, file_fields, file_name
 from .limits import check_backlog, check_limits
-from .models import Upload, has_outbox, is_pending
+from .models import Upload, has_outbox, has_upload
 from .status import upload_for
 from .widgets import AsyncImageInput
 
@@ -125,7 +125,7 @@ class AsyncImageFormMixin(_Form):
 
     def _has_image(self, field: FileField) -> bool:
         """Tell whether an image is pending, or was attached since the instance was loaded."""
-        if is_pending(self.instance, field):
+        if has_upload(self.instance, field):
             return True
         using = router.db_for_write(type(self.instance), instance=self.instance)
         values = current_values(field, self.instance, using)

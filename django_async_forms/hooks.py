@@ -36,7 +36,7 @@ from django.db.models import F, FileField, Model
 from django.db.models.signals import class_prepared, post_delete, pre_save
 
 from .fields import Target, file_fields, image_columns, labels_sharing, rows
-from .models import Upload, has_outbox, is_pending
+from .models import Upload, has_outbox, has_upload
 from .snapshot import Snapshot, note_loaded, note_saved
 
 _UID = "django_async_forms"
@@ -337,7 +337,7 @@ def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
     return {
         column.name
         for field in empty
-        if field.name in taken_off or is_pending(instance, field)
+        if field.name in taken_off or has_upload(instance, field)
         for column in image_columns(field)
     }
 

@@ -429,7 +429,7 @@ def forget_outboxes(**kwargs: Any) -> None:
     _outboxes.clear()
 
 
-def is_pending(instance: models.Model, field: models.FileField) -> bool:
+def has_upload(instance: models.Model, field: models.FileField) -> bool:
     """Tell whether an upload is pending or failed for a field of an instance."""
     using = router.db_for_write(type(instance), instance=instance)
     if instance._state.adding or not has_outbox(using):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_async_forms.models import Upload, is_pending
+from django_async_forms.models import Upload, has_upload
 from django_async_forms.signals import image_saved
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
@@ -62,7 +62,7 @@ def test_image_saved_has_the_hidden_instance(connect, hidden):
 
 
 def test_the_image_of_a_hidden_row_is_pending(hidden):
-    assert is_pending(loaded(hidden), Hidden._meta.get_field("image"))
+    assert has_upload(loaded(hidden), Hidden._meta.get_field("image"))
     assert uploads_for(hidden).count() == 1
 
 

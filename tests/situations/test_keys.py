@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from django_async_forms import uploads
-from django_async_forms.models import Upload, is_pending
+from django_async_forms.models import Upload, has_upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.project.models import Coded, Country, Flag, Keyed, Photo, Shelved, Slugged
@@ -58,7 +58,7 @@ def test_an_upload_under_a_key_that_was_set_as_text_is_that_of_the_loaded_instan
     loaded = Keyed.objects.get(pk=key)
 
     assert uploads_for(loaded).count() == 1
-    assert is_pending(loaded, Keyed._meta.get_field("image"))
+    assert has_upload(loaded, Keyed._meta.get_field("image"))
 
 
 def test_an_upload_under_a_number_that_was_set_as_text_is_that_of_the_loaded_instance(image):
