@@ -1,5 +1,5 @@
 """
-Sends an upload's id to Celery, and leaves it to recovery if the broker does not take it.
+Sends an upload's id to Celery, and leaves the upload to recovery if the broker does not answer.
 
 In a request, the message leaves after the response: nobody waits for the broker, and the worker
 writes after everything that the view writes to the same row. Outside a request, the message leaves
@@ -25,9 +25,9 @@ from django.db import connections, transaction
 from kombu import pools
 
 from .after_response import call_after_response
+from .background import BackgroundThread, threads_run_between_requests
 from .conf import conf
 from .models import Upload, UploadQuerySet
-from .sender import Sender, threads_run_between_requests
 
 logger = logging.getLogger("django_async_forms")
 
@@ -45,26 +45,26 @@ _TIMEOUTS = {
 #: app's settings takes a third of the time of a message. The sockets are in kombu's pool.
 _connections: WeakKeyDictionary[Any, tuple[float, Any]] = WeakKeyDictionary()
 
-#: The senders by process id: that of this process, and those of the processes that it was forked
-#: from, whose threads do not run here.
-_senders: dict[int, Sender] = {}
+#: The thread of each process, by process id. A forked process finds the threads of its ancestors
+#: here, but they do not run in it.
+_threads: dict[int, BackgroundThread] = {}
 
-#: A circuit breaker: the time on the monotonic clock until which a broker that did not answer is
-#: not asked again.
-_silent_until = 0.0
+#: A circuit breaker. After a failure it is open, so nothing is sent to the broker, until this time
+#: on the monotonic clock.
+_open_until = 0.0
 
 
 def send(upload: Upload) -> None:
     """
     Send an upload to the workers after the response, or immediately outside a request.
 
-    A broker that is down or silent raises nothing: the upload is left to recovery. Outside a
-    request, it costs at most twice ``PUBLISH_TIMEOUT`` on any transport. Then it is not asked for
-    ``PUBLISH_PAUSE``, so a command that saves ten images waits once.
+    If the broker is down or silent, this raises nothing and leaves the upload to recovery. Outside
+    a request, the caller waits at most twice ``PUBLISH_TIMEOUT``, with any transport. Then the
+    circuit breaker is open for ``PUBLISH_PAUSE``, so a command that saves ten images waits once.
     """
     # Tracers read their span from the context in which the image was saved.
     context = copy_context()
-    # A request may never end, and nothing may keep the object alive that it is known by.
+    # A request may never end. Do not keep the object alive that identifies it.
     context.run(SyncToAsync.thread_sensitive_context.set, None)  # type: ignore[arg-type]
     schema = getattr(connections[upload.using], "schema_name", None)
     deliver = partial(context.run, _deliver, current_app._get_current_object(), upload, schema)
@@ -89,56 +89,56 @@ def _submit(upload: Upload, deliver: Callable[[], None], *, wait: bool) -> None:
         publish(upload)  # In this thread, because a test may have an open transaction in it.
         return
     longest = 2 * conf().PUBLISH_TIMEOUT
-    if time.monotonic() >= _silent_until:
-        sender = _sender()
+    if time.monotonic() >= _open_until:
+        thread = _thread()
         try:
-            if sender.is_stuck(longest):
-                raise TimeoutError("The broker does not answer to an earlier message.")
-            done = sender.submit(deliver)
+            if thread.is_stuck(longest):
+                raise TimeoutError("The broker has not answered an earlier message.")
+            done = thread.submit(deliver)
             if wait and not done.wait(longest):
-                raise TimeoutError(f"The broker does not answer within {longest} s.")
+                raise TimeoutError(f"The broker has not answered within {longest} s.")
             return
         except Exception as error:
-            _pause(upload, error)
+            _open_breaker(upload, error)
     _leave_to_recovery(upload)
 
 
-def _sender() -> Sender:
+def _thread() -> BackgroundThread:
     pid = os.getpid()
-    if pid not in _senders and _senders:
+    if pid not in _threads and _threads:
         # The sockets belong to the process that this one was forked from.
         _connections.clear()
         pools.reset()  # type: ignore[no-untyped-call]
-    return _senders.setdefault(pid, Sender())
+    return _threads.setdefault(pid, BackgroundThread())
 
 
 def _deliver(app: Any, upload: Upload, schema: str | None) -> None:
-    """Publish an upload's message in the sender's thread. Does not raise."""
-    global _silent_until
+    """Publish an upload's message, in the background thread. Does not raise."""
+    global _open_until
     try:
         if schema is not None:
-            # With django-tenants: code that adds the tenant to messages reads this connection.
+            # For django-tenants: code that adds the tenant to messages reads this connection.
             connection: Any = connections[upload.using]
             connection.set_schema(schema)
-        if time.monotonic() < _silent_until:
+        if time.monotonic() < _open_until:
             _leave_to_recovery(upload)
             return
         app.set_current()  # Celery's current app belongs to the thread.
         publish(upload)
     except Exception as error:
-        _pause(upload, error)
+        _open_breaker(upload, error)
         _leave_to_recovery(upload)
     else:
-        _silent_until = 0.0
+        _open_until = 0.0
         logger.info("Upload %s: sent.", upload.pk)
     finally:
-        # No request closes the connections of this thread, including those of signal handlers.
+        # No request ends in this thread, so nothing else closes the connections that it has used.
         connections.close_all()
 
 
-def _pause(upload: Upload, error: Exception) -> None:
-    global _silent_until
-    _silent_until = time.monotonic() + conf().PUBLISH_PAUSE
+def _open_breaker(upload: Upload, error: Exception) -> None:
+    global _open_until
+    _open_until = time.monotonic() + conf().PUBLISH_PAUSE
     logger.warning("Upload %s: not sent, left to recovery: %r", upload.pk, error)
 
 
@@ -159,8 +159,8 @@ def _leave_to_recovery(upload: Upload) -> None:
 @atexit.register
 def finish() -> bool:
     """Wait a bounded time until each message is sent or left to recovery; tell whether it is."""
-    sender = _senders.get(os.getpid())
-    return sender is None or sender.finish(2 * conf().PUBLISH_TIMEOUT)
+    thread = _threads.get(os.getpid())
+    return thread is None or thread.finish(2 * conf().PUBLISH_TIMEOUT)
 
 
 def publish(upload: Upload) -> None:

@@ -110,11 +110,11 @@ def over_sqs(port):
 @pytest.fixture(params=[over_redis, over_amqp, over_sqs])
 def broken(request, port, asking_anew, monkeypatch):
     """Makes this process send to a broker that does not answer."""
-    monkeypatch.setattr(delivery, "_senders", {})
+    monkeypatch.setattr(delivery, "_threads", {})
     with request.param(port):
         yield
-        # The messages that requests have left to the sender.
-        wait_until(lambda: delivery.finish(), "the sender has ended")
+        # The messages that requests have left to the background thread.
+        wait_until(lambda: delivery.finish(), "the thread has sent them")
 
 
 def save_three(in_memory):

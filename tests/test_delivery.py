@@ -42,9 +42,9 @@ span = ContextVar("span", default=None)
 
 
 @pytest.fixture(autouse=True)
-def own_sender(monkeypatch):
-    """The test's own sender thread, because another test's may be blocked."""
-    monkeypatch.setattr(delivery, "_senders", {})
+def own_thread(monkeypatch):
+    """The test's own background thread, because another test's may be blocked."""
+    monkeypatch.setattr(delivery, "_threads", {})
     yield
     delivery.finish()
 
@@ -72,7 +72,7 @@ def published(monkeypatch):
 
 
 def seen():
-    """Return the published messages, after the time that the sender needs."""
+    """Return the published messages, after the time that the thread needs."""
     delivery.finish()
     return list(broker_of_test.names)
 
@@ -451,7 +451,7 @@ def test_uploads_are_left_to_recovery_while_an_earlier_message_is_stuck(
     settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 0.01}
     client.post("/plain/", image("stuck.jpg"))
     wait_until(lambda: held.asked, "the broker is asked")
-    wait_until(lambda: delivery._senders[os.getpid()].is_stuck(0.02), "the sender is stuck")
+    wait_until(lambda: delivery._threads[os.getpid()].is_stuck(0.02), "the thread is stuck")
 
     client.post("/plain/", image("next.jpg"))
     save(in_memory("another.jpg"))
@@ -463,7 +463,7 @@ def test_uploads_are_left_to_recovery_while_an_earlier_message_is_stuck(
 
 
 def seen_by(held):
-    delivery._senders[os.getpid()].finish(DEADLINE)
+    delivery._threads[os.getpid()].finish(DEADLINE)
     return held.asked
 
 
@@ -471,7 +471,7 @@ def test_a_broker_that_is_back_is_asked_again(client, held, image, settings):
     settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 3600}
     client.post("/plain/", image("stuck.jpg"))
     wait_until(lambda: held.asked, "the broker is asked")
-    wait_until(lambda: delivery._senders[os.getpid()].is_stuck(0.02), "the sender is stuck")
+    wait_until(lambda: delivery._threads[os.getpid()].is_stuck(0.02), "the thread is stuck")
     client.post("/plain/", image("left.jpg"))
     held.let_go()
     seen_by(held)
@@ -547,7 +547,7 @@ def eager():
 def test_an_eager_task_runs_after_the_response_in_the_same_thread(client, eager, image):
     assert client.post("/eager/", image()).content == b"saved in the view: False"
     assert Photo.objects.get().image
-    assert not delivery._senders
+    assert not delivery._threads
 
 
 def test_an_eager_task_has_run_when_save_returns_outside_a_request(eager, in_memory):

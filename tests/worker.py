@@ -198,7 +198,7 @@ def broker_name(request):
 @pytest.fixture
 def asking_anew(monkeypatch):
     """Resets the circuit breaker, which would not ask a broker for some seconds."""
-    monkeypatch.setattr(delivery, "_silent_until", 0.0)
+    monkeypatch.setattr(delivery, "_open_until", 0.0)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ class Crossing:
         self.published.append(upload.name.removesuffix(".jpg"))
 
     def seen(self):
-        """Return the published messages, after the time that the sender needs."""
+        """Return the published messages, after the time that the thread needs."""
         delivery.finish()
         return list(self.published)
 
@@ -238,7 +238,7 @@ def crossed(monkeypatch, asking_anew):
     """Two requests of this test, and the messages that are published for them."""
     crossed = Crossing()
     monkeypatch.setitem(globals(), "crossing", crossed)
-    monkeypatch.setattr(delivery, "_senders", {})
+    monkeypatch.setattr(delivery, "_threads", {})
     monkeypatch.setattr(delivery, "publish", crossed.publish)
     return crossed
 

@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 
-#: The most waiting calls. With more, something is wrong that more memory does not cure.
+#: The limit of waiting calls. More of them are a sign of a fault that memory does not fix.
 _MAX_WAITING = 1000
 
 
-class Sender:
+class BackgroundThread:
     """
     Makes calls in its own thread, which starts with the first call.
 
