@@ -17,31 +17,32 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class AsyncFormsSettings:
-    """What a project may set in ``ASYNC_FORMS``; each attribute is a key. All times are seconds."""
+    """The keys of ``ASYNC_FORMS``, with their defaults. All times are in seconds."""
 
-    #: How often a worker tries to save an image before the upload counts as failed.
+    #: How many attempts at saving an image are made before the upload is failed.
     MAX_ATTEMPTS: int = 12
-    #: The pause after the first failed attempt; it doubles with each further one.
+    #: The pause after the first failed attempt. It doubles after each further one.
     RETRY_PAUSE: float = 2
     #: The longest pause between two attempts.
     MAX_RETRY_PAUSE: float = 600
-    #: How long the sender of a message waits for the broker to connect, and for each answer.
+    #: How long to wait for a connection to the broker, and for each of its answers.
     PUBLISH_TIMEOUT: float = 0.5
-    #: How long after a broker did not answer a process stops asking it, and leaves the sending
-    #: to ``recover_uploads``.
+    #: How long a process sends nothing after the broker has not answered. ``recover_uploads`` sends
+    #: those messages.
     PUBLISH_PAUSE: float = 5
-    #: How long a pending upload may be silent before ``recover_uploads`` sends it again.
+    #: How long after its last message or attempt ``recover_uploads`` sends a pending upload again.
     RESEND_AFTER: float = 120
     #: How long a failed upload is kept for an operator to retry.
     KEEP_FAILED: float = 30 * 24 * 3600
-    #: How old an abandoned staged file must be before it is removed. The name in the final storage
-    #: of an attempt that never ended is free again then, too.
+    #: How old an abandoned staged file must be before it is removed. An abandoned name in the final
+    #: storage is reserved for as long.
     KEEP_ABANDONED: float = 24 * 3600
-    #: How many uploads, and how many staged files, one run of ``recover_uploads`` looks at.
+    #: How many uploads of each kind, and how many staged files, one run of ``recover_uploads``
+    #: looks at.
     RECOVER_BATCH: int = 1000
-    #: How long a page may ask for the status of its images, after it was made.
+    #: How long after its rendering a page may ask for the status of its images.
     STATUS_MAX_AGE: float = 3600
-    #: How long after its creation a page says of a pending upload that it takes longer than usual.
+    #: How old a pending upload is when its page begins to say that it takes longer than usual.
     SLOW_AFTER: float = 30
     #: The largest file that a form accepts, in bytes. Defaults to no limit.
     MAX_BYTES: int | None = None
@@ -54,7 +55,7 @@ class AsyncFormsSettings:
     #: How many uploads, pending or failed, and drafts one database may hold before forms refuse
     #: more. Defaults to no limit.
     MAX_BACKLOG: int | None = None
-    #: How long a draft is kept after its last byte has come, or after a form has shown it.
+    #: How long a draft is kept after its last byte has arrived, or after a form has last shown it.
     KEEP_DRAFTS: float = 24 * 3600
     #: How many drafts one sender may have.
     MAX_DRAFTS: int | None = 100
@@ -64,7 +65,7 @@ class AsyncFormsSettings:
     MAX_DRAFTS_IN_ALL: int | None = 10_000
     #: How many bytes the drafts of one database may have.
     MAX_DRAFT_BYTES_IN_ALL: int | None = 20 * 1024**3
-    #: Whether the person who sent an image sees it while it is pending.
+    #: Whether the person who sent an image is shown it while it is pending.
     SHOW_STAGED: bool = True
     #: The dotted path of a class that carries the request's context to the worker: ``capture()``
     #: returns JSON data in the request, ``restore(data)`` is a context manager around the worker's
@@ -72,7 +73,7 @@ class AsyncFormsSettings:
     CONTEXT: str = "django_async_forms.context.RequestContext"
 
 
-#: Numbers of things; the other numbers are seconds.
+#: The keys whose values are counts, so whole numbers. The other numbers are seconds.
 _WHOLE = {
     "MAX_ATTEMPTS",
     "RECOVER_BATCH",
@@ -84,9 +85,9 @@ _WHOLE = {
     "MAX_DRAFTS_IN_ALL",
     "MAX_DRAFT_BYTES_IN_ALL",
 }
-#: Those for which None means that there is no limit.
+#: The keys for which None means that there is no limit.
 _UNLIMITED = {*_WHOLE, "FORMATS"} - {"MAX_ATTEMPTS", "RECOVER_BATCH"}
-#: A hundred years in seconds: what comes after it cannot be added to a date for long.
+#: A hundred years in seconds. A date with a much longer time added to it overflows.
 _LONGEST = 100 * 365 * 24 * 3600
 #: A pebibyte. No upload is larger.
 _MOST = 2**50
@@ -97,10 +98,9 @@ def conf() -> AsyncFormsSettings:
     """
     Return the project's ``ASYNC_FORMS`` over the defaults.
 
-    It is read once, and again after Django's ``setting_changed``, which ``override_settings()``
-    sends. Raises ``ImproperlyConfigured`` for a key that does not exist, for a value that is not a
-    positive number, or not a whole one where things are counted, for formats that Pillow does not
-    read, and for a context that is not the path of a class with both methods.
+    The setting is read and validated once, and again after Django's ``setting_changed``, which
+    ``override_settings()`` sends. Raises ``ImproperlyConfigured`` for an unknown key and for a
+    value that cannot be used.
     """
     given = getattr(settings, "ASYNC_FORMS", {})
     if not isinstance(given, dict):
@@ -129,7 +129,7 @@ def conf() -> AsyncFormsSettings:
         if (
             isinstance(value, bool)
             or not isinstance(value, numbers)
-            or not 0 < value <= most  # Which leaves out NaN as well.
+            or not 0 < value <= most  # This refuses NaN as well.
         ):
             kind = "whole number" if key in _WHOLE else "number"
             raise ImproperlyConfigured(
@@ -146,7 +146,7 @@ def _read_again(*, setting: str, **kwargs: Any) -> None:
 
 
 def _check_formats(value: object) -> None:
-    # Pillow reads the formats that it has been asked for, so it is asked for all.
+    # Pillow imports its plugins when they are needed. Import all of them.
     Image.init()
     known = sorted(Image.OPEN)
     if not isinstance(value, (list, tuple)) or not value or any(n not in known for n in value):

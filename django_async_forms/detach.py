@@ -307,7 +307,7 @@ class Detachment(hooks.Change):
         A column that this write has changed is noted at the commit, because a rollback undoes it.
         """
         instance = write.instance
-        before = self._before.values if self._before.is_of(instance, write.using) else {}
+        before = self._before.values if self._before.is_for_row_of(instance, write.using) else {}
         values = dict(before)
         for field in file_fields(instance):
             if write.includes(field):

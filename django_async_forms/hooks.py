@@ -290,7 +290,7 @@ def _save_table(
     using: Any = None,
     update_fields: Collection[str] | None = None,
 ) -> bool:
-    waiting, snapshot = _find_active(self), Snapshot.of(self)
+    waiting, snapshot = _find_active(self), Snapshot.installed_on(self)
     perform = partial(save_table, raw)
     write = TableWrite(perform, self, cls, force_insert, force_update, using, update_fields)
     if waiting is not None:

@@ -1,4 +1,9 @@
-"""Notes the image columns of an instance, so that a save can leave out unchanged columns."""
+"""
+Notes which images an instance holds, on the instance itself, so that changes can be told later.
+
+Each instance has the names that it was loaded or saved with. After a form, it also has a
+``Snapshot`` of its image columns, so that the next save can leave out unchanged columns.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +23,14 @@ from .fields import (
     uncommitted_file,
 )
 
-#: The attribute of ``instance._state``, which is copied and pickled with the instance: a copy may
-#: be saved after a worker has attached the image.
-_ATTRIBUTE = "async_forms_snapshot"
+# Both are attributes of ``instance._state``, which is copied and pickled with the instance. A copy
+# may be saved after a worker has attached the image.
 
-
-#: Another attribute of it: the names that an instance was loaded with, by field.
+#: The attribute for a ``Snapshot``.
+_SNAPSHOT = "async_forms_snapshot"
+#: The attribute for the names that the instance was loaded or saved with, by field.
 _LOADED = "async_forms_loaded"
-#: Stands for a name that was saved in a transaction that may still roll back.
+#: Stands for a name that was saved in an open transaction, which may still roll back.
 _UNKNOWN = "\0"
 
 
@@ -56,10 +61,10 @@ def _note(instance: Model, names: Mapping[str, str]) -> None:
 @dataclass(frozen=True)
 class Snapshot:
     """
-    The values that an instance held for the image columns of one row, by attribute name.
+    The values that an instance held in its image columns at one moment, by attribute name.
 
-    It is valid only for that row. Under another key or in another database, all columns are
-    written.
+    A snapshot is for one row. Saving the instance under another key, or to another database, writes
+    all columns.
     """
 
     using: str | None
@@ -86,8 +91,8 @@ class Snapshot:
         """
         Return a snapshot for a form that is made for an instance.
 
-        It leaves out images that have changed since the instance was loaded or saved, and images
-        that were saved in a transaction that is still open. For these, the row is read at the save.
+        It lacks each image that code has changed since the instance was loaded or saved, or that
+        was saved in a transaction that is still open. ``save()`` reads these from the row.
         """
         taken = cls.take(instance)
         names = cls._names_of_row(instance)
@@ -101,14 +106,14 @@ class Snapshot:
 
     @classmethod
     def is_as_loaded(cls, instance: Model, field: FileField) -> bool:
-        """Tell whether nobody has changed an image since the instance was loaded or saved."""
+        """Tell whether no code has changed an image since the instance was loaded or saved."""
         name = file_name(instance.__dict__.get(field.attname))
         return cls._names_of_row(instance).get(field.attname, name) in (name, _UNKNOWN)
 
     @classmethod
     def _names_of_row(cls, instance: Model) -> dict[str, str]:
         """Return the names that the row holds, as far as the instance knows them."""
-        known = cls.of(instance)
+        known = cls.installed_on(instance)
         names: dict[str, str] = getattr(instance._state, _LOADED, {})
         if known is None:
             return names
@@ -119,21 +124,21 @@ class Snapshot:
         }
 
     @classmethod
-    def of(cls, instance: Model) -> Snapshot | None:
+    def installed_on(cls, instance: Model) -> Snapshot | None:
         """Return the snapshot of an instance that a form has saved, or None."""
-        snapshot: Snapshot | None = getattr(instance._state, _ATTRIBUTE, None)
+        snapshot: Snapshot | None = getattr(instance._state, _SNAPSHOT, None)
         return snapshot
 
     @classmethod
     def renew(cls, instance: Model, fields: Iterable[FileField]) -> None:
         """Note the images of an instance that was refreshed from the database."""
         _note(instance, {f.attname: file_name(instance.__dict__.get(f.attname)) for f in fields})
-        snapshot = cls.of(instance)
+        snapshot = cls.installed_on(instance)
         if snapshot is not None:
             snapshot.with_values_of(instance, fields).install(instance)
 
     def without(self, instance: Model, fields: Iterable[FileField]) -> Snapshot:
-        """Return a snapshot without the values of these fields, which the row tells instead."""
+        """Return a snapshot that lacks these fields, so that their values are read from the row."""
         unknown = {column.attname for field in fields for column in image_columns(field)}
         values = {name: value for name, value in self.values.items() if name not in unknown}
         return Snapshot(self.using, self.key, values)
@@ -147,9 +152,9 @@ class Snapshot:
 
     def install(self, instance: Model) -> None:
         """Keep this snapshot on an instance, and so on each copy of it."""
-        setattr(instance._state, _ATTRIBUTE, self)
+        setattr(instance._state, _SNAPSHOT, self)
 
-    def is_of(self, instance: Model, using: str) -> bool:
+    def is_for_row_of(self, instance: Model, using: str) -> bool:
         """Tell whether saving an instance writes the row of this snapshot."""
         if instance._state.adding or self.key is None or self.key != self.key_of(instance):
             return False
@@ -165,14 +170,14 @@ class Snapshot:
         now = file_name(instance.__dict__[field.attname])
         if field.attname in self.values:
             return now != file_name(self.values[field.attname])
-        # The snapshot lacks it, so it was loaded or set since. The row shows which.
+        # The snapshot lacks this image, so compare it with the row.
         current = current_values(field, instance, using)
         return current is None or now != file_name(current[field.attname])
 
     def unchanged(self, instance: Model, using: str) -> set[str]:
         """Return the names of the image columns that saving an instance can leave out."""
         names: set[str] = set()
-        if not self.is_of(instance, using):
+        if not self.is_for_row_of(instance, using):
             return names
         for field in file_fields(instance):
             if self.is_changed(instance, field, using):
