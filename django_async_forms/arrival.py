@@ -1,4 +1,4 @@
-"""How a draft comes to be: its bytes arrive in parts, and the form field accepts them."""
+"""Makes drafts: inserts their rows, writes their bytes, and validates them with the form field."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .storage import staging_storage
 
 logger = logging.getLogger("django_async_forms")
 
-#: The bytes that are written in one transaction.
+#: How many bytes one transaction writes.
 PART = 256 * 1024
 
 
@@ -42,8 +42,7 @@ def create(grant: Grant, sender: Sender, *, name: str, content_type: str, size: 
     """
     Make a draft without bytes, which arrive by ``append()`` or ``fill()``.
 
-    Raises ``ValidationError`` for a file that is too large, and if there are too many drafts or
-    uploads.
+    Raises ``ValidationError`` if the file is too large, or if there are too many drafts or uploads.
     """
     check_size(size, grant.max_bytes)
     check_backlog(grant.using, None)
@@ -63,7 +62,7 @@ def _new(grant: Grant, sender: Sender, name: str, content_type: str, size: int) 
         field=[field.form, field.name, field.field_class],
         sender=sender.key,
         user=sender.user,
-        # As Django names an uploaded file: without folders.
+        # Django's class removes folders from the name.
         name=str(UploadedFile(name=storable(name) or "file").name),
         content_type=storable(content_type),
         size=size,
@@ -74,14 +73,14 @@ def _new(grant: Grant, sender: Sender, name: str, content_type: str, size: int) 
 
 def append(draft: Draft, offset: int, data: bytes) -> bool:
     """
-    Write the bytes that follow the first ``offset`` ones; return False if others came first.
+    Write the next bytes of a draft, from ``offset`` on; return False if it does not take them.
 
     The bytes and the new offset commit together, and the draft is kept as long as a new one. Raises
     the exceptions of the staging storage.
     """
     end, expires_at = offset + len(data), expiry()
     with transaction.atomic(using=draft.using):
-        # Compare and swap, which locks the row: of two senders of one part, one goes on.
+        # Compare and swap, which locks the row. If two requests send one part, one writes it.
         current = draft.row().current().filter(received=offset, size__gte=end)
         if not current.update(received=end, expires_at=expires_at):
             return False
@@ -92,7 +91,7 @@ def append(draft: Draft, offset: int, data: bytes) -> bool:
 
 
 def fill(draft: Draft, content: File[Any]) -> bool:
-    """Save all bytes of a draft at once; return False if others came first."""
+    """Write all bytes of a draft at once; return False if it has bytes already."""
     storage, expires_at = staging_storage(draft.using), expiry()
     with transaction.atomic(using=draft.using):
         current = draft.row().current().filter(received=0)
@@ -112,9 +111,10 @@ def _save(storage: Storage, draft: Draft, content: File[Any]) -> None:
 
 def check(draft: Draft) -> None:
     """
-    Have the form field accept a complete draft, and note what is known of it from then on.
+    Validate a complete draft with its form field, and note the facts about its file.
 
-    Raises ``ValidationError`` if the field refuses it, which removes the draft.
+    Does nothing for a draft that was validated before. Raises ``ValidationError`` if the field
+    refuses the file. The draft is discarded then.
     """
     if draft.is_checked:
         return
@@ -136,7 +136,7 @@ def check(draft: Draft) -> None:
 
 
 def _facts(form_field: Any, accepted: Any, uploaded: File[Any]) -> dict[str, Any]:
-    """Return what is known of a file that a form field has accepted."""
+    """Return the facts about a file that its form field has accepted, as values of a draft."""
     is_image = type(form_field).to_python is forms.ImageField.to_python
     image = open_image(accepted)
     width, height = dimensions(accepted)
@@ -164,7 +164,7 @@ def _note(draft: Draft, facts: dict[str, Any]) -> None:
 
 def keep(grant: Grant, sender: Sender, uploaded: UploadedFile[bytes], form_field: Any) -> Draft:
     """
-    Stage a file that has come with a form, and that its field has accepted, as a draft.
+    Make a draft of a file that came with a form, and that its form field has accepted.
 
     Raises ``ValidationError`` if there are too many drafts, and the exceptions of the staging
     storage.
@@ -209,7 +209,7 @@ def find(key: uuid.UUID, using: str, sender: Sender | None, purpose: str | None)
         drafts = for_update(drafts)
     draft = _if_sent_by(sender, drafts)
     if draft is None or purpose not in (None, draft.purpose):
-        # Without saying which: a token tells nothing to anyone else.
+        # One message for all reasons: nobody else learns from a token whether there is a draft.
         raise ValidationError(GONE, code="draft_gone")
     if not draft.is_complete:
         raise ValidationError(INCOMPLETE, code="draft_incomplete")

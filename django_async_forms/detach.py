@@ -29,7 +29,7 @@ from .fields import (
 )
 from .models import Upload
 from .snapshot import Snapshot
-from .staging import claim, stage
+from .staging import claim_draft, stage
 
 
 @dataclass(eq=False)
@@ -202,7 +202,7 @@ class Detachment(hooks.Change):
             # Claim before the write. After a failed claim, an instance that was inserted first
             # would have a key without a row.
             for field in to_stage:
-                claim(self._detached[field.name].unstaged_file(), using)
+                claim_draft(self._detached[field.name].unstaged_file(), using)
             for draft in drafts:
                 draft.use_up()
             updated = write(without=columns)
@@ -234,7 +234,7 @@ class Detachment(hooks.Change):
             with transaction.atomic(using=using):
                 lock_row(field, instance, using)
                 detached = self._detached[field.name]
-                claim(detached.unstaged_file(), using)
+                claim_draft(detached.unstaged_file(), using)
                 stage(
                     instance,
                     field,

@@ -1,4 +1,4 @@
-"""A draft as the uploaded file that forms and views work with."""
+"""Presents a draft to forms and views as an ``UploadedFile``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class DraftFile(_UploadedFile):
     """
     A draft, as an uploaded file whose bytes are staged already.
 
-    The file is opened when something reads from it. A form that has only to save it reads nothing:
-    the upload takes over the staged bytes.
+    The file is opened when something reads from it. A form that only saves it reads nothing: the
+    upload takes over the staged bytes.
     """
 
     def __init__(self, draft: Draft, field_name: str | None = None) -> None:
@@ -57,7 +57,7 @@ class DraftFile(_UploadedFile):
             self._opened.close()
 
     def __del__(self) -> None:
-        # Django closes the files of a request, but not one that a form's clean() has opened here.
+        # Django closes the files of a request. This one is not among them, and a form may open it.
         self.close()
 
     @property
@@ -79,9 +79,10 @@ class DraftFile(_UploadedFile):
 
     def is_accepted_by(self, form_field: forms.Field) -> bool:
         """
-        Tell whether a form field has nothing left to find out about the bytes.
+        Tell whether a form field would accept this file without reading its bytes once more.
 
-        Only Django's own fields leave the file as it is; a project's may return another.
+        This holds for fields with Django's own ``to_python()``. A project's own may return another
+        file.
         """
         if not self.draft.is_checked:
             return False

@@ -29,7 +29,7 @@ def check_drafts(using: str, sender: str, size: int) -> None:
     """
     Refuse one more draft of ``size`` bytes over any limit.
 
-    Two requests at once may both find the last free place. Raises ``TooManyDraftsError``.
+    Two simultaneous requests may together exceed a limit. Raises ``TooManyDraftsError``.
     """
     limits = conf()
     drafts = Draft.objects.using(using)

@@ -35,7 +35,7 @@ def staged_name(key: uuid.UUID, using: str) -> str:
 
 
 def expiry() -> datetime:
-    """Return when a draft expires that is touched now."""
+    """Return the time when a draft that is made or kept now expires."""
     return timezone.now() + timedelta(seconds=conf().KEEP_DRAFTS)
 
 
@@ -66,7 +66,7 @@ class Draft(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     #: The form field that may claim it: ``app.model.field``, or a name that the project gives.
     purpose = models.CharField(max_length=302)
-    #: Where the form field is declared, as ``Grant.field`` has it.
+    #: The parts of the ``FieldPath`` of that form field.
     field = models.JSONField(default=list)
     #: The digest of the secret in the sender's session, and the primary key of the user, if any.
     sender = models.CharField(max_length=64)
@@ -76,11 +76,11 @@ class Draft(models.Model):
     size = models.BigIntegerField()
     received = models.BigIntegerField(default=0)
     staged = models.CharField(max_length=255)
-    #: Whether the form field has accepted the file, and so whether the next values are known.
+    #: Whether the form field has accepted the file. Until then, the facts below are not known.
     is_checked = models.BooleanField(default=False)
     #: Whether Django's own ``ImageField`` has verified it.
     is_image = models.BooleanField(default=False)
-    #: Whether nobody is shown the file before a worker has saved it.
+    #: Whether the file is shown to nobody, its sender included, before a worker has saved it.
     is_hidden = models.BooleanField(default=False)
     format = models.CharField(max_length=32, blank=True)
     width = models.PositiveIntegerField(null=True)
@@ -95,7 +95,7 @@ class Draft(models.Model):
         verbose_name = _("draft")
         verbose_name_plural = _("drafts")
         indexes = [
-            # With the size, so that the limits of a sender are found in the index alone.
+            # With the size, so that an index-only scan counts the bytes of a sender.
             models.Index(fields=["sender", "size"], name="async_forms_draft_sender"),
             models.Index(fields=["expires_at"], name="async_forms_draft_expires"),
         ]
@@ -120,7 +120,7 @@ class Draft(models.Model):
         return "InMemoryUploadedFile" if is_small else "TemporaryUploadedFile"
 
     def row(self) -> DraftQuerySet:
-        """Return the row of this draft as a query, which finds nothing once it is claimed."""
+        """Return a query for the row of this draft. It finds nothing once the draft is claimed."""
         return Draft.objects.using(self.using).filter(pk=self.pk)
 
     def open_staged(self) -> File[Any]:
@@ -131,20 +131,20 @@ class Draft(models.Model):
         """
         Delete the row in the open transaction, and keep the bytes for the upload.
 
-        The deletion decides who claims a draft: of two forms, one finds the row. Raises
-        ``DraftGoneError`` for the other.
+        If two forms claim one draft, only one of them deletes the row. For the other one, this
+        raises ``DraftGoneError``.
         """
         current = self.row().current()
         if not current._raw_delete(self.using):
             raise DraftGoneError(f"Draft {self.pk} was claimed by another form, or has expired.")
 
     def use_up(self) -> None:
-        """Claim the draft for a file that the request itself has stored, and remove its bytes."""
+        """Claim the draft and remove its bytes, because the request stores the image itself."""
         self.claim()
         self._remove_staged()
 
     def discard(self) -> bool:
-        """Delete the draft with its bytes, unless it was claimed, or kept longer, meanwhile."""
+        """Delete the draft and its bytes, unless it was claimed or kept longer meanwhile."""
         with self._atomic():
             if not self.row().filter(expires_at=self.expires_at)._raw_delete(self.using):
                 return False
@@ -152,13 +152,15 @@ class Draft(models.Model):
         return True
 
     def keep(self) -> bool:
-        """Make the draft expire as late as one that is made now, unless it was claimed."""
+        """Renew the expiry, and tell whether the draft is still there."""
         self.expires_at = expiry()
         return bool(self.row().update(expires_at=self.expires_at))
 
     def _atomic(self) -> AbstractContextManager[None]:
-        is_one = is_transactional(staging_storage(self.using), self.using)
-        return transaction.atomic(self.using, savepoint=False) if is_one else nullcontext()
+        shares_transaction = is_transactional(staging_storage(self.using), self.using)
+        return (
+            transaction.atomic(self.using, savepoint=False) if shares_transaction else nullcontext()
+        )
 
     def _remove_staged(self) -> None:
         storage = staging_storage(self.using)

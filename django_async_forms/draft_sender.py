@@ -1,4 +1,4 @@
-"""Who sends a file: a random secret in the session, and the user if there is one."""
+"""Identifies the person who sends a draft: by a secret in the session, and the user if any."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from django.http import HttpRequest
 
-#: The key in the session of a sender's secret. Logging in keeps it; logging out removes it.
+#: The session's key for the secret. The secret survives a login, and a logout removes it.
 SESSION_KEY = "_async_forms_sender"
 
 
 class Sender:
-    """The sender of a request. A draft belongs to one, and is shown and given to nobody else."""
+    """The person who sent a request. Nobody but its sender is shown a draft, or can claim it."""
 
     def __init__(self, request: HttpRequest, secret: str) -> None:
         self._request = request
@@ -28,8 +28,8 @@ class Sender:
         return str(user.pk) if user is not None and user.is_authenticated else ""
 
     def has_sent(self, row: Any) -> bool:
-        """Tell whether a draft is from this sender, who may have logged in since."""
-        # The user is looked up last: it may cost a query.
+        """Tell whether a draft is from this sender. The sender may have logged in since."""
+        # Look the user up last: that may cost a query.
         return bool(row.sender == self.key and (not row.user or row.user == self.user))
 
 

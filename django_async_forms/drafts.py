@@ -28,11 +28,11 @@ def claimable(request: HttpRequest, token: str, purpose: str | None = None) -> D
         image = claimable(request, json.loads(request.body)["image"])
         save_image(image, photo)
 
-    ``token`` is what the page has from the draft's address, or from the form's hidden input.
-    ``purpose`` is what its grant was made for, such as ``"shop.photo.image"``; without it, a draft
-    of any purpose is returned. The file is validated already, and opened when something reads from
-    it. ``save_image()``, and a form or serializer that saves it, claim the draft: its bytes stay
-    where they are.
+    The page has the ``token`` from the draft's address, or from the form's hidden input.
+    ``purpose`` is the purpose of its grant, such as ``"shop.photo.image"``; without it, a draft of
+    any purpose is returned. The file is validated already, and opened when something reads from
+    it. ``save_image()``, or a form or serializer that saves the file, claims the draft. Its bytes
+    stay where they are.
 
     Raises ``ValidationError`` for a draft that is unknown, expired, claimed, incomplete, refused,
     or sent by somebody else.
@@ -60,7 +60,7 @@ def make_grant(
     ``purpose`` is a name of the project's, such as ``"avatar"``, or a model's field, such as
     ``"shop.photo.image"``. ``form_field`` validates the file. ``max_bytes`` defaults to
     ``ASYNC_FORMS["MAX_BYTES"]``, and ``using`` to the database that drafts are written to.
-    ``is_hidden`` lets nobody see the file before a worker has saved it.
+    With ``is_hidden``, nobody is shown the file before a worker has saved it.
 
     The grant is valid for ``ASYNC_FORMS["KEEP_DRAFTS"]``. Raises ``ValueError`` for a request
     without a session, because a draft belongs to one.

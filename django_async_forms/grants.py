@@ -1,4 +1,4 @@
-"""The signed grants and tokens with which a page sends drafts and a form claims them."""
+"""Signs grants, with which a page sends drafts, and tokens, with which a form claims them."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class FieldPath:
 
     @classmethod
     def of(cls, form_class: type[Any] | None, name: str, form_field: forms.Field) -> FieldPath:
-        """Return the path of a field, of the first class that a module has under its name."""
+        """Return the path of a field in the nearest class that can be imported by its name."""
         path = "" if form_class is None else _importable(form_class, name)
         return cls(path, name, _dotted(type(form_field)))
 
     def get_form_field(self, model_field: FileField | None) -> forms.FileField:
         """
-        Return a form field of one's own to validate a file with.
+        Return a new form field to validate a file with.
 
-        A form class that was made while the project runs is in no module, and one of another
-        version of the project may be gone: then the model's field makes the form field.
+        If the form class cannot be imported, the form field is made from the model's field. Code may
+        have made the class at run time, or it may be from another version of the project.
         """
         form = _import(self.form, forms.BaseForm)
         declared = None if form is None else form.base_fields.get(self.name)
@@ -69,12 +69,12 @@ def _import(path: str, base: type[Any]) -> Any:
 
 @dataclass(frozen=True)
 class Grant:
-    """What the page of one sender may send: files for one form field."""
+    """The permission to send files for one form field, which a sender gets with a page."""
 
     #: The form field: ``app.model.field``, or a name that the project gives.
     purpose: str
     using: str
-    #: ``Sender.key`` of whom the page was made for.
+    #: The ``Sender.key`` of the person for whom the page was rendered.
     sender: str
     #: The largest file, in bytes.
     max_bytes: int | None
@@ -82,13 +82,13 @@ class Grant:
     field: FieldPath
 
     def dumps(self) -> str:
-        """Return the grant for a page, which is valid for ``KEEP_DRAFTS``."""
+        """Return the signed text of the grant, which is valid for ``KEEP_DRAFTS``."""
         *values, field = astuple(self)
         return signing.dumps([*values, *field, outbox_name(self.using)], salt=_GRANT)
 
     @classmethod
     def loads(cls, text: Any) -> Grant | None:
-        """Return the grant that a client has sent, or ``None`` if it is forged or too old."""
+        """Return the grant of a signed text, or ``None`` if it is forged or too old."""
         age = timedelta(seconds=conf().KEEP_DRAFTS)
         try:
             purpose, using, sender, max_bytes, is_hidden, *field, outbox = signing.loads(
@@ -103,9 +103,9 @@ class Grant:
 
 def draft_token(key: uuid.UUID, using: str) -> str:
     """
-    Return the token of a draft, which a form has in a hidden input.
+    Return the token of a draft, for a form's hidden input.
 
-    It does not suffice to claim the draft: that takes its sender's session as well.
+    The token alone does not suffice to claim the draft: that also takes the session of its sender.
     """
     return signing.dumps([key.hex, using, outbox_name(using)], salt=_DRAFT)
 

@@ -27,9 +27,9 @@ from .storage import staging_storage
 logger = logging.getLogger("django_async_forms")
 
 
-def claim(uploaded: File[Any], using: str) -> None:
+def claim_draft(uploaded: File[Any], using: str) -> None:
     """
-    Claim the draft that ``uploaded`` is, if it is one, in the open transaction of its upload.
+    If ``uploaded`` is a draft, claim it in the open transaction, which inserts its upload.
 
     Raises ``DraftGoneError`` if another form has claimed it.
     """
@@ -110,8 +110,8 @@ def stage(
                     upload.staged = staged
                     upload.save(using=using, update_fields=["staged"])
             if not is_new:
-                # Look after the insert: at SERIALIZABLE, one of two forms that look first would be
-                # refused.
+                # Look for older uploads after the insert. At SERIALIZABLE, the database refuses one
+                # of two forms that look before it.
                 uploads = Upload.objects.using(using).for_instance(instance, field.name)
                 uploads.exclude(pk=upload.pk).discard()
             transaction.on_commit(partial(send, upload), using=using, robust=True)

@@ -10,7 +10,7 @@ from django.db.models import FileField, ImageField, Model
 
 from .fields import file_field, file_fields, lock_row
 from .models import Upload
-from .staging import claim, stage
+from .staging import claim_draft, stage
 
 
 def save_image(uploaded: File[Any], instance: Model, field_name: str | None = None) -> Upload:
@@ -42,7 +42,7 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
     field = file_field(type(instance), field_name or _guess_field_name(uploaded, instance))
     using = router.db_for_write(type(instance), instance=instance)
     with transaction.atomic(using=using):
-        claim(uploaded, using)
+        claim_draft(uploaded, using)
         lock_row(field, instance, using)
         return stage(instance, field, uploaded, using=using)
 
