@@ -1,10 +1,10 @@
 """
-Calls that wait for the end of a request.
+Delays calls until the current request has ended.
 
 Django sends a signal when a request begins and another after its last byte, but neither names the
 request. A context variable does not help: before Django 6.1, a view under ASGI does not see what a
-receiver has set. So an ASGI request is known by asgiref's object for it, and any other request by
-its thread, which has one request at a time.
+receiver has set. So asgiref's object for an ASGI request identifies it. Any other request is
+identified by its thread, which has one request at a time.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import SyncToAsync
 
-#: The waiting calls, by request. It holds the requests that have begun and not ended.
+#: The waiting calls of each request that has begun and not ended.
 _waiting: WeakKeyDictionary[object, list[Callable[[], None]]] = WeakKeyDictionary()
 
 if hasattr(os, "register_at_fork"):
-    # A process that a view forks answers no request.
+    # A process that a view forks answers none of these requests.
     os.register_at_fork(after_in_child=_waiting.clear)
 
 
@@ -40,10 +40,11 @@ def call_after_response(function: Callable[[], None]) -> bool:
 
 def begin(scope: object = None, **kwargs: Any) -> None:
     """Receive Django's ``request_started``."""
-    # No signal ends a request whose exception the server handles (DEBUG_PROPAGATE_EXCEPTIONS).
+    # Django sends no signal at the end of a request whose exception the server handles
+    # (DEBUG_PROPAGATE_EXCEPTIONS). End such a request before the next one begins.
     end()
     request = _current_request()
-    # Django's AsyncClient speaks ASGI without asgiref's object, and ends in another thread.
+    # Django's AsyncClient has no such object, and its requests end in another thread. Leave them.
     if scope is None or not isinstance(request, threading.Thread):
         _waiting[request] = []
 

@@ -23,7 +23,7 @@ def write_chunks(using: str, table: str, name: str, content: File[Any], offset: 
     """
     Insert the rows of a new file, or those from ``offset`` on, in the caller's transaction.
 
-    Raises ``IntegrityError`` if the name has such rows.
+    Raises ``IntegrityError`` if one of these rows exists.
     """
     connection = connections[using]
     saved_at = connection.ops.adapt_datetimefield_value(timezone.now())

@@ -1,4 +1,4 @@
-"""Takes an uploaded file apart into JSON and content, and puts it together again."""
+"""Takes an uploaded file apart into JSON and its content, and puts it together again."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def deconstruct(uploaded: File[Any]) -> tuple[dict[str, Any], File[Any]]:
     Take an uploaded file apart, into data that JSON can carry and a file with its content.
 
     The class is the nearest one of ``FILE_CLASSES``, so a subclass from a project's upload handler
-    comes back as the Django class that it extends. The content of a file with a
-    ``temporary_file_path()`` is read from that path, as ``FileSystemStorage`` does: a form's
-    ``clean()`` may have put another file there. Close the content if it is not ``uploaded`` itself.
+    comes back as the Django class that it extends. If the file has a ``temporary_file_path()``, the
+    content is read from that path, as ``FileSystemStorage`` does: a form's ``clean()`` may have put
+    another file there. The caller closes the content if it is not ``uploaded`` itself.
 
     Raises ``TypeError`` for an object that is not a file, and for a ``content_type_extra`` with
     values that JSON cannot carry.
@@ -160,7 +160,7 @@ def _expect(value: Any, kind: type) -> Any:
 
 
 def _to_json(value: Any, where: str) -> Any:
-    """Return ``value`` as JSON can carry it. Django's parameters of a content type are bytes."""
+    """Return ``value`` as JSON can carry it. Parameters of a content type are bytes in Django."""
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
     if isinstance(value, str):
@@ -179,7 +179,7 @@ def _to_json(value: Any, where: str) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """Return what a value of ``deconstruct``'s data was made from."""
+    """Return the value from which ``_to_json()`` made this one."""
     if isinstance(value, list):
         return [from_json(item) for item in value]
     if not isinstance(value, dict):

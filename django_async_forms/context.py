@@ -101,6 +101,6 @@ def _zone(name_or_offset: str | float) -> tzinfo | None:
             return ZoneInfo(name_or_offset)
         return fixed(timedelta(seconds=name_or_offset))
     except Exception as error:  # ZoneInfo also raises errors of the file system.
-        # This host may have older time zone data. The image is worth more than its time zone.
+        # This host may have older time zone data. Save the image without its time zone.
         logger.warning("The time zone %r is unknown here: %r", name_or_offset, error)
         return None

@@ -108,12 +108,12 @@ def as_text(field: Field[Any, Any], value: Any) -> str:
 
 
 def rows(model: type[Model], using: str) -> QuerySet[Any]:
-    """Return all rows of a model, including those that its managers hide."""
+    """Return a query for all rows of a model, including those that its managers hide."""
     return QuerySet(model, using=using)
 
 
 def row_of(field: FileField, instance: Model, using: str) -> QuerySet[Any]:
-    """Return the row of an instance that holds an image: its parent's, for a parent's field."""
+    """Return a query for the row that holds an image. A parent's field is in the parent's row."""
     owner = field.model
     return rows(owner, using).filter(pk=owner._meta.pk.value_from_object(instance))
 
@@ -186,7 +186,7 @@ def outbox_name(using: str) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """A column of a row that an image is in: a parent's, for a parent's field."""
+    """The field of one row that an image is for. A parent's field is in the parent's row."""
 
     model: str
     object_pk: str

@@ -37,8 +37,8 @@ class StoredFiles:
             return storage
         watched: Any = object.__new__(watched_class)
         watched.__dict__ = storage.__dict__
-        watched._set(stored=self, original=storage, reserves=reserves, refused=set())
-        watched._set(free="", is_asked=False)
+        watched._set(stored=self, original=storage, reserves=reserves, refused_names=set())
+        watched._set(free_name="", is_looking=False)
         return watched  # type: ignore[no-any-return]
 
     def watches(self, storage: Storage) -> bool:
@@ -71,35 +71,43 @@ class NameReservedError(Exception):
 
 
 class _Watched(Storage):
+    """
+    The base of a class derived from a storage's own: reserves names, and notes new files.
+
+    ``save()`` calls ``is_name_available()`` for each name, which calls ``exists()``.
+    """
+
     __slots__ = ()
 
     _stored: StoredFiles
     _original: Storage
     _reserves: bool
-    _free: str
-    _refused: set[str]
-    _is_asked: bool
+    #: The names that could not be reserved.
+    _refused_names: set[str]
+    #: Whether ``exists()`` is called to find a free name. If so, it notes the name here.
+    _is_looking: bool
+    _free_name: str
 
     def deconstruct(self) -> Any:
         return self._original.deconstruct()  # type: ignore[attr-defined]
 
     def exists(self, name: str) -> bool:
         is_there = super().exists(name)
-        if self._is_asked:
-            self._set(free="" if is_there else name)
+        if self._is_looking:
+            self._set(free_name="" if is_there else name)
         return is_there
 
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         # Reserve first, then look: when another worker's reservation ends, its name is a file.
         if self._reserves and not self._reserve(name):
             return False
-        # Only this look shows that a name is free. _save() of a storage that names files by their
-        # content looks for another name, which two workers may find free at the same moment.
-        self._set(free="", is_asked=True)
+        # exists() shows that a name is free only if it is called from here. _save() of a storage
+        # that names files by their content calls it for a name that nobody has reserved.
+        self._set(free_name="", is_looking=True)
         try:
             return super().is_name_available(name, max_length=max_length)
         finally:
-            self._set(is_asked=False)
+            self._set(is_looking=False)
 
     def _set(self, **values: Any) -> None:
         # The storage may define __setattr__(), which does not know these attributes.
@@ -107,21 +115,22 @@ class _Watched(Storage):
             object.__setattr__(self, f"_{name}", value)
 
     def _reserve(self, name: str) -> bool:
-        # A storage that overwrites offers the same name again. There, two attempts at one upload
-        # store the same bytes, and two uploads are stored one after the other.
-        knows_no_other = name in self._refused
-        if self._stored.upload.reserve(name, shares=knows_no_other):
+        # A storage that overwrites offers a refused name again. Two attempts at one upload may
+        # share it, because they store the same bytes. Of two uploads, one waits for its next
+        # attempt.
+        offers_no_other = name in self._refused_names
+        if self._stored.upload.reserve(name, shares=offers_no_other):
             return True
-        if knows_no_other:
+        if offers_no_other:
             raise NameReservedError(f"Another image is just being stored as {name!r}.")
-        self._refused.add(name)
+        self._refused_names.add(name)
         return False
 
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         stored = super().save(name, content, max_length=max_length)
         # A storage that names files by their content, or overwrites, may return the name of an
-        # older file. Only a requested name that was free is certainly a new file.
-        if stored and stored == self._free:
+        # older file. The file is certainly new only if its name was free.
+        if stored and stored == self._free_name:
             self._stored.note(self._original, stored)
         return stored
 
@@ -129,11 +138,11 @@ class _Watched(Storage):
 @lru_cache(maxsize=64)
 def _watched_class(storage_class: Any) -> Any:
     """Return a watching subclass, or None for a storage that cannot be watched this way."""
-    # A class that does not extend Storage would lose its methods to Django's.
+    # In a class that does not extend Storage, Django's methods would come before its own.
     has_slots = any(vars(base).get("__slots__") for base in storage_class.__mro__)
     if has_slots or not issubclass(storage_class, Storage):
         return None
-    slots = ("_stored", "_original", "_reserves", "_free", "_refused", "_is_asked")
+    slots = ("_stored", "_original", "_reserves", "_free_name", "_refused_names", "_is_looking")
     attributes = {"__slots__": slots, "__module__": storage_class.__module__}
     try:
         return type(storage_class)(storage_class.__name__, (_Watched, storage_class), attributes)

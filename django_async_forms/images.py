@@ -47,7 +47,7 @@ class _Reader:
     def __init__(self, file: Any) -> None:
         self._file = file
         self._reads = _MAX_READS
-        # Reading a file more than twice means going in a circle. The size may be unknown.
+        # A reader that reads a file more than twice goes in a circle. The size may be unknown.
         self._bytes = 2 * (file.size or 2**40) + 2**20
 
     def read(self, size: int = -1) -> bytes:
@@ -70,7 +70,7 @@ class _Reader:
         return self._file.tell()  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Leave the file open: it is not ours."""
+        """Leave the file open: the caller still uses it."""
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def open_image(uploaded: File[Any]) -> Image.Image | None:
     opened = getattr(uploaded, "image", None)
     if isinstance(opened, Image.Image):
         return opened
-    # A plain FileField opens nothing, and another library's field leaves its own kind of image.
+    # A plain FileField opens no image, and another library's field leaves its own kind of image.
     try:
         with _from_the_beginning(uploaded) as reader:
             return Image.open(reader)  # type: ignore[arg-type]
@@ -119,16 +119,16 @@ def has_more_pixels(uploaded: File[Any], image: Image.Image, limit: int) -> bool
     """
     Tell whether the frames or pages of an image together have more than ``limit`` pixels.
 
-    Counting stops at the frame that exceeds the limit. A file that is made to be counted for long
-    exceeds any limit.
+    Counting stops at the frame that exceeds the limit. A file that takes more work to count than
+    any ordinary file exceeds every limit.
     """
     if image.format in _COUNTED:
         return _area(image.size) * getattr(image, "n_frames", 1) > limit
-    # Not hasattr(): some plugins read the file for it.
+    # Not hasattr() on the image: some plugins read the file to compute n_frames.
     has_frames = hasattr(type(image), "n_frames") or "n_frames" in vars(image)
-    if image.format not in _AREAS and not has_frames:
+    if image.format not in _AREA_READERS and not has_frames:
         return _area(image.size) > limit
-    areas = _AREAS.get(image.format or "", _areas)
+    areas = _AREA_READERS.get(image.format or "", _areas_by_pillow)
     pixels = 0
     try:
         with _from_the_beginning(uploaded) as reader:
@@ -139,7 +139,7 @@ def has_more_pixels(uploaded: File[Any], image: Image.Image, limit: int) -> bool
     except (_TooMuchWorkError, Image.DecompressionBombError):
         return True
     except Exception as error:
-        # Count as far as Pillow reads. It does not decode anything after a damaged frame either.
+        # Count the frames before a damaged one. Pillow decodes nothing after it either.
         logger.debug("Pillow does not read %s: %r", uploaded, error)
     return False
 
@@ -148,8 +148,8 @@ def _area(size: tuple[int, int]) -> int:
     return size[0] * size[1]
 
 
-def _areas(reader: _Reader) -> Iterator[int]:
-    """Yield the area of each frame, where Pillow finds it without decoding the one before (MPO)."""
+def _areas_by_pillow(reader: _Reader) -> Iterator[int]:
+    """Yield the area of each frame of a format in which Pillow decodes nothing to find it (MPO)."""
     image = Image.open(reader)  # type: ignore[arg-type]
     for frame in range(min(image.n_frames, _MAX_FRAMES + 1)):  # type: ignore[attr-defined]
         try:
@@ -218,7 +218,7 @@ def _size_of_palette(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-_AREAS = {"GIF": _areas_of_gif, "TIFF": _areas_of_tiff}
+_AREA_READERS = {"GIF": _areas_of_gif, "TIFF": _areas_of_tiff}
 
 
 def dimensions(uploaded: Any) -> tuple[int, int] | tuple[None, None]:

@@ -28,11 +28,9 @@ def check_limits(field: FileField | None, uploaded: File[Any]) -> None:
     """
     Refuse a file over ``MAX_BYTES`` or ``MAX_PIXELS``, or in a format that is not in ``FORMATS``.
 
-    A draft was checked when it arrived.
-
     Pillow detects pixels and format; the client's claims do not count. Both are checked for image
-    fields, and for a plain ``FileField`` whose form field opens the file as an image. Raises
-    ``ValidationError``.
+    fields, and for a plain ``FileField`` whose form field opens the file as an image. A draft that
+    was validated when it arrived is not checked again. Raises ``ValidationError``.
     """
     if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
         return
@@ -84,7 +82,7 @@ def _too_many_pixels(limit: int) -> ValidationError:
 
 def _check_format(image: Image.Image | None, formats: Sequence[str]) -> None:
     if image is None:
-        # The error of Django's own form field, which the project has replaced.
+        # Raise the error of Django's own form field, because the project's field did not.
         raise ValidationError(
             forms.ImageField.default_error_messages["invalid_image"], code="invalid_image"
         )
@@ -102,12 +100,12 @@ def check_backlog(using: str, uploaded: File[Any] | None) -> None:
     """
     Refuse a file if its database already holds ``MAX_BACKLOG`` uploads and drafts.
 
-    A draft counts already. Raises ``ValidationError``.
+    A draft is not refused, because it is among those already. Raises ``ValidationError``.
     """
     limit = conf().MAX_BACKLOG
     if limit is None or isinstance(uploaded, DraftFile):
         return
-    # Counted no further than the limit.
+    # Count no further than the limit.
     count = Upload.objects.using(using).order_by("pk")[:limit].count()
     count += Draft.objects.using(using).order_by("pk")[:limit].count()
     if count >= limit:
@@ -121,8 +119,8 @@ def content_types() -> list[str]:
     """
     Return the content types of the allowed formats, for the file dialog.
 
-    Browsers have other types, or none, for formats that they do not display. Those are listed by
-    the endings of their names.
+    Browsers have other types, or none, for formats that they do not display. These formats are
+    listed by their file extensions, too.
     """
     formats = conf().FORMATS
     if formats is None:

@@ -54,8 +54,8 @@ def recover(using: str) -> Recovered:
     """
     Recover the uploads of one database, at most ``RECOVER_BATCH`` of each kind.
 
-    This purges failed uploads past their keep time, sends pending uploads without news again,
-    longest overdue first, and removes expired drafts and old abandoned staged files.
+    This purges failed uploads after ``KEEP_FAILED``, sends overdue uploads again, longest overdue
+    first, and removes expired drafts and old abandoned staged files.
     """
     batch = conf().RECOVER_BATCH
     uploads = Upload.objects.using(using)
@@ -91,7 +91,7 @@ def remove_abandoned(using: str, batch: int) -> int:
     if is_transactional(storage, using):
         return 0  # A rollback removes the bytes itself.
     folders = list(_folders(storage, using))
-    random.shuffle(folders)  # A run does not get to all folders, but each has its turn.
+    random.shuffle(folders)  # One run may not reach all folders, but each has its turn.
     removed = seen = 0
     for folder in folders:
         names = [f"{folder}/{name}" for name in storage.listdir(folder)[1]]
@@ -122,7 +122,7 @@ def _abandoned(names: list[str], using: str) -> set[str]:
         if re.fullmatch(r"[0-9a-f]{32}.*", file) and folder.endswith(f"/{file[:2]}"):
             candidates[name] = uuid.UUID(file[:32])
     keys = set(candidates.values())
-    # The drafts first: one that is claimed meanwhile is among the uploads by then.
+    # Look for drafts first. A draft that is claimed in between is found among the uploads.
     drafts = Draft.objects.using(using).filter(pk__in=keys).values_list("staged", flat=True)
     named = set(drafts)
     uploads = Upload.objects.using(using).filter(pk__in=keys)

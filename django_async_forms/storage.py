@@ -121,9 +121,9 @@ class DatabaseStorage(Storage):
 
     def write_at(self, name: str, offset: int, content: File[Any]) -> None:
         """
-        Write a part of a file that arrives in parts, all of which before ``offset`` are there.
+        Write the part of a file that begins at ``offset``. All earlier parts are there already.
 
-        What an earlier attempt has written from ``offset`` on is replaced.
+        The part replaces all that an earlier attempt has written from ``offset`` on.
         """
         key, using = self._key(name), self._alias()
         with transaction.atomic(using, savepoint=False):
@@ -286,9 +286,9 @@ class StagingFileSystemStorage(FileSystemStorage):
 
     def write_at(self, name: str, offset: int, content: File[Any]) -> None:
         """
-        Write a part of a file that arrives in parts, all of which before ``offset`` are there.
+        Write the part of a file that begins at ``offset``. All earlier parts are there already.
 
-        What an earlier attempt has written from ``offset`` on is replaced. Raises
+        The part replaces all that an earlier attempt has written from ``offset`` on. Raises
         ``FileNotFoundError`` for a file that is gone.
         """
         path = self.path(name)
