@@ -1,4 +1,4 @@
-"""The admin of models whose images a worker saves, and of the outbox."""
+"""The admin's public names: a mixin for models whose images a worker saves, and the outbox."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
         class PhotoAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
             list_display = ["title", "async_uploads"]
 
-    A ``form`` of the project's own gets ``AsyncImageFormMixin`` if it does not have it. So do the
-    forms of ``list_editable``. A widget of the project's own is kept.
+    A project's own ``form`` gets ``AsyncImageFormMixin`` if it does not have it. So do the forms of
+    ``list_editable``. A project's own widget is kept.
 
-    The column ``async_uploads`` of the change list says which images are pending and which failed;
-    it costs two queries for each image field, however long the list.
+    The column ``async_uploads`` of the change list shows which images are pending and which have
+    failed. It costs two queries for each image field, however long the list is.
 
-    An image that the page shows again after an error is kept as a draft.
+    If a page comes back with an error, its images are kept as drafts.
     """
 
     #: Whether images are kept as drafts, by ``AsyncImageFormMixin.keep_drafts()``.
@@ -72,11 +72,11 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
         return self._for_sender(form_class, request)
 
     def _for_sender(self, form_class: Any, request: HttpRequest | None) -> type[Any]:
-        """Return a form class of this request, whose sender drafts belong to."""
-        if request is None:  # Code that only looks at a form class has none.
+        """Return a subclass for this request, whose sender owns the drafts of the form."""
+        if request is None:  # Some code passes none, because it only inspects the form class.
             return form_class  # type: ignore[no-any-return]
         attributes = {
-            # The class is garbage that only Python's collector finds: do not keep the request.
+            # A class lives until Python's garbage collector runs. Do not keep the request as long.
             "request_of_sender": weakref.proxy(request),
             "drafts": self.drafts and form_class.drafts,
             "__module__": form_class.__module__,
@@ -101,13 +101,13 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
     def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
         """Return the formset class of ``list_editable``, whose forms have the mixin."""
         formset: type[Any] = super().get_changelist_formset(request, **kwargs)
-        # A get_changelist_form() of the project's own may return any form.
+        # A project's get_changelist_form() may return any form.
         formset.form = self._for_sender(async_form_class(formset.form), request)
         return formset
 
     @admin.display(description=_("uploads"))
     def async_uploads(self, obj: Model) -> str:
-        """Say which images of an instance are pending or failed."""
+        """Return the image fields whose upload is pending or failed, each with its state."""
         uploads = [(field, upload_for(obj, field.name)) for field in file_fields(obj)]
         return format_html_join(
             ", ",
@@ -120,7 +120,7 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
         )
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Return the change list, with the pending uploads of all rows that it shows them of."""
+        """Return the change list; look up the uploads of all rows at once if it shows them."""
         changelist = super().get_changelist_instance(request)
         for field in file_fields(self.model):
             if {"async_uploads", field.name} & {

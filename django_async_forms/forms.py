@@ -1,4 +1,4 @@
-"""A ``ModelForm`` that stages its images and has a worker save them."""
+"""A ``ModelForm`` that stages its images and lets a worker save them."""
 
 from __future__ import annotations
 
@@ -51,30 +51,30 @@ class AsyncImageFormMixin(_Form):
     instance is saved.
     """
 
-    #: Names of the file fields that a worker saves. ``None`` stands for every ``ImageField`` that
-    #: the form has; name them to leave one out, or to add a plain ``FileField``.
+    #: The names of the file fields that a worker saves. ``None`` stands for every ``ImageField`` of
+    #: the form. Name the fields to leave one out, or to add a plain ``FileField``.
     async_fields: Sequence[str] | None = None
 
-    #: ``"replacing"`` has a worker save an image only where there is one already. A new instance's
-    #: image is saved in the request then, for pages that assume that every instance has one.
+    #: With ``"replacing"``, a worker saves an image only if it replaces another one. The request
+    #: saves the first image, for pages that assume that every instance has one.
     async_when: Literal["always", "replacing"] = "always"
 
-    #: The widget class of those that are images, such as ``AsyncImageInput``. ``None`` leaves them
-    #: the widgets that they have.
+    #: The widget class of the image fields that a worker saves, such as ``AsyncImageInput``. With
+    #: ``None``, they keep their widgets.
     image_widget: type[AsyncImageInput] | None = None
 
-    #: Whether a form that has a request keeps images as drafts: one that comes back with an error,
-    #: and one that the page sends while the rest of the form is filled in.
+    #: Whether a form that has a request keeps images as drafts: those of a form that comes back
+    #: with an error, and those that the page sends while the user fills in the rest of the form.
     drafts: bool = True
 
-    #: Names of the fields whose images nobody sees before a worker has saved them: where the worker
-    #: removes where a photo was taken, say.
+    #: The names of the fields whose images nobody is shown before a worker has saved them. An
+    #: example is a photo whose GPS position the worker removes.
     hide_staged: Sequence[str] = ()
 
-    #: The request whose sender drafts belong to.
+    #: The request whose sender owns the drafts of the form.
     request_of_sender: HttpRequest | None = None
 
-    #: Whether ``save()`` was called: a form that is shown after that keeps no image.
+    #: Whether ``save()`` was called. A form that is shown after that keeps no image.
     is_saved = False
 
     _detachment: Detachment
@@ -103,8 +103,8 @@ class AsyncImageFormMixin(_Form):
         """
         Keep the form's images as drafts of the sender of this request, unless ``drafts`` is off.
 
-        The package's views and its admin do so; any other code gives ``request`` to the form. Image
-        fields that have one of Django's widgets get ``AsyncImageInput``, which drafts need.
+        The package's views and admin call this. Other code passes ``request`` to the form. An image
+        field with one of Django's widgets gets ``AsyncImageInput``, which drafts need.
         """
         self.request_of_sender = request
         for field in self.get_async_fields() if self.drafts else []:
@@ -120,11 +120,11 @@ class AsyncImageFormMixin(_Form):
         for field in self.get_async_fields():
             form_field = self.fields[field.name]
             if form_field.required and not getattr(self.instance, field.attname):
-                # Not the widget: it would offer to clear the image, and the model demands one.
+                # The widget stays required. Otherwise it would offer to clear the image.
                 form_field.required = not self._has_image(field)
 
     def _has_image(self, field: FileField) -> bool:
-        """Tell whether an image is pending, or was attached since the instance was loaded."""
+        """Tell whether the field has an upload, or an image that was attached meanwhile."""
         if has_upload(self.instance, field):
             return True
         using = router.db_for_write(type(self.instance), instance=self.instance)
@@ -133,7 +133,7 @@ class AsyncImageFormMixin(_Form):
 
     def __getitem__(self, name: str) -> forms.BoundField:
         bound_field: forms.BoundField = super().__getitem__(name)
-        # Validation makes bound fields too, so nothing is looked up before the page shows them.
+        # Validation makes bound fields too. Look for an upload only when a page shows the text.
         with_state = vars(self).setdefault("_with_state", set())
         if name not in with_state:
             with_state.add(name)
@@ -143,7 +143,7 @@ class AsyncImageFormMixin(_Form):
         return bound_field
 
     def _help_text(self, name: str, help_text: Any) -> Any:
-        """Return a field's help text; where its widget does not show an upload, add its state."""
+        """Return a field's help text, with the state of its upload if its widget shows none."""
         field = next((field for field in self.get_async_fields() if field.name == name), None)
         if field is None or isinstance(self.fields[name].widget, AsyncImageInput):
             return help_text
@@ -168,12 +168,12 @@ class AsyncImageFormMixin(_Form):
             )
         if not help_text:
             return state
-        # As safe as it was: Django's templates do not escape a help text, others may.
+        # Keep a plain help text plain. Django's templates do not escape it, but others may.
         is_safe = hasattr(help_text, "__html__")
         return format_html("{} {}", help_text, state) if is_safe else f"{help_text} {state}"
 
     def get_async_fields(self) -> list[FileField]:
-        """Return the model's file fields that a worker saves; override it to decide otherwise."""
+        """Return the file fields of the form that a worker saves. A project may override this."""
         fields = [field for field in file_fields(self.instance) if field.name in self.fields]
         if self.async_fields is None:
             return [field for field in fields if isinstance(field, ImageField)]
@@ -181,12 +181,12 @@ class AsyncImageFormMixin(_Form):
 
     def save(self, commit: bool = True) -> Any:
         """
-        Save the instance without its images, and stage those for a worker.
+        Save the instance without its new images, and stage these for a worker.
 
-        One transaction holds both: the instance is saved and its images are pending, or neither.
-        Raises the exceptions of ``ModelForm.save()``, and those of the staging storage.
+        Both happen in one transaction: either the instance is saved and its images are pending, or
+        neither. Raises the exceptions of ``ModelForm.save()`` and of the staging storage.
         """
-        if not self.errors:  # Else it raises ValueError, as any ModelForm does.
+        if not self.errors:  # If it has errors, ModelForm.save() raises ValueError.
             cleared = {name for name, value in self.cleaned_data.items() if value is False}
             self._detachment.wait_for_save(
                 self.instance,
@@ -201,13 +201,14 @@ class AsyncImageFormMixin(_Form):
         return super().save(commit)
 
     def _sender_key(self) -> str:
-        """Return the key of the person who is shown the images of this form while they wait."""
+        """Return the key of the person who is shown the pending images of this form, or ""."""
         if not conf().SHOW_STAGED or not sends_images(self):
             return ""
         sender = sender_of(self.request_of_sender)
         return "" if sender is None else sender.key
 
     def _fields_for_worker(self) -> list[FileField]:
+        """Return those of ``get_async_fields()`` that ``async_when`` leaves to a worker."""
         fields = self.get_async_fields()
         if self.async_when == "always":
             return fields
@@ -251,7 +252,7 @@ def async_form_class(
     """
     Return ``form_class`` with the mixin on it, or itself if it has it already.
 
-    ``image_widget`` is for a form class that names no widget of its own.
+    ``image_widget`` is set on a form class that names none itself.
     """
     if issubclass(form_class, AsyncImageFormMixin):
         if image_widget is None or form_class.image_widget is not None:
@@ -267,7 +268,7 @@ def async_form_class(
 
 
 def sends_images(form: AsyncImageFormMixin) -> bool:
-    """Tell whether a valid form has images that a worker saves."""
+    """Tell whether a valid form has new images that a worker saves."""
     return any(
         isinstance(form.cleaned_data.get(field.name), UploadedFile)
         for field in form._fields_for_worker()

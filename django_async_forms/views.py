@@ -1,4 +1,4 @@
-"""The generic views whose forms have their images saved by a worker."""
+"""Generic views with forms whose images a worker saves."""
 
 from __future__ import annotations
 
@@ -32,15 +32,14 @@ _SAVED = gettext_lazy("Saved.")
 
 class AsyncImageViewMixin(_View):
     """
-    Mix in before a view with a ``ModelForm``: whatever form class it has, its images are saved by
-    a worker.
+    Mix in before a view with a ``ModelForm``: a worker saves the images, whatever the form class.
 
-    The form class may be made from ``model`` and ``fields``, or be a ``form_class`` with or without
-    ``AsyncImageFormMixin``. A project without a template for the view gets
+    The view may make the form class from ``model`` and ``fields``, or name a ``form_class`` with or
+    without ``AsyncImageFormMixin``. If the project has no template for the view, the page is
     ``django_async_forms/form.html``.
     """
 
-    #: The template that is used where the project has none of the names that Django looks for.
+    #: The template for a view whose own templates the project does not have.
     fallback_template_name = "django_async_forms/form.html"
 
     #: Whether images are kept as drafts, by ``AsyncImageFormMixin.keep_drafts()``.
@@ -58,14 +57,14 @@ class AsyncImageViewMixin(_View):
         return async_form_class(form_class)
 
     def get_form(self, form_class: Any = None) -> Any:
-        """Return the form, whose drafts belong to the sender of this request."""
+        """Return the form. The sender of this request owns its drafts."""
         form: Any = super().get_form(form_class)
         if self.drafts and isinstance(form, AsyncImageFormMixin):
             form.keep_drafts(self.request)
         return form
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Save the form; show it again if another one has claimed an image of its meanwhile."""
+        """Save the form; show it again if another form has claimed one of its images meanwhile."""
         try:
             return super().form_valid(form)
         except DraftGoneError:
@@ -81,44 +80,48 @@ class AsyncImageViewMixin(_View):
         return context
 
     def get_template_names(self) -> list[str]:
-        """Return the project's own template names, and the package's after them."""
+        """Return the project's template names, and then the package's."""
         if self.template_name is not None:
             return super().get_template_names()
         try:
             names = super().get_template_names()
         except ImproperlyConfigured:
-            # A view that has only a form class, before there is an object to tell the model by.
+            # The view has neither a model nor an object, so only the form class names the model.
             meta = self.get_form_class()._meta.model._meta
             names = [f"{meta.app_label}/{meta.model_name}{self.template_name_suffix}.html"]
         return [*names, self.fallback_template_name]
 
 
 class _SuccessMessageMixin(_View):
-    """Leaves a message, unless Django's own mixin does. Not for views of which we know nothing."""
+    """
+    Adds a message when the form is saved, unless Django's own ``SuccessMessageMixin`` does.
 
-    #: The message once the form is saved, with the form's values as in Django's
-    #: ``SuccessMessageMixin``. By default it tells whether an image follows. ``None`` turns it off.
+    ``AsyncImageViewMixin`` does not extend it, because a project's view may have its own messages.
+    """
+
+    #: The message when the form is saved, with the form's values as in Django's
+    #: ``SuccessMessageMixin``. The default says whether an image follows. ``None`` turns it off.
     success_message: Any = _SAVED
 
     _sends_images = False
 
     def get_success_message(self, cleaned_data: dict[str, Any]) -> str:
-        """Return the message, or nothing."""
+        """Return the message, or an empty one to add none."""
         if self.success_message is _SAVED and self._sends_images:
             return _("Saved. The image will follow shortly.")
         return str(self.success_message % cleaned_data) if self.success_message else ""
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Save the form, and leave the message where the project shows messages."""
+        """Save the form, and add the message if the project has Django's messages."""
         response: HttpResponse = super().form_valid(form)
-        if form.errors:  # An image was no longer there.
+        if form.errors:  # The form is shown again, because one of its drafts is gone.
             return response
         mro = type(self).mro()
-        # Django's own mixin before this one leaves the message.
-        is_left = SuccessMessageMixin in mro[: mro.index(_SuccessMessageMixin)]
-        if is_left or not apps.is_installed("django.contrib.messages"):
+        # If Django's own mixin comes before this one, it adds the message.
+        django_adds_it = SuccessMessageMixin in mro[: mro.index(_SuccessMessageMixin)]
+        if django_adds_it or not apps.is_installed("django.contrib.messages"):
             return response
-        # A get_form() of the project's may return any form.
+        # A project's get_form() may return any form.
         self._sends_images = isinstance(form, AsyncImageFormMixin) and sends_images(form)
         message = self.get_success_message(form.cleaned_data)
         if message:
@@ -128,7 +131,7 @@ class _SuccessMessageMixin(_View):
 
 class AsyncImageCreateView(_SuccessMessageMixin, AsyncImageViewMixin, _CreateView):
     """
-    A ``CreateView`` that answers at once and has a worker save the images.
+    A ``CreateView`` that answers immediately and lets a worker save the images.
 
     ::
 
@@ -139,4 +142,4 @@ class AsyncImageCreateView(_SuccessMessageMixin, AsyncImageViewMixin, _CreateVie
 
 
 class AsyncImageUpdateView(_SuccessMessageMixin, AsyncImageViewMixin, _UpdateView):
-    """An ``UpdateView`` that answers at once and has a worker save the images."""
+    """An ``UpdateView`` that answers immediately and lets a worker save the images."""
