@@ -1,4 +1,4 @@
-"""The outbox in the admin: an operator looks at uploads, retries them, and discards them."""
+"""The admin of the outbox: an operator looks at uploads, retries failed ones, and discards them."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ from .staged_view import staged_response
 
 logger = logging.getLogger("django_async_forms")
 
-#: How many uploads one action takes: each is a transaction of its own, in one request. Django
-#: accepts 1,000 fields of a form, by which the confirmation names them.
+#: How many uploads one action takes. It has a transaction for each, all in one request, and the
+#: confirmation has a form field for each, of which Django accepts 1,000.
 MAX_ACTION = 500
 #: How many uploads the confirmation lists.
 MAX_LISTED = 20
@@ -55,7 +55,7 @@ MAX_LISTED = 20
 
 @admin.register(Upload)
 class UploadAdmin(UploadDisplay):
-    """Uploads are made by forms and ended by workers; here they are looked at, and helped along."""
+    """The list of uploads, the page of each, and what an operator may do: retry and discard."""
 
     list_display = ["state_sign", "file_cell", "instance_cell", "age", "last_error"]
     list_display_links = ["file_cell"]
@@ -64,13 +64,13 @@ class UploadAdmin(UploadDisplay):
     sortable_by = ["age"]
     ordering = ["-created_at"]
     paginator = BoundedPaginator
-    # Each would count all rows.
+    # Either would count all rows.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    # What is looked for, get_search_results() says.
+    # Django shows the search box for any name here. get_search_results() does the search.
     search_fields = ["object_pk__exact"]
     search_help_text = _("Primary key, beginning of the file name, or upload ID.")
-    # The second takes the place of Django's action of that name.
+    # The second replaces Django's action of that name.
     actions = ["retry_uploads", "delete_selected"]
 
     # Permissions: nothing is added or changed by hand.
@@ -82,7 +82,7 @@ class UploadAdmin(UploadDisplay):
         return False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Tell whether a user may retry uploads: whoever may change them."""
+        """Tell whether a user may retry uploads, which takes the permission to change them."""
         return request.user.has_perm("django_async_forms.change_upload")
 
     # The list
@@ -119,7 +119,7 @@ class UploadAdmin(UploadDisplay):
                 "subtitle": using if len(databases) > 1 else None,
             }
             return super().changelist_view(request, {**context, **(extra_context or {})})
-        except ValidationError:  # Of a key that was posted, which no upload can have.
+        except ValidationError:  # A key was posted that no upload can have.
             return self._ended(request)
         except Error as error:
             if named is None or named == default_database():
@@ -152,8 +152,8 @@ class UploadAdmin(UploadDisplay):
         if upload is None:
             return self._ended(request)
         context = {
-            "retry_url": self._page(request, "retry", upload),
-            "discard_url": self._page(request, "delete", upload),
+            "retry_url": self._page_address(request, "retry", upload),
+            "discard_url": self._page_address(request, "delete", upload),
             "may_retry": self.has_retry_permission(request) and upload.state == Upload.State.FAILED,
             "may_discard": self.has_delete_permission(request, upload),
             "title": capfirst(self.opts.verbose_name),
@@ -166,8 +166,8 @@ class UploadAdmin(UploadDisplay):
 
     @admin.action(permissions=["retry"], description=_("Retry selected failed uploads"))
     def retry_uploads(self, request: HttpRequest, queryset: UploadQuerySet) -> None:
-        """Retry the failed ones of the chosen uploads."""
-        chosen = self._some_of(request, queryset.failed())
+        """Retry those of the selected uploads that have failed."""
+        chosen = self._limited(request, queryset.failed())
         count = self._retry(request, chosen)
         text = ngettext("%d upload will be retried.", "%d uploads will be retried.", count) % count
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
@@ -184,14 +184,14 @@ class UploadAdmin(UploadDisplay):
     def delete_selected(
         self, request: HttpRequest, queryset: UploadQuerySet
     ) -> HttpResponseBase | None:
-        """Ask before discarding the chosen uploads, and then discard them."""
-        chosen = self._some_of(request, queryset)
+        """Ask whether to discard the selected uploads, and discard them after the answer."""
+        chosen = self._limited(request, queryset)
         if chosen and not request.POST.get("post"):
-            return self._ask(request, chosen)
+            return self._confirm_discard(request, chosen)
         self._discard(request, chosen, len(set(request.POST.getlist(ACTION_CHECKBOX_NAME))))
         return None
 
-    def _some_of(self, request: HttpRequest, queryset: Any) -> list[Upload]:
+    def _limited(self, request: HttpRequest, queryset: Any) -> list[Upload]:
         chosen = list(queryset[: MAX_ACTION + 1])
         if len(chosen) > MAX_ACTION:
             text = gettext("An action takes %d uploads at a time. Repeat it for the others.")
@@ -201,24 +201,24 @@ class UploadAdmin(UploadDisplay):
     def _rows(self, request: HttpRequest, upload: Upload) -> UploadQuerySet:
         return Upload.objects.using(chosen_database(request)).filter(pk=upload.pk)
 
-    def _discard(self, request: HttpRequest, uploads: list[Upload], asked: int) -> None:
-        # One by one, so that the log names those that were discarded here.
+    def _discard(self, request: HttpRequest, uploads: list[Upload], selected: int) -> None:
+        # Discard one by one, so that the history names only the uploads that were discarded here.
         done = [upload for upload in uploads if self._rows(request, upload).discard()]
         count = len(done)
         if done:
             self.log_deletions(request, done)  # type: ignore[arg-type]
         text = ngettext("%d upload was discarded.", "%d uploads were discarded.", count) % count
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
-        # A worker, or another operator, has been faster.
-        if count < asked <= MAX_ACTION:
+        # A worker or another operator was faster.
+        if count < selected <= MAX_ACTION:
             text = ngettext(
                 "%d upload had ended or changed meanwhile.",
                 "%d uploads had ended or changed meanwhile.",
-                asked - count,
+                selected - count,
             )
-            self.message_user(request, text % (asked - count), messages.WARNING)
+            self.message_user(request, text % (selected - count), messages.WARNING)
 
-    def _ask(self, request: HttpRequest, uploads: list[Any]) -> TemplateResponse:
+    def _confirm_discard(self, request: HttpRequest, uploads: list[Any]) -> TemplateResponse:
         link_instances(uploads[:MAX_LISTED], self.admin_site, request)
         count, more = len(uploads), max(len(uploads) - MAX_LISTED, 0)
         context = {
@@ -259,7 +259,7 @@ class UploadAdmin(UploadDisplay):
         if upload is None:
             return self._ended(request)
         if request.method != "POST":
-            return self._ask(request, [upload])
+            return self._confirm_discard(request, [upload])
         self._discard(request, [upload], 1)
         return HttpResponseRedirect(self._list_address(request))
 
@@ -276,11 +276,11 @@ class UploadAdmin(UploadDisplay):
             self.message_user(request, text, messages.SUCCESS)
         else:
             self.message_user(request, gettext("This upload has not failed."), messages.WARNING)
-        return HttpResponseRedirect(self._page(request, "change", upload))
+        return HttpResponseRedirect(self._page_address(request, "change", upload))
 
     @method_decorator(require_safe)
     def staged_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        """Give the staged file to those who may look at uploads."""
+        """Send the staged file to a user who may view uploads."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         upload = self.get_object(request, unquote(object_id))
@@ -310,7 +310,7 @@ class UploadAdmin(UploadDisplay):
         )
 
     def _titles(self, title: str) -> dict[str, Any]:
-        # The change page's breadcrumbs end with what it calls the original.
+        # The breadcrumbs of Django's change page end with the variable "original".
         return {"title": title, "original": title, "opts": self.opts, "has_view_permission": True}
 
     def get_urls(self) -> list[URLPattern]:
@@ -323,13 +323,14 @@ class UploadAdmin(UploadDisplay):
             ),
             path(
                 "<path:object_id>/staged/",
-                site.admin_view(self.staged_view, cacheable=True),  # It says so itself.
+                # The response has its own headers for caches.
+                site.admin_view(self.staged_view, cacheable=True),
                 name="django_async_forms_upload_staged",
             ),
             *super().get_urls(),
         ]
 
-    def _page(self, request: HttpRequest, name: str, upload: Upload) -> str:
+    def _page_address(self, request: HttpRequest, name: str, upload: Upload) -> str:
         address = reverse(
             f"{self.admin_site.name}:django_async_forms_upload_{name}", args=[quote(str(upload.pk))]
         )

@@ -1,4 +1,4 @@
-"""What the admin shows of an upload: the columns of the list, and the facts of the page."""
+"""Renders an upload in the admin: the columns of the list, and the fields of its page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger("django_async_forms")
 
 
 class UploadDisplay(_ModelAdmin):
-    """The columns and the fields of ``UploadAdmin``, each as text or as HTML that is safe."""
+    """The columns and the fields of ``UploadAdmin``, each as text or as safe HTML."""
 
     # The columns
 
@@ -78,17 +78,17 @@ class UploadDisplay(_ModelAdmin):
     def _field(self, obj: Upload) -> str:
         try:
             return str(obj.get_field().verbose_name)
-        except Exception:  # Of a version of the project that had another model.
+        except Exception:  # The upload is from a version of the project with another model.
             return obj.field_name
 
     @admin.display(description=_("created"), ordering="created_at")
     def age(self, obj: Upload) -> str:
-        """Say how long ago the upload was made."""
+        """Return how long ago the upload was made."""
         return words.moment(obj.created_at, words.ago(obj.created_at))
 
     @admin.display(description=_("last error"))
     def last_error(self, obj: Upload) -> str:
-        """Return the beginning of the error. The rest is its title, and on the page."""
+        """Return the beginning of the error. More of it is in the title, and all on the page."""
         error = words.printable_lines(obj.error)
         return format_html('<span title="{}">{}</span>', error[:2000], Truncator(error).chars(120))
 
@@ -126,7 +126,7 @@ class UploadDisplay(_ModelAdmin):
 
     @admin.display(description=_("staged image"))
     def staged_image(self, obj: Upload) -> str:
-        """Return the staged image if it is one that browsers show, and a link to the file."""
+        """Return the staged image if browsers show its format, or else a link to the file."""
         name = self._local_format(obj)
         if name is None:
             return gettext("The staged file is missing")
@@ -142,11 +142,11 @@ class UploadDisplay(_ModelAdmin):
         )
 
     def _is_local(self, obj: Upload) -> bool:
-        # To open a file, another storage may download all of it, while the page waits.
+        # Another storage may download the whole file to open it, and the page would wait.
         return isinstance(staging_storage(obj.using), (DatabaseStorage, FileSystemStorage))
 
     def _local_format(self, obj: Any) -> str | None:
-        """Return what Pillow takes the staged file for, "" if unknown, None if it is missing."""
+        """Return Pillow's format of the staged file, "" if unknown, or None if it is missing."""
         if not hasattr(obj, "local_format"):
             obj.local_format = ""
             if self._is_local(obj):
@@ -161,7 +161,7 @@ class UploadDisplay(_ModelAdmin):
 
     @admin.display(description=_("instance"))
     def instance(self, obj: Any) -> str:
-        """Return the instance, what it calls itself, and the field."""
+        """Return the instance, its own text, and the field."""
         name = "" if obj.instance_link.is_gone else instance_text(obj)
         return format_html(
             "{}{}, {}",
@@ -172,7 +172,7 @@ class UploadDisplay(_ModelAdmin):
 
     @admin.display(description=_("current image"))
     def current_image(self, obj: Upload) -> str:
-        """Return a link to the image that the instance has now."""
+        """Return a link to the current image of the instance."""
         name, url = current_image(obj)
         if not name:
             return gettext("The instance has no image")
@@ -185,12 +185,12 @@ class UploadDisplay(_ModelAdmin):
 
     @admin.display(description=_("content type"))
     def content_type(self, obj: Upload) -> str:
-        """Return the content type that the browser has named."""
+        """Return the content type that the browser has sent."""
         return words.content_type(obj)
 
     @admin.display(description=_("format"))
     def format(self, obj: Upload) -> str:
-        """Return what Pillow takes the staged file for."""
+        """Return Pillow's format of the staged file."""
         name = self._local_format(obj)
         return "JPEG" if name == "MPO" else name or ""
 
@@ -206,28 +206,28 @@ class UploadDisplay(_ModelAdmin):
 
     @admin.display(description=_("created"))
     def created(self, obj: Upload) -> str:
-        """Say when the upload was made."""
+        """Return the time when the upload was made."""
         return words.full_moment(obj.created_at)
 
     @admin.display(description=_("last sent"))
     def sent(self, obj: Upload) -> str:
-        """Say when the upload was sent to the workers."""
+        """Return the time when the upload was last sent to the workers."""
         return words.full_moment(obj.sent_at)
 
     @admin.display(description=_("attempts"))
     def attempts_made(self, obj: Upload) -> str:
-        """Say how many attempts were made, of how many."""
+        """Return the number of attempts, and their limit."""
         return words.attempts(obj)
 
     @admin.display(description=_("next attempt"))
     def next_attempt(self, obj: Upload) -> str:
-        """Say when a worker tries again at the latest."""
+        """Return the latest time of the next attempt."""
         text = words.next_attempt(obj)
         return text if obj.state == Upload.State.FAILED else words.moment(obj.due_at, text)
 
     @admin.display(description=_("kept until"))
     def kept_until(self, obj: Upload) -> str:
-        """Say when recovery discards a failed upload."""
+        """Return the time when recovery purges a failed upload."""
         return words.moment(obj.due_at, words.exact(obj.due_at))
 
     @admin.display(description=_("last error"))
@@ -238,7 +238,7 @@ class UploadDisplay(_ModelAdmin):
 
     @admin.display(description=_("context"))
     def context_text(self, obj: Upload) -> str:
-        """Return what the upload carries of its request."""
+        """Return the context of the request, which the upload carries."""
         return format_html_join("", "<div>{}: {}</div>", words.context(obj))
 
     @admin.display(description=_("ID"))

@@ -1,4 +1,4 @@
-"""What an upload in the admin is for: a link to the instance, found for a whole page at once."""
+"""Finds the instances of the uploads on an admin page, and the links to their change pages."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class InstanceLink:
     """
     The instance of an upload, as a page shows it.
 
-    ``url`` is empty where the user may not look at it in this admin. ``is_gone`` is ``None`` where
-    the database did not tell.
+    ``url`` is empty if this admin does not show the instance to the user. ``is_gone`` is ``None``
+    if the database could not be asked.
     """
 
     text: str
@@ -40,7 +40,7 @@ def link_instances(uploads: Iterable[Upload], site: AdminSite, request: HttpRequ
     """
     Set ``instance_link`` on each upload, with one query for each model and database.
 
-    An upload of a version of the project that had another model gets the name of that model.
+    An upload for a model that the project no longer has gets the label of that model.
     """
     for (using, label), of_model in groupby(sorted(uploads, key=_table), _table):
         chosen = list(of_model)
@@ -82,7 +82,7 @@ def _link_rows(
     concrete: type[Model] = model._meta.concrete_model or model
     texts = {upload.object_pk for upload in uploads}
     found = _existing(model, owner, texts, using)
-    # A child may go without its parent, which the image is for then.
+    # A child may be deleted without its parent. The parent keeps a parent's image.
     left = texts.difference(found or ()) if owner is not concrete else set()
     parents = _existing(owner, owner, left, using) if left else {}
     child_page = _page(site, request, [model, concrete], using)
@@ -102,19 +102,19 @@ def _link_rows(
 def _existing(
     model: type[Model], owner: type[Model], texts: set[str], using: str
 ) -> dict[str, Any] | None:
-    """Return the primary key of each row that is there, by the text of its owner's key."""
+    """Return the primary key of each row that exists, by the text of its owner's key."""
     keys = {}
     for text in texts:
-        # A field of the project's raises anything. No row has such a key.
+        # A project's field may raise anything. No row has such a key.
         with suppress(Exception):
             keys[text] = key_from_text(owner, text)
     name = owner._meta.pk.name
     columns = [name] if model is owner else [name, "pk"]
     try:
         with savepoint(using):
-            there = rows(model, using).filter(**{f"{name}__in": list(keys.values())})
-            found = {row[0]: row[-1] for row in there.values_list(*columns)}
-    except Exception:  # The table is not there, or a key is none of this database's.
+            existing = rows(model, using).filter(**{f"{name}__in": list(keys.values())})
+            found = {row[0]: row[-1] for row in existing.values_list(*columns)}
+    except Exception:  # The table does not exist, or the database cannot hold such a key.
         return None
     return {text: found[key] for text, key in keys.items() if key in found}
 
@@ -122,7 +122,7 @@ def _existing(
 def _page(
     site: AdminSite, request: HttpRequest, models: list[type[Model]], using: str
 ) -> str | None:
-    """Return the name of the change page that shows the rows of a database to a user."""
+    """Return the URL name of the first change page that this user may open, or None."""
     for model in models:
         if not site.is_registered(model) or using not in _databases(model):
             continue
@@ -138,12 +138,12 @@ def _databases(model: type[Model]) -> set[str]:
 def _url(page: str | None, key: Any) -> str:
     try:
         return reverse(page, args=[quote(str(key))]) if page else ""
-    except NoReverseMatch:  # A ModelAdmin may have other addresses.
+    except NoReverseMatch:  # A project's ModelAdmin may have other URLs.
         return ""
 
 
 def instance_text(upload: Upload) -> str:
-    """Return what an instance calls itself, or "" where it cannot be asked."""
+    """Return ``str(instance)``, or "" if that is not possible."""
     try:
         owner = upload.get_field().model
         # An ImageField with dimension fields may open its file when it is loaded.
@@ -151,12 +151,12 @@ def instance_text(upload: Upload) -> str:
         with savepoint(upload.using):
             found = rows(owner, upload.using).defer(*unread)
             return printable(str(found.get(pk=key_from_text(owner, upload.object_pk))))
-    except Exception:  # __str__() is the project's.
+    except Exception:  # The project's __str__() may raise anything.
         return ""
 
 
 def current_image(upload: Upload) -> tuple[str, str]:
-    """Return the name of the image that the instance has now, and its URL; "" where unknown."""
+    """Return the name and the URL of the current image of an instance, each "" if unknown."""
     try:
         field = upload.get_field()
         with savepoint(upload.using):
@@ -168,5 +168,5 @@ def current_image(upload: Upload) -> tuple[str, str]:
         return "", ""
     try:
         return name, field.storage.url(name) if name else ""
-    except Exception:  # A view of the project's may serve it.
+    except Exception:  # The storage may have no URLs, because a project's view serves the files.
         return name, ""

@@ -1,4 +1,4 @@
-"""The list of uploads in the admin: one database at a time, and quick at a million rows."""
+"""Finds the uploads that the admin lists: of one database at a time, and fast at a million rows."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ else:
 
 logger = logging.getLogger("django_async_forms")
 
-#: How many uploads the list shows and counts, and among how many a file name is looked for. A count
-#: of all rows would read all of an index.
+#: The most uploads that the list shows and counts. A search by file name looks at the newest of the
+#: same number. A count of all rows would read a whole index.
 LIMIT = 10_000
 #: How many uploads a search finds of each kind.
 MAX_FOUND = 1_000
@@ -50,7 +50,7 @@ def default_database() -> str:
 
 def find_databases(request: Any) -> tuple[list[str], list[str]]:
     """Return the aliases of the databases that hold an outbox, and of those that do not answer."""
-    # A database that is silent is waited for once in a request.
+    # Keep the result for the request, which then waits only once for a silent database.
     if not hasattr(request, "async_forms_databases"):
         request.async_forms_databases = _find_databases()
     found: tuple[list[str], list[str]] = request.async_forms_databases
@@ -60,7 +60,7 @@ def find_databases(request: Any) -> tuple[list[str], list[str]]:
 def _find_databases() -> tuple[list[str], list[str]]:
     found, silent = [default_database()], []
     for alias in connections:
-        # A replica has the same uploads, and takes no changes.
+        # A replica has the same uploads, and is read only.
         is_mirror = connections[alias].settings_dict.get("TEST", {}).get("MIRROR")
         if alias in found or is_mirror or not router.allow_migrate_model(alias, Upload):
             continue
@@ -68,7 +68,7 @@ def _find_databases() -> tuple[list[str], list[str]]:
             if has_outbox(alias):
                 found.append(alias)
         except Exception as error:  # A driver that is not installed, too.
-            # The outboxes of the others can be looked at all the same.
+            # The other outboxes can still be shown.
             logger.warning("Database %s: its outbox is not shown: %r", alias, error)
             silent.append(alias)
     return found, silent
@@ -91,7 +91,7 @@ def chosen_database(request: HttpRequest) -> str:
 
 
 def database_query(using: str, **parameters: str) -> str:
-    """Return what follows the path of a page about a database."""
+    """Return the query string of a page about a database, or ""."""
     if using != default_database():
         parameters[DATABASE] = using
     return f"?{urlencode(parameters)}" if parameters else ""
@@ -99,7 +99,7 @@ def database_query(using: str, **parameters: str) -> str:
 
 @dataclass(frozen=True)
 class Summary:
-    """What an operator wants to know first. The counts end at ``LIMIT``."""
+    """The counts above the list, up to ``LIMIT``, and the time of the oldest upload."""
 
     pending: int
     failed: int
@@ -115,7 +115,7 @@ class Summary:
             pending=_count(pending),
             failed=_count(uploads.failed()),
             overdue=_count(pending.filter(due_at__lte=timezone.now())),
-            # Of all: to find the oldest pending one, all older failed ones would be read.
+            # The oldest of all: finding the oldest pending one would read all older failed ones.
             oldest=uploads.order_by("created_at").values_list("created_at", flat=True).first(),
         )
 
@@ -125,7 +125,7 @@ def _count(uploads: Any, limit: int = LIMIT) -> int:
 
 
 class BoundedPaginator(_Paginator):
-    """Counts no further than ``LIMIT``. What comes after it is found by a filter or the search."""
+    """Counts no further than ``LIMIT``. Filters and the search find the uploads after it."""
 
     @cached_property
     def count(self) -> int:
@@ -143,7 +143,7 @@ class BoundedPaginator(_Paginator):
 
 
 class OutboxChangeList(ChangeList):
-    """The list, with links to the instances of a page and to the uploads of its database."""
+    """The change list of uploads, with links to their instances and to pages of its database."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -158,7 +158,7 @@ def search(uploads: UploadQuerySet, text: str) -> UploadQuerySet:
     """
     Find uploads by their id, the key of their instance, or the beginning of their file name.
 
-    Names have no index. They are looked for among the newest ``LIMIT`` uploads.
+    File names have no index, so the search looks only at those of the newest ``LIMIT`` uploads.
     """
     text = text.strip()
     if not text:
@@ -179,14 +179,14 @@ def search(uploads: UploadQuerySet, text: str) -> UploadQuerySet:
         pass
     else:
         found.add(key)
-        keys.add(str(key))  # With hyphens, as the outbox keeps a UUID of an instance.
+        keys.add(str(key))  # The outbox keeps a UUID with hyphens.
     by_key = uploads.filter(object_pk__in=keys).order_by()
     found.update(by_key.values_list("pk", flat=True)[:MAX_FOUND])
     return uploads.filter(pk__in=found)
 
 
 class DatabaseFilter(admin.SimpleListFilter):
-    """The databases that hold an outbox, of which the list shows one."""
+    """Offers the databases that hold an outbox. The list shows one of them."""
 
     title = _("database")
     parameter_name = DATABASE
@@ -209,7 +209,7 @@ class DatabaseFilter(admin.SimpleListFilter):
 
 
 class ModelFilter(admin.SimpleListFilter):
-    """The models that have file fields. Asking the table which it names would read all of it."""
+    """Offers all models with file fields. A query for those of the uploads would read all rows."""
 
     title = _("model")
     parameter_name = "model"
@@ -226,7 +226,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class OverdueFilter(admin.SimpleListFilter):
-    """The pending uploads of which nothing was heard for so long that recovery sends them again."""
+    """Offers the overdue uploads: those pending uploads that the next recovery sends again."""
 
     title = _("next attempt")
     parameter_name = "due"

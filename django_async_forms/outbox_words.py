@@ -1,4 +1,4 @@
-"""The facts of an upload in words, as the admin shows them."""
+"""Puts the facts of an upload into words for the admin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .conf import conf
 from .models import Upload, printable
 from .outbox_list import LIMIT, Summary, database_query
 
-#: The units of a time after "within" and before "ago", where German inflects them.
+#: The units of time after "within" and before "ago". Some languages inflect them there.
 _UNITS: Any = {
     "year": npgettext_lazy("within, ago", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("within, ago", "%(num)d month", "%(num)d months", "num"),
@@ -31,7 +31,7 @@ _UNITS: Any = {
 
 
 def ago(moment: datetime) -> str:
-    """Say how long ago something was."""
+    """Return how long ago a time was."""
     if timezone.now() - moment < timedelta(minutes=1):
         return gettext("less than a minute ago")
     time = timesince(moment, time_strings=_UNITS, depth=1)
@@ -39,17 +39,17 @@ def ago(moment: datetime) -> str:
 
 
 def _breakable(text: str) -> str:
-    # Django keeps a number and its unit in a line, which a narrow column breaks anywhere then.
+    # Django has a no-break space in "2 hours", so a narrow column would break inside the words.
     return text.replace("\xa0", " ")
 
 
 def is_overdue(upload: Upload) -> bool:
-    """Tell whether recovery is to send an upload again by now."""
+    """Tell whether the next recovery sends an upload again."""
     return upload.state == Upload.State.PENDING and upload.due_at <= timezone.now()
 
 
 def next_attempt(upload: Upload) -> str:
-    """Say when a worker tries again at the latest, if the recovery runs."""
+    """Return the latest time of the next attempt, provided that recovery runs."""
     if upload.state == Upload.State.FAILED:
         return pgettext("attempt", "none")
     if is_overdue(upload):
@@ -61,24 +61,24 @@ def next_attempt(upload: Upload) -> str:
 
 
 def attempts(upload: Upload) -> str:
-    """Say how many attempts were made, of how many."""
+    """Return the number of attempts and their limit: "2 of 12"."""
     return gettext("%(made)d of %(most)d") % {"made": upload.attempts, "most": conf().MAX_ATTEMPTS}
 
 
 def attempts_made(upload: Upload) -> str:
-    """Say the same in a place that has no label."""
+    """Return the same for a place without a label: "2 of 12 attempts"."""
     values = {"made": upload.attempts, "most": conf().MAX_ATTEMPTS}
     return gettext("%(made)d of %(most)d attempts") % values
 
 
 def exact(value: datetime) -> str:
-    """Return a time as the language writes it, in the current time zone."""
+    """Return a time in the format of the language, in the current time zone."""
     is_aware = timezone.is_aware(value)
     return date_format(timezone.localtime(value) if is_aware else value, "DATETIME_FORMAT")
 
 
 def summary(counts: Summary, using: str) -> Iterator[tuple[str, str, str]]:
-    """Yield what is above the list: a label, a text, and the query that lists it."""
+    """Yield the entries above the list: a label, a text, and the query string that lists it."""
     shown = [
         (Upload.State.PENDING.label, counts.pending, {"state__exact": "pending"}),
         (Upload.State.FAILED.label, counts.failed, {"state__exact": "failed"}),
@@ -94,7 +94,7 @@ def summary(counts: Summary, using: str) -> Iterator[tuple[str, str, str]]:
 
 
 def moment(value: datetime, words: str) -> str:
-    """Return a time in words that has the exact time as its title."""
+    """Return a time in words, with the exact time as its title."""
     title = exact(value)
     return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), title, words)
 
@@ -123,7 +123,7 @@ def dimensions(upload: Upload) -> str:
 
 
 def content_type(upload: Upload) -> str:
-    """Return the content type that the browser has named, with its character set."""
+    """Return the content type that the browser has sent, with its character set."""
     names = [_text(_decoded(upload, key)) for key in ("content_type", "charset")]
     return "; ".join(name for name in names if name)
 
@@ -136,7 +136,7 @@ def _decoded(upload: Upload, key: str) -> Any:
 
 
 def context(upload: Upload) -> list[tuple[str, str]]:
-    """Return what the upload carries of its request, as pairs of a label and a text."""
+    """Return the context of the request as pairs of a label and a text."""
     return list(_pairs(upload.context, "", 4))
 
 
@@ -176,7 +176,7 @@ def _language(code: Any) -> str:
         return pgettext("language", "none")
     try:
         return str(get_language_info(code)["name_translated"])
-    except Exception:  # A language of the project's own.
+    except Exception:  # Django does not know a language that the project has added.
         return _text(code)
 
 
