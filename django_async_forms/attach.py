@@ -61,14 +61,14 @@ def attach(upload: Upload) -> None:
     """
     Save the image of ``upload`` on its instance, and settle the upload.
 
-    The upload is discarded if the column holds a newer state. Nothing is attached if the upload
-    ends while its image is stored.
+    If the column holds a newer state, the upload is superseded. If the upload ends while its image
+    is stored, nothing is attached.
 
     Raises ``KeptError`` if no further attempt can help, and the exceptions of the staging storage,
     the field, the final storage, the model's ``save()`` and the database. The row and the staged
     bytes then stay for the next attempt.
     """
-    upload.abandon_reservation()  # Of an attempt that never ended.
+    upload.abandon_reservation()  # An earlier attempt, whose end is unknown, may have left one.
     with context.restore(upload.context):
         for _ in range(_MAX_ROUNDS):
             try:
@@ -309,10 +309,10 @@ class _Attempt(hooks.Change):
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
         """
-        Count what a query of ``save()`` changes in the row as changed by this attempt.
+        Count a change of the row by a query inside ``save()`` as a change by this attempt.
 
-        An example is a flag that ``save()`` removes from all rows and then sets on its own. A plain
-        save writes every column, but an attempt only writes the columns that have changed.
+        An example is a flag that ``save()`` clears on all rows and then sets on its instance. The
+        instance has the flag that it had before, so the attempt would not write it otherwise.
         """
         if self._runs_own_statements or not sql.startswith(self._updates):
             return execute(sql, params, many, context)
@@ -391,7 +391,8 @@ class _Attempt(hooks.Change):
             self.upload.held = self._held[field.attname]
 
     def _watch(self) -> None:
-        # Watching the image's storage sets it up, and with it the same storage of other fields.
+        # The image's field comes first: watching a lazy storage sets it up, and another field may
+        # have the same one.
         for field in sorted(file_fields(self.instance), key=lambda other: other != self.field):
             if field.attname in self.instance.__dict__:
                 file: FieldFile = getattr(self.instance, field.attname)
@@ -522,7 +523,7 @@ def _send_failed(upload: Upload) -> None:
     with ExitStack() as stack:
         try:
             stack.enter_context(context.restore(upload.context))
-        except Exception:  # It may be what the upload has failed for.
+        except Exception:  # The context may be the reason why the upload has failed.
             logger.exception("Upload %s: its context could not be restored.", upload.pk)
         try:
             instance = upload.get_instance()

@@ -43,8 +43,8 @@ class FieldPath:
         """
         Return a new form field to validate a file with.
 
-        If the form class cannot be imported, the form field is made from the model's field. Code may
-        have made the class at run time, or it may be from another version of the project.
+        If the form class cannot be imported, the form field is made from the model's field. Code
+        may have made the class at run time, or it may be from another version of the project.
         """
         form = _import(self.form, forms.BaseForm)
         declared = None if form is None else form.base_fields.get(self.name)

@@ -23,9 +23,9 @@ class AsyncImage(Field):  # type: ignore[misc]
                 self.helper = FormHelper()
                 self.helper.layout = Layout("title", AsyncImage("photo"), Submit("save", "Save"))
 
-    It puts an ``AsyncImageInput`` on the field, unless that has one already. The template is
-    ``django_async_forms/layout/async_image.html`` in any template pack. Everything else is as with
-    crispy's own ``Field``.
+    It sets an ``AsyncImageInput`` as the field's widget, unless the field has one already. The
+    template is ``django_async_forms/layout/async_image.html`` in any template pack. Everything else
+    is as with crispy's own ``Field``.
     """
 
     template = "django_async_forms/layout/async_image.html"

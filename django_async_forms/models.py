@@ -182,7 +182,7 @@ def _update_returning(queryset: UploadQuerySet, values: dict[str, Any]) -> Uploa
 
 
 def first_due_at() -> datetime:
-    """Return the time when recovery looks at an upload that is made now."""
+    """Return the time when recovery first looks at an upload that is made now."""
     return _due_at(Upload.State.PENDING)
 
 
@@ -190,8 +190,8 @@ class Upload(models.Model):
     """
     A row of the outbox: an image that is pending or failed.
 
-    The row exists exactly as long as that: it is deleted when the upload is attached, superseded or
-    discarded. It is in the database of its instance.
+    The row is deleted when the upload is attached, superseded or discarded. It is in the database
+    of its instance.
     """
 
     class State(models.TextChoices):
@@ -334,8 +334,8 @@ class Upload(models.Model):
         Reserve a name in the final storage, and tell whether this attempt may store under it.
 
         A name is refused if another upload has reserved it. Unless ``shares``, it is also refused
-        if an attempt had it whose end is unknown. Raises ``NotPendingError`` if the upload has
-        ended.
+        if it is abandoned, or if another attempt at this upload has reserved it. Raises
+        ``NotPendingError`` if the upload has ended.
         """
         reserved = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
         pending = self.pending_row()
@@ -441,8 +441,8 @@ def _due_at(state: Upload.State, sent: Upload | None = None) -> datetime:
     """
     Return the time when recovery looks at an upload: the one rule for ``due_at``.
 
-    A pending upload is sent again after ``RESEND_AFTER`` without news. If it was just sent again,
-    the wait is at least its age. A failed upload is purged after ``KEEP_FAILED``.
+    Recovery sends a pending upload again if nothing happens to it for ``RESEND_AFTER``. Once it was
+    sent again, the wait is at least its age. Recovery purges a failed upload after ``KEEP_FAILED``.
     """
     now = timezone.now()
     if state == Upload.State.FAILED:

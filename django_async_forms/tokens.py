@@ -1,4 +1,4 @@
-"""The signed tokens with which a page asks for the status of images. Each is for one image."""
+"""Signs and reads the tokens with which a page asks for the status of its images, one for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An upload handler that makes the disk write an upload while it arrives."""
+"""An upload handler that has the disk write an upload while it still arrives."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
         ]
 
     ``StagingFileSystemStorage`` waits until the disk has every byte of a file. With Django's own
-    handler, the disk only begins to write then. With this handler, it has most of the bytes by
-    then, so the wait does not grow with the file, as ``docs/performance.rst`` shows. On systems
-    other than Linux, this handler behaves like Django's.
+    handler, the disk begins to write only when that wait begins. With this handler, the disk has
+    most of the bytes by then, so the wait does not grow with the file:
+    ``docs/performance.rst`` shows the times. On systems other than Linux, this handler behaves like
+    Django's.
     """
 
     file: Any

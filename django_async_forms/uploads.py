@@ -1,4 +1,4 @@
-"""``save_image()`` lets a worker save an image without a form."""
+"""``save_image()``, with which a view lets a worker save an image without the form mixin."""
 
 from __future__ import annotations
 

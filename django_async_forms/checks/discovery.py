@@ -1,4 +1,4 @@
-"""Finds the forms, models and fields whose images a worker saves, among the imported modules."""
+"""Finds the forms, models and fields whose images a worker saves, in the imported modules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..views import AsyncImageViewMixin
 
 @dataclass(frozen=True)
 class _Found:
-    """A form class for a model, and the fields that it is limited to; ``None`` stands for all."""
+    """A form class for a model, and the names of its fields; ``None`` stands for all fields."""
 
     model: type[Model]
     form_class: type[Any]
@@ -105,7 +105,7 @@ def target_fields() -> set[FileField]:
 
 
 def target_form_fields() -> set[tuple[type[Any], FileField]]:
-    """Return the file fields that a worker saves, each with a form class that names it."""
+    """Return the file fields that a worker saves, each with a form class that has it."""
     return {
         (found.form_class, field)
         for found in _forms()
@@ -115,6 +115,6 @@ def target_form_fields() -> set[tuple[type[Any], FileField]]:
 
 
 def target_models() -> list[tuple[str, type[Model]]]:
-    """Return the databases and models whose images a worker saves."""
+    """Return the models whose images a worker saves, each with the database it is written to."""
     models = dict.fromkeys(found.model for found in _forms())
     return [(router.db_for_write(model), model) for model in models]

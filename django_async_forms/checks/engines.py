@@ -1,4 +1,4 @@
-"""The engines: the databases that hold the outbox, and the Celery app with its broker."""
+"""Checks of the databases that hold the outbox, and of the Celery app and its broker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .discovery import target_models
 
 @register()
 def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The outbox is allowed on every database that a target model is written to."""
+    """Routers allow the outbox on every database that a target model is written to."""
     return [
         Error(
             f"{model._meta.label} is written to the database {using!r}, on which a router does "
@@ -27,7 +27,7 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             id="django_async_forms.E011",
         )
         for using, model in target_models()
-        # The router of django-tenants allows neither table in the public schema.
+        # In the public schema, the router of django-tenants allows neither the model nor an outbox.
         if router.allow_migrate_model(using, model)
         and not router.allow_migrate_model(using, Upload)
     ]
@@ -37,7 +37,7 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def check_tables(
     app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The table of the outbox exists. A warning, because ``migrate`` checks before creating it."""
+    """The table of the outbox exists. This only warns, because ``migrate`` runs it first."""
     return [
         Warning(
             f"{model._meta.label} is written to the database {using!r}, which has no table "

@@ -1,4 +1,4 @@
-"""Checks of the imported forms with the mixin."""
+"""Checks of the form classes with the mixin, as far as they are imported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .discovery import target_form_fields, target_forms
 
 @register()
 def check_forms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Each form with the mixin can leave its images to a worker."""
+    """Each form class with the mixin names fields and options that exist, in the right order."""
     return [message for form_class in target_forms() for message in _check_form(form_class)]
 
 

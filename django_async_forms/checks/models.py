@@ -1,4 +1,4 @@
-"""Checks of the models whose images a worker saves: each column can be filled later."""
+"""Checks that the columns of a model can be filled later, and that its key fits the outbox."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_unique_fields(
     """No image that a worker saves is unique, because it is empty until then."""
     return [
         Error(
-            f"{field} is unique, but it is empty until a worker has saved it, and two instances "
+            f"{field} is unique, but it is empty until a worker has saved it. Two instances "
             "cannot both be empty.",
             hint="Remove unique=True: a storage gives each file its own name.",
             obj=field,
@@ -75,16 +75,16 @@ def _check_primary_key(model: type[Model]) -> Iterator[CheckMessage]:
     length = sum(field.max_length or 0 for field in texts)
     if any(isinstance(field, TextField) or field.max_length is None for field in texts):
         yield Warning(
-            f"The primary key of {model._meta.label} is text of any length, and an upload keeps it "
-            f"in {most} characters: an instance with a longer one cannot be saved with an image.",
+            f"The primary key of {model._meta.label} is text of any length, but an upload keeps at "
+            f"most {most} characters. An instance with a longer key cannot be saved with an image.",
             hint=f"Use a CharField with a max_length of at most {most}, or validate the length.",
             obj=model,
             id="django_async_forms.W020",
         )
     elif length > most:
         yield Error(
-            f"The primary key of {model._meta.label} has up to {length} characters, and an "
-            f"upload keeps it in {most}.",
+            f"The primary key of {model._meta.label} has up to {length} characters, but an "
+            f"upload keeps at most {most}.",
             hint=f"Set its max_length to at most {most}, or leave the model's images out of "
             "async_fields.",
             obj=model,

@@ -28,7 +28,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_crispy_forms(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The template tags of the package's own page are installed."""
+    """The app that the package's own page needs is installed."""
     views = [
         view
         for view in subclasses(AsyncImageViewMixin)
@@ -39,7 +39,7 @@ def check_crispy_forms(
     return [
         Warning(
             f"{views[0].__qualname__} may use the page of django_async_forms, which needs "
-            "crispy_forms, and that is not in INSTALLED_APPS.",
+            "crispy_forms. INSTALLED_APPS does not contain it.",
             hint="Add 'crispy_forms' to INSTALLED_APPS, or set template_name on the view.",
             id="django_async_forms.W016",
         )

@@ -14,10 +14,12 @@ from ...models import Upload, UploadQuerySet, printable
 
 
 class Command(BaseCommand):
-    help = "Lists pending and failed uploads, sends them again, or discards them."
+    help = "Lists uploads, retries or purges failed ones, or runs the recovery."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        what = parser.add_subparsers(dest="what", required=True, metavar="list|retry|recover|purge")
+        subparsers = parser.add_subparsers(
+            dest="subcommand", required=True, metavar="list|retry|recover|purge"
+        )
         commands = {
             "list": "Print the uploads, the oldest first.",
             "retry": "Send failed uploads to the workers again, with the attempt count reset.",
@@ -25,7 +27,7 @@ class Command(BaseCommand):
             "purge": "Discard failed uploads: delete them and their staged bytes.",
         }
         for name, text in commands.items():
-            command = what.add_parser(name, help=text, description=text)
+            command = subparsers.add_parser(name, help=text, description=text)
             command.add_argument(
                 "--database",
                 choices=sorted(connections),
@@ -45,7 +47,7 @@ class Command(BaseCommand):
         if "ids" in options:
             self._check_choice(databases, options["ids"], options["all"])
         for using in databases:
-            getattr(self, f"handle_{options['what']}")(using, options)
+            getattr(self, f"handle_{options['subcommand']}")(using, options)
 
     def _check_choice(self, databases: list[str], ids: list[uuid.UUID], all_of_them: bool) -> None:
         if bool(ids) == all_of_them:
