@@ -72,7 +72,9 @@ def test_list_begins_with_the_oldest_upload(new_upload):
 
 
 @pytest.mark.parametrize("option", [["--failed"], ["--database", "other"]], ids=lambda o: o[0])
-def test_list_can_be_limited(new_upload, new_upload_elsewhere, option):
+def test_list_can_be_limited_to_failed_uploads_or_to_a_database(
+    new_upload, new_upload_elsewhere, option
+):
     here, there = new_upload(), fail(new_upload_elsewhere())
 
     out = run("list", *option)

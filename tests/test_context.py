@@ -54,7 +54,7 @@ def defaults():
     [translation.override("de"), translation.override(None), timezone.override(BERLIN)],
     ids=["a language", "no translations", "a time zone"],
 )
-def test_what_is_active_is_restored(override, defaults):
+def test_the_active_language_or_time_zone_is_restored(override, defaults):
     with override:
         expected, data = active(), travelled(context.capture())
 

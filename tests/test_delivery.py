@@ -526,7 +526,9 @@ def test_the_end_of_a_request_waits_in_uwsgi_without_threads(client, published, 
     assert published == ["dune.jpg"]
 
 
-def test_nothing_waits_in_uwsgi_with_threads(client, held, image, uwsgi, settings):
+def test_the_end_of_a_request_does_not_wait_in_uwsgi_with_threads(
+    client, held, image, uwsgi, settings
+):
     settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
     uwsgi["enable-threads"] = b"1"
 

@@ -106,7 +106,7 @@ def test_a_field_without_the_input_says_that_its_image_has_failed(pending):
     assert "The image could not be saved. Your file is kept." in PhotoForm(instance=pending).as_p()
 
 
-def test_a_field_with_the_input_leaves_that_to_the_input(pending):
+def test_a_field_with_the_input_does_not_say_that_its_image_is_pending(pending):
     class WithInput(PhotoForm):
         image_widget = AsyncImageInput
 
@@ -126,7 +126,7 @@ def test_a_field_of_a_plain_file_says_that_it_is_pending(in_memory):
     assert "The file is being saved." in DocumentForm(instance=document).as_div()
 
 
-def test_a_form_set_says_it_under_each_of_its_forms(pending):
+def test_a_formset_says_under_each_form_that_its_image_is_pending(pending):
     assert forms.modelformset_factory(Photo, form=PhotoForm, extra=1)().as_div().count(PENDING) == 1
 
 
@@ -145,14 +145,14 @@ def test_the_state_follows_the_field_s_own_help_text_and_leaves_it_as_safe_as_it
     assert conditional_escape(form["image"].help_text).startswith(shown)
 
 
-def test_a_form_that_is_valid_does_not_look_for_what_it_would_show(in_memory):
+def test_validating_a_form_looks_for_no_upload(in_memory):
     photo = Photo.objects.create(title="Dune", image="old.jpg")
     with CaptureQueriesContext(connection) as queries:
         assert PhotoForm({"title": "Reef"}, instance=photo).is_valid()
     assert len(queries) == 0
 
 
-def test_showing_a_form_looks_once_for_each_field_and_never_after_prefetching(pending):
+def test_showing_a_form_looks_once_for_the_upload_of_a_field_and_never_after_prefetching(pending):
     with CaptureQueriesContext(connection) as queries:
         form = PhotoForm(instance=pending)
         before = len(queries)

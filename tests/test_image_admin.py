@@ -61,9 +61,7 @@ def change_page(instance):
 # The change list
 
 
-def test_the_column_says_what_is_being_saved_and_what_could_not_be_saved(
-    admin_client, photo, in_memory
-):
+def test_the_column_of_a_list_shows_pending_and_failed_images(admin_client, photo, in_memory):
     upload = save_image(in_memory(), photo)
     assert column(admin_client, Photo) == ["Image: pending"]
 
@@ -71,7 +69,7 @@ def test_the_column_says_what_is_being_saved_and_what_could_not_be_saved(
     assert column(admin_client, Photo) == ["Image: failed"]
 
 
-def test_the_column_says_nothing_of_what_is_saved(admin_client, photo, in_memory):
+def test_the_column_of_a_list_is_empty_for_saved_images(admin_client, photo, in_memory):
     save_image(in_memory(), photo)
     save_pending_uploads()
 
@@ -90,7 +88,9 @@ def test_the_column_names_each_image(admin_client, in_memory):
 
 
 @pytest.mark.parametrize(("model", "fields"), [(Photo, ["image"]), (OnlyImages, ["front", "back"])])
-def test_a_long_list_is_asked_for_like_a_short_one(admin_client, in_memory, model, fields):
+def test_the_column_of_a_list_takes_as_many_queries_for_many_rows_as_for_few(
+    admin_client, in_memory, model, fields
+):
     def add(count):
         for instance in model.objects.bulk_create(model() for _ in range(count)):
             save_image(in_memory(), instance, fields[0])
@@ -108,7 +108,7 @@ def test_a_long_list_is_asked_for_like_a_short_one(admin_client, in_memory, mode
     assert len(uploads_queries(for_many)) == len(fields)
 
 
-def test_a_list_without_the_column_asks_nothing_for_it(admin_client):
+def test_a_list_without_the_column_makes_no_query_for_uploads(admin_client):
     Document.objects.create(title="Deed")
 
     with CaptureQueriesContext(connection) as queries:
@@ -120,7 +120,7 @@ def test_a_list_without_the_column_asks_nothing_for_it(admin_client):
 # The change page
 
 
-def test_the_change_page_shows_the_image_which_must_be_there(admin_client, photo):
+def test_the_change_page_shows_a_required_image_and_no_clear_box(admin_client, photo):
     html = admin_client.get(change_page(photo)).content.decode()
 
     assert '<img src="/media/old.jpg"' in html
@@ -130,7 +130,7 @@ def test_the_change_page_shows_the_image_which_must_be_there(admin_client, photo
     assert 'name="image-clear"' not in html
 
 
-def test_the_change_page_shows_what_is_being_saved(admin_client, photo, in_memory):
+def test_the_change_page_shows_that_an_image_is_pending(admin_client, photo, in_memory):
     save_image(in_memory(), photo)
 
     html = admin_client.get(change_page(photo)).content.decode()
@@ -140,7 +140,7 @@ def test_the_change_page_shows_what_is_being_saved(admin_client, photo, in_memor
 
 
 @pytest.mark.parametrize("page", ["add", "change"])
-def test_a_worker_saves_what_a_page_is_sent(admin_client, in_memory, page):
+def test_a_worker_saves_the_image_that_is_posted_to_an_admin_page(admin_client, in_memory, page):
     old = Photo.objects.create(title="Dune", image="old.jpg") if page == "change" else None
     address = change_page(old) if old else reverse("admin:project_photo_add")
     data = pictures.jpeg()
@@ -205,7 +205,9 @@ def test_the_list_of_uploads_offers_the_models_with_files(admin_client, photo):
 
 
 @pytest.mark.urls("tests.project.urls")
-def test_the_list_of_uploads_of_a_model_that_is_none_is_shown(admin_client, photo, in_memory):
+def test_the_list_of_uploads_is_shown_for_a_model_that_does_not_exist(
+    admin_client, photo, in_memory
+):
     save_image(in_memory(), photo)
 
     response = admin_client.get(

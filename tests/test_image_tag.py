@@ -107,17 +107,17 @@ def test_a_saved_image_is_an_img_in_the_element_of_each_state(saved):
     )
 
 
-def test_no_image_is_nothing():
+def test_an_instance_without_an_image_renders_nothing():
     assert shown(OnlyImages.objects.create(), field_name="front") == ""
 
 
 @pytest.mark.parametrize("model", [Photo, Keyed])
-def test_an_instance_that_was_never_saved_is_nothing(model):
+def test_an_instance_that_was_never_saved_renders_nothing(model):
     assert shown(model(title="Dune")) == ""
 
 
 @pytest.mark.parametrize("make", [Photo, Keyed])
-def test_an_upload_that_was_never_saved_is_nothing(make, in_memory):
+def test_an_unsaved_instance_with_an_image_renders_nothing(make, in_memory):
     assert shown(make(title="Dune", image=in_memory())) == ""
 
 
@@ -175,7 +175,7 @@ def test_an_image_that_is_being_saved_has_a_token_that_the_endpoint_answers(phot
     assert response.json() == {"images": {token: {"state": "pending"}}}
 
 
-def test_the_image_that_will_be_shown_has_all_but_its_address(photo, upload):
+def test_the_img_for_a_pending_image_has_all_attributes_but_its_address(photo, upload):
     html = shown(photo, 'class="wide" width=32 height=24 loading="lazy"')
 
     (template,) = re.findall(r"<template[^>]*>(.*)</template>", html, re.S)
@@ -349,7 +349,7 @@ def test_a_saved_file_is_a_link_with_its_name(document):
     )
 
 
-def test_no_file_is_nothing(document):
+def test_an_instance_without_a_file_renders_nothing(document):
     assert file_shown(document) == ""
     assert file_shown(Document()) == ""
 
@@ -384,7 +384,7 @@ def test_a_file_that_could_not_be_saved_says_so(document):
     assert "no space" not in html
 
 
-def test_a_file_takes_longer_than_usual_too(document, settings):
+def test_a_file_that_takes_longer_than_usual_says_so(document, settings):
     settings.ASYNC_FORMS = {"SLOW_AFTER": 0.001}
     file_upload(document)
 
@@ -452,7 +452,7 @@ def test_an_image_that_was_cleared_since_is_not_shown():
     assert shown(both, field_name="front") == ""
 
 
-def test_the_next_page_asks_anew(photo, upload):
+def test_the_next_page_looks_for_the_upload_again(photo, upload):
     assert "pending" in shown(photo)
     save_pending_uploads()
 
@@ -471,7 +471,7 @@ def test_the_options_are_those_of_an_img(saved):
     ]
 
 
-def test_an_empty_alt_is_empty(saved):
+def test_an_empty_alt_option_stays_empty(saved):
     assert 'alt=""' in shown(saved, 'alt=""')
 
 
@@ -604,7 +604,7 @@ def test_a_pending_image_brings_script_and_style_sheet(photo, upload):
 
 
 @pytest.mark.parametrize("tag", ["async_image photo 'image'", "async_file photo 'image'"])
-def test_a_page_that_has_them_already_says_so(photo, upload, tag):
+def test_a_page_with_its_own_script_and_style_sheet_turns_those_of_the_tag_off(photo, upload, tag):
     assert assets(page(f"{{% {tag} assets=False %}}", photo=photo)) == (0, 0)
 
 
@@ -615,7 +615,7 @@ def test_all_that_the_tag_renders_is_in_its_element(photo, upload):
     assert html.endswith("</async-image>")
 
 
-def test_a_page_has_them_once_for_all_its_images(photo, upload, saved, in_memory):
+def test_a_page_has_script_and_style_sheet_once_for_all_its_images(photo, upload, saved, in_memory):
     save_image(in_memory(), saved)
     source = (
         "{% for p in photos %}{% async_image p 'image' %}{% async_file p 'image' %}{% endfor %}"
@@ -627,7 +627,7 @@ def test_a_page_has_them_once_for_all_its_images(photo, upload, saved, in_memory
     assert assets(html) == (1, 1)
 
 
-def test_a_page_has_them_once_where_it_is_made_of_many_templates(photo, upload, templates):
+def test_a_page_of_many_templates_has_script_and_style_sheet_once(photo, upload, templates):
     tag = "{% load async_forms %}{% async_image photo 'image' %}"
     (templates / "part.html").write_text(tag)
     (templates / "base.html").write_text("{% include 'part.html' %}{% block more %}{% endblock %}")
@@ -644,7 +644,7 @@ def test_a_page_has_them_once_where_it_is_made_of_many_templates(photo, upload, 
     assert assets(html) == (1, 1)
 
 
-def test_each_page_has_them(photo, upload):
+def test_each_page_has_script_and_style_sheet(photo, upload):
     template = Template("{% load async_forms %}{% async_image photo 'image' %}")
 
     for _ in range(2):
@@ -657,17 +657,19 @@ def test_the_first_pending_image_brings_the_script(saved, photo, upload):
     assert assets(html) == (1, 1)
 
 
-def test_without_a_policy_there_is_no_nonce(photo, upload):
+def test_script_and_style_sheet_have_no_nonce_without_a_policy(photo, upload):
     assert "nonce" not in shown(photo)
 
 
-def test_they_have_the_nonce_of_the_policy(photo, upload):
+def test_script_and_style_sheet_have_the_nonce_of_the_policy(photo, upload):
     html = page("{% async_image p 'image' %}", p=photo, csp_nonce='a"b')
 
     assert re.findall(r"<(link|script) [^>]*nonce=\"a&quot;b\"", html) == ["link", "script"]
 
 
-def test_they_have_the_nonce_that_django_csp_sets_on_the_request(photo, upload, rf):
+def test_script_and_style_sheet_have_the_nonce_that_django_csp_sets_on_the_request(
+    photo, upload, rf
+):
     request = rf.get("/")
     request.csp_nonce = SimpleLazyObject(lambda: "abc")
 
@@ -675,7 +677,9 @@ def test_they_have_the_nonce_that_django_csp_sets_on_the_request(photo, upload, 
 
 
 @pytest.mark.parametrize("name", ["csp_nonce", "_csp_nonce"])
-def test_they_have_the_nonce_of_the_request_in_an_included_template(name, photo, upload, rf):
+def test_script_and_style_sheet_have_the_nonce_of_the_request_in_an_included_template(
+    name, photo, upload, rf
+):
     request = rf.get("/")
     setattr(request, name, "abc")
     part = Template("{% load async_forms %}{% async_image p 'image' %}")
@@ -694,13 +698,13 @@ def django_nonce():
     return csp.LazyNonce()
 
 
-def test_they_have_the_nonce_that_django_makes(photo, upload, django_nonce):
+def test_script_and_style_sheet_have_the_nonce_that_django_makes(photo, upload, django_nonce):
     html = page("{% async_image p 'image' %}", p=photo, csp_nonce=django_nonce)
 
     assert html.count(f'nonce="{django_nonce}"') == 2
 
 
-def test_a_page_that_needs_neither_makes_no_nonce(photo, upload, django_nonce):
+def test_a_page_without_script_and_style_sheet_makes_no_nonce(photo, upload, django_nonce):
     page("{% async_image p 'image' assets=False %}", p=photo, csp_nonce=django_nonce)
 
     assert not django_nonce
@@ -710,7 +714,7 @@ def test_a_page_that_needs_neither_makes_no_nonce(photo, upload, django_nonce):
 
 
 @pytest.mark.urls("tests.project.urls")
-def test_without_the_status_url_there_is_a_text_to_reload_and_no_token(photo, upload):
+def test_a_pending_image_without_the_status_url_says_to_reload_and_has_no_token(photo, upload):
     html = shown(photo)
 
     assert "Reload the page to see it." in visible(html)
@@ -754,7 +758,7 @@ def test_instances_come_back_in_their_order():
     assert titles == ["a", "b", "c"]
 
 
-def test_none_are_looked_up_without_a_query(django_assert_num_queries):
+def test_prefetching_for_no_instances_makes_no_query(django_assert_num_queries):
     with django_assert_num_queries(0):
         assert list(prefetch_uploads([], "image")) == []
         prefetch_uploads([Photo(title="Dune")], "image")

@@ -57,7 +57,7 @@ def test_a_file_of_the_largest_size_is_accepted_and_one_byte_more_refused(limits
     assert codes(form_with(data)) == [TOO_MANY_BYTES]
 
 
-def test_the_error_says_how_large_it_is_and_how_large_it_may_be(limits):
+def test_the_error_of_a_large_file_gives_its_size_and_the_limit(limits):
     limits(MAX_BYTES=1024)
 
     form = form_with(pictures.jpeg() + b"\0" * 3072)
@@ -82,7 +82,7 @@ def test_an_image_of_the_most_pixels_is_accepted_and_one_pixel_more_refused(limi
     assert codes(form_with(data)) == [TOO_MANY_PIXELS]
 
 
-def test_the_error_says_how_many_pixels_there_are_and_may_be(limits):
+def test_the_error_of_a_large_image_gives_its_pixels_and_the_limit(limits):
     limits(MAX_PIXELS=2_500_000)
     form = form_with(pictures.jpeg(2000, 1300))
 
@@ -91,7 +91,7 @@ def test_the_error_says_how_many_pixels_there_are_and_may_be(limits):
     ]
 
 
-def test_the_error_has_numbers_as_the_language_writes_them(limits):
+def test_the_error_of_a_large_image_has_numbers_in_the_format_of_the_language(limits):
     limits(MAX_PIXELS=2_500_000)
 
     with translation.override("de"):

@@ -138,7 +138,9 @@ def test_an_instance_of_the_same_key_in_another_database_is_not_linked(admin_cli
 
 
 @pytest.mark.parametrize("name", ["nowhere", "../x", "default'", "é"])
-def test_a_database_that_the_project_lacks_is_told(admin_client, here, name):
+def test_choosing_a_database_that_the_project_lacks_leads_back_and_says_so(
+    admin_client, here, name
+):
     response = admin_client.get(LIST, {"database": name}, follow=True)
 
     assert response.redirect_chain == [(LIST, 302)]

@@ -135,7 +135,7 @@ newer = pytest.mark.parametrize("change", NEWER)
 
 
 @newer
-def test_a_newer_state_is_there_before_the_worker(change, pending):
+def test_a_newer_state_from_before_the_attempt_wins(change, pending):
     change()
 
     work_on(pending)
@@ -150,7 +150,7 @@ def test_a_newer_state_is_there_before_the_worker(change, pending):
     [store_a_newer_one, save_a_newer_one_with_a_form, delete_it, empty_the_column],
 )
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_newer_state_comes_while_the_worker_stores(change, moment, pending, media):
+def test_a_newer_state_that_comes_while_the_worker_stores_wins(change, moment, pending, media):
     behaviour[moment] = change
 
     work_on(pending)
@@ -394,7 +394,7 @@ def test_an_expression_continues_the_count_of_others(in_memory):
 
 
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
-def test_a_field_that_follows_the_image_is_asked(base, has_old, in_memory):
+def test_a_field_that_follows_the_image_is_saved_with_it(base, has_old, in_memory):
     old = None
     if has_old:
         old = Followed.objects.create(title="Old", image=in_memory("old.jpg"))

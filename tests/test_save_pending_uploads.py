@@ -32,7 +32,7 @@ def refusing(use_final_storage):
 
 
 class AsUsersWriteIt(TestCase):
-    def test_a_posted_image_is_there_after_it(self):
+    def test_a_posted_image_is_attached_after_the_call(self):
         data = pictures.jpeg()
         image = pictures.as_file(data)
         image.name = "dune.jpg"
@@ -65,7 +65,7 @@ def test_a_call_without_pending_uploads_saves_nothing(photo, in_memory):
     assert save_pending_uploads() == 0
 
 
-def test_no_bytes_stay_staged(photo, in_memory, staging):
+def test_no_bytes_stay_staged_after_the_call(photo, in_memory, staging):
     save_image(in_memory(), photo)
     assert staged_files()
 

@@ -90,7 +90,9 @@ def test_the_staged_image_is_shown_and_served_without_trust(admin_client, in_mem
         ("PDF", "application/octet-stream"),
     ],
 )
-def test_pillow_says_what_is_shown(admin_client, in_memory, format_name, content_type):
+def test_pillow_decides_whether_a_staged_file_is_shown(
+    admin_client, in_memory, format_name, content_type
+):
     Image.init()
     if format_name not in Image.SAVE:
         pytest.skip(f"this Pillow writes no {format_name}")
@@ -103,7 +105,9 @@ def test_pillow_says_what_is_shown(admin_client, in_memory, format_name, content
 
 
 @pytest.mark.parametrize("data", [HTML, SVG, b"GIF89a" + HTML[:2], b"", b"\0" * 100], ids=repr)
-def test_what_is_not_an_image_can_only_be_downloaded(admin_client, in_memory, each_staging, data):
+def test_a_staged_file_that_is_not_an_image_can_only_be_downloaded(
+    admin_client, in_memory, each_staging, data
+):
     response = admin_client.get(address(staged(in_memory, data, "dune.jpg")))
 
     assert response["Content-Type"] == "application/octet-stream"
@@ -169,7 +173,7 @@ def test_no_name_of_a_file_breaks_the_header(admin_client, in_memory, name):
 
 
 @pytest.mark.parametrize("end", [Upload.remove_staged, lambda upload: Upload.objects.discard()])
-def test_a_missing_staged_file_is_told_in_words(
+def test_the_address_of_a_missing_staged_file_says_so_in_words(
     end, admin_client, in_memory, each_staging, django_capture_on_commit_callbacks
 ):
     upload = staged(in_memory)
@@ -198,7 +202,9 @@ class Down(InMemoryStorage):
         raise OSError("no route to host")
 
 
-def test_a_storage_that_does_not_answer_is_told_in_words(admin_client, in_memory, settings):
+def test_the_address_of_a_staged_file_says_in_words_that_its_storage_does_not_answer(
+    admin_client, in_memory, settings
+):
     upload = staged(in_memory)
     settings.STORAGES = {**settings.STORAGES, "async_forms": {"BACKEND": f"{__name__}.Down"}}
 

@@ -253,7 +253,7 @@ def test_the_same_token_answers_until_it_expires(photo, upload):
     assert [*first, ask(token), ask(token)] == [{token: {"state": "pending"}}] * 2 + [saved] * 2
 
 
-def test_asking_changes_nothing(photo, upload):
+def test_asking_for_a_status_changes_nothing(photo, upload):
     before = Upload.objects.values().get(), Photo.objects.values().get()
 
     with CaptureQueriesContext(connections["default"]) as asked:
@@ -277,7 +277,7 @@ def test_asking_changes_nothing(photo, upload):
     ],
     ids=["model", "app", "label", "field", "no file field", "database", "number", "UUID"],
 )
-def test_what_this_process_does_not_have_is_left_out(target):
+def test_a_token_for_something_that_this_process_does_not_have_is_left_out(target):
     assert ask(make_token(target)) == {}
 
 
@@ -285,7 +285,7 @@ def test_what_this_process_does_not_have_is_left_out(target):
 
 
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
-def test_only_a_post_is_answered(method):
+def test_the_endpoint_answers_only_a_post(method):
     assert getattr(Client(), method)(ADDRESS).status_code == 405
 
 
@@ -310,7 +310,7 @@ def test_only_a_post_is_answered(method):
     ],
     ids=lambda body: body[:12].decode("latin-1") or "nothing",
 )
-def test_rubbish_is_a_bad_request(body):
+def test_a_body_without_a_list_of_tokens_is_a_bad_request(body):
     response = post(body)
 
     assert response.status_code == 400
@@ -323,7 +323,9 @@ def test_a_page_may_ask_for_500_images_at_once_and_for_no_more():
     assert post(json.dumps({"tokens": ["a"] * 501})).status_code == 400
 
 
-def test_it_needs_neither_csrf_token_nor_session_and_no_cache_keeps_it(photo, upload):
+def test_the_endpoint_needs_neither_csrf_token_nor_session_and_no_cache_keeps_its_answer(
+    photo, upload
+):
     response = post(
         json.dumps({"tokens": [token_of(photo)]}), client=Client(enforce_csrf_checks=True)
     )
@@ -334,7 +336,7 @@ def test_it_needs_neither_csrf_token_nor_session_and_no_cache_keeps_it(photo, up
     assert "no-store" in response["Cache-Control"]
 
 
-def test_it_answers_where_all_other_pages_need_a_login(photo, upload, settings):
+def test_the_endpoint_answers_where_all_other_pages_need_a_login(photo, upload, settings):
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE,
         "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -343,7 +345,7 @@ def test_it_answers_where_all_other_pages_need_a_login(photo, upload, settings):
     assert answer_for(photo) == {"state": "pending"}
 
 
-def test_it_answers_under_asgi(photo, upload):
+def test_the_endpoint_answers_under_asgi(photo, upload):
     @async_to_sync
     async def ask_async(token):
         return await AsyncClient().post(
@@ -384,7 +386,7 @@ def questions(tokens):
 
 
 @pytest.mark.parametrize(("is_pending", "queries"), [(False, 2), (True, 1)])
-def test_a_hundred_images_are_asked_for_like_one(is_pending, queries, in_memory):
+def test_a_hundred_images_take_as_many_queries_as_one(is_pending, queries, in_memory):
     photos = [Photo.objects.create(title="Dune", image="dune.jpg") for _ in range(100)]
     for photo in photos if is_pending else []:
         save_image(in_memory(), photo)
@@ -393,14 +395,14 @@ def test_a_hundred_images_are_asked_for_like_one(is_pending, queries, in_memory)
     assert questions(tokens) == questions(tokens[:1]) == [queries, 0]
 
 
-def test_two_images_of_a_row_are_asked_for_like_one():
+def test_two_images_of_a_row_take_as_many_queries_as_one():
     both = OnlyImages.objects.create(front="front.jpg", back="back.jpg")
 
     assert questions([token_of(both, "front"), token_of(both, "back")]) == [2, 0]
     assert answer_for(both, "back") == {"state": "saved", "url": "/media/back.jpg"}
 
 
-def test_many_images_of_each_model_are_asked_for_like_one_of_each(in_memory):
+def test_many_images_of_each_model_take_as_many_queries_as_one_of_each(in_memory):
     tokens = []
     for number in range(20):
         instances = [make(number) for make in KINDS.values()]
@@ -417,7 +419,7 @@ def test_many_images_of_each_model_are_asked_for_like_one_of_each(in_memory):
     assert many == [1 + 6, 1 + 1]
 
 
-def test_500_images_of_ten_models_are_asked_for_like_one_of_each(in_memory):
+def test_500_images_of_ten_models_take_as_many_queries_as_one_of_each(in_memory):
     fields = {
         Photo: "image",
         Measured: "image",
@@ -452,7 +454,7 @@ def test_500_images_of_ten_models_are_asked_for_like_one_of_each(in_memory):
     assert many == questions([of_model[1] for of_model in tokens]) == [1 + 9, 1 + 1]
 
 
-def test_two_tokens_of_one_image_are_asked_for_once(photo, settings):
+def test_two_tokens_of_one_image_make_one_lookup(photo, settings):
     tokens = [token_of(photo)]
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another"
     tokens.append(token_of(photo))
@@ -461,6 +463,6 @@ def test_two_tokens_of_one_image_are_asked_for_once(photo, settings):
     assert ask(*tokens) == {token: {"state": "saved", "url": None} for token in tokens}
 
 
-def test_tokens_that_are_none_ask_no_database(django_assert_num_queries):
+def test_texts_that_are_not_tokens_make_no_query(django_assert_num_queries):
     with django_assert_num_queries(0):
         ask("a", "b")

@@ -191,7 +191,7 @@ def image_of(photo):
         ("nl", "De afbeelding wordt opgeslagen", "kon niet worden opgeslagen", "Vernieuw de"),
     ],
 )
-def test_an_image_on_its_way_speaks_the_language(photo, language, pending, failed, reload):
+def test_a_pending_image_speaks_the_language(photo, language, pending, failed, reload):
     with translation.override(language):
         html = image_of(photo)
 

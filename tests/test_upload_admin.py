@@ -83,7 +83,7 @@ def rows(page):
     return {upload for upload in Upload.objects.all() if str(upload.pk) in page}
 
 
-def test_the_list_shows_what_is_pending_and_what_has_failed(listed, pending, failed):
+def test_the_list_shows_pending_and_failed_uploads(listed, pending, failed):
     page = listed()
 
     for text in (str(pending.pk), "project.photo", "dune.jpg", "pending"):
@@ -92,7 +92,7 @@ def test_the_list_shows_what_is_pending_and_what_has_failed(listed, pending, fai
         assert text in page
 
 
-def test_the_list_can_be_narrowed_to_what_has_failed(listed, pending, failed):
+def test_the_list_can_be_narrowed_to_failed_uploads(listed, pending, failed):
     assert rows(listed(state__exact="failed")) == {failed}
 
 
@@ -106,7 +106,7 @@ def test_an_instances_uploads_are_found_by_its_key(listed, pending, in_memory):
     assert rows(listed(q=pending.object_pk)) == {pending}
 
 
-def test_the_list_asks_as_many_questions_for_many_rows_as_for_one(
+def test_the_list_makes_as_many_queries_for_many_rows_as_for_one(
     admin_client, pending, in_memory, django_assert_num_queries
 ):
     with CaptureQueriesContext(connection) as for_one:
@@ -139,7 +139,7 @@ def test_a_retried_upload_is_sent_on_commit(admin_client, failed, queue):
     assert len(list(queue.folder.glob("*.msg"))) == 1
 
 
-def test_retrying_what_is_pending_changes_nothing(admin_client, pending):
+def test_retrying_a_pending_upload_changes_nothing(admin_client, pending):
     assert "0 uploads will be retried." in do(admin_client, "retry_uploads", pending)
     assert Upload.objects.pending().get() == pending
 
@@ -197,7 +197,7 @@ def test_file_names_and_errors_are_shown_as_text(listed, shown, photo, in_memory
         assert "&lt;img src=x" in page
 
 
-def test_who_may_only_look_may_not_retry(client, operator, failed):
+def test_a_user_who_may_only_view_uploads_may_not_retry_them(client, operator, failed):
     operator("view_upload")
     assert rows(text_of(client.get(LIST))) == {failed}
 
@@ -206,7 +206,7 @@ def test_who_may_only_look_may_not_retry(client, operator, failed):
     assert Upload.objects.failed().get() == failed
 
 
-def test_who_may_change_uploads_may_retry(client, operator, failed):
+def test_a_user_who_may_change_uploads_may_retry_them(client, operator, failed):
     operator("view_upload", "change_upload")
 
     do(client, "retry_uploads", failed)
@@ -235,7 +235,7 @@ def test_the_list_says_that_an_upload_is_overdue(listed, pending):
     assert cells(listed(), "state_sign")[0].startswith("overdue")
 
 
-def test_the_list_can_be_narrowed_to_what_is_overdue(listed, pending, failed, in_memory):
+def test_the_list_can_be_narrowed_to_overdue_uploads(listed, pending, failed, in_memory):
     late = save_image(in_memory(), Photo.objects.create(title="Reef"))
     past = timezone.now() - timedelta(minutes=3)
     Upload.objects.filter(pk__in=[late.pk, failed.pk]).update(due_at=past)
@@ -296,7 +296,7 @@ def test_an_instance_that_is_gone_says_so(listed, shown, photo, pending):
     assert "(deleted)" in shown(pending)
 
 
-def test_the_parent_is_linked_of_a_child_that_went_without_it(listed, in_memory):
+def test_the_upload_of_a_deleted_child_links_to_its_parent(listed, in_memory):
     restaurant = Restaurant.objects.create(name="Chez")
     save_image(in_memory(), restaurant, "image")
     Restaurant._base_manager.filter(pk=restaurant.pk)._raw_delete("default")
@@ -377,7 +377,7 @@ def test_a_list_that_is_cut_off_says_so(listed, pending, failed, monkeypatch):
     assert "There are more uploads than the list shows." in listed()
 
 
-def test_the_summary_tells_what_is_pending_failed_and_overdue(listed, pending, failed):
+def test_the_summary_counts_pending_failed_and_overdue_uploads(listed, pending, failed):
     Upload.objects.filter(pk=pending.pk).update(
         created_at=timezone.now() - timedelta(hours=2, minutes=1),
         due_at=timezone.now() - timedelta(hours=1),
@@ -493,7 +493,7 @@ def test_a_retry_is_noted_in_the_history(admin_client, failed, shown):
 
 
 @pytest.mark.parametrize("name", ["change", "delete", "retry"])
-def test_an_upload_that_has_ended_meanwhile_is_told(admin_client, failed, name):
+def test_the_page_of_an_upload_that_has_ended_leads_back_and_says_so(admin_client, failed, name):
     Upload.objects.all().discard()
     send = admin_client.post if name == "retry" else admin_client.get
 
@@ -550,7 +550,7 @@ def test_discarding_the_selected_uploads_asks_first(admin_client, pending, faile
     assert "2 uploads were discarded." in page
 
 
-def test_an_upload_that_a_worker_settles_meanwhile_is_told(admin_client, pending, failed):
+def test_discarding_an_upload_that_a_worker_has_settled_says_so(admin_client, pending, failed):
     do(admin_client, "delete_selected", pending, failed)
     Upload.objects.filter(pk=pending.pk).discard()
 
@@ -578,7 +578,7 @@ def test_the_log_names_only_the_uploads_that_were_discarded(
     assert [entry.object_id for entry in LogEntry.objects.all()] == [str(failed.pk)]
 
 
-def test_an_upload_that_ended_before_the_question_is_told(admin_client, pending):
+def test_discarding_an_upload_that_has_ended_says_so_without_a_question(admin_client, pending):
     Upload.objects.all().discard()
 
     page = do(admin_client, "delete_selected", pending)
@@ -662,7 +662,7 @@ def test_the_page_offers_what_the_user_may_do(client, operator, failed, who, but
     assert {name for name in ("retry", "delete") if page_of(failed, name) in page} == buttons
 
 
-def test_who_may_only_look_may_not_discard(client, operator, failed):
+def test_a_user_who_may_only_view_uploads_may_not_discard_them(client, operator, failed):
     operator("view_upload", "change_upload")
 
     do(client, "delete_selected", failed, post="yes")
@@ -680,7 +680,9 @@ def test_a_post_without_a_token_is_refused(admin_user, failed, name):
 
 
 @pytest.mark.parametrize("action", ["retry_uploads", "delete_selected"])
-def test_a_key_that_no_upload_can_have_is_told(admin_client, failed, action):
+def test_an_action_on_a_key_that_no_upload_can_have_says_that_it_has_ended(
+    admin_client, failed, action
+):
     response = admin_client.post(LIST, {"action": action, "_selected_action": "x"}, follow=True)
 
     assert "This upload has ended" in response.content.decode()

@@ -201,7 +201,7 @@ def test_a_post_without_an_image_leaves_the_old_one(view, client):
     assert not Upload.objects.exists()
 
 
-def test_the_forms_own_cleaning_is_done(client):
+def test_a_view_calls_the_clean_methods_of_its_form(client):
     client.post("/WithPlainForm/", {"title": "dune", "image": picture()})
 
     assert Photo.objects.get().title == "Dune"
@@ -220,7 +220,7 @@ def test_a_plain_file_is_saved_in_the_request_unless_the_form_names_it(client):
     assert not Upload.objects.exists()
 
 
-def test_clearing_one_image_and_sending_another(client):
+def test_a_post_can_clear_one_image_and_send_another(client):
     measured = Measured.objects.create(title="Old", image=picture(), cover=picture())
     new = pictures.jpeg(80, 40)
 
@@ -284,7 +284,7 @@ def test_the_page_has_a_form_that_can_be_posted(pack, client):
     assert tag(page, '(?:input|button)[^>]*type="submit"')
 
 
-def test_what_the_page_sends_is_taken(pack):
+def test_a_view_accepts_the_form_that_its_page_shows(pack):
     client = Client(enforce_csrf_checks=True)
     page = page_of(client.get("/WithFields/"))
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
@@ -300,7 +300,7 @@ def test_every_view_has_a_page(view, client):
 
 
 @pytest.mark.parametrize("view", UPDATE_VIEWS)
-def test_the_page_of_an_update_shows_what_there_is(view, pack, client):
+def test_the_page_of_an_update_shows_the_current_values(view, pack, client):
     photo = Photo.objects.create(title="<Dune> & more", image=picture())
 
     page = page_of(client.get(f"/{view}/{photo.pk}/"))
@@ -531,7 +531,7 @@ def test_the_message_without_an_image_says_that_it_is_saved(client):
 @pytest.mark.parametrize(
     ("message", "expected"), [(None, []), ("", []), ("%(title)s is here.", ["Dune is here."])]
 )
-def test_a_view_says_what_its_message_is(client, monkeypatch, message, expected):
+def test_a_view_chooses_its_message(client, monkeypatch, message, expected):
     monkeypatch.setattr(WithFields, "success_message", message)
 
     assert messages_of(client, "/WithFields/", a_photo()) == expected
