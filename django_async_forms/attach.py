@@ -159,12 +159,15 @@ class _Attempt(hooks.Change):
         self.upload = upload
         self.instance = instance
         self.field = upload.get_field()
+        #: What the image's columns held, and what they hold after the last write of this attempt.
         self._held = self._written = image_values(instance, self.field)
+        #: Each column as this attempt has last read or written it, as text.
         self._before = {
             column: as_text(column, instance.__dict__[column.attname])
             for column in instance._meta.concrete_fields
             if column.attname in instance.__dict__
         }
+        #: The other columns that this attempt has written: the value before, and the new text.
         self._replaced: dict[Field[Any, Any], tuple[Any, str]] = {}
         self._stored = StoredFiles(upload)
         self._following = _columns_that_follow(instance)
@@ -190,7 +193,7 @@ class _Attempt(hooks.Change):
             self._watch()
             hooks.wait_for_save(instance, self)
             try:
-                with connections[upload.using].execute_wrapper(self._note_own_updates):
+                with connections[upload.using].execute_wrapper(self._note_updates_by_save):
                     instance.save()  # As a form calls it: an override may take no arguments.
             finally:
                 hooks.forget(instance)
@@ -305,7 +308,7 @@ class _Attempt(hooks.Change):
         finally:
             self._runs_own_statements = False
 
-    def _note_own_updates(
+    def _note_updates_by_save(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
         """
@@ -316,27 +319,27 @@ class _Attempt(hooks.Change):
         """
         if self._runs_own_statements or not sql.startswith(self._updates):
             return execute(sql, params, many, context)
-        before = self._row()
+        before = self._row_as_text()
         result = execute(sql, params, many, context)
         self._before.update(
-            (column, text) for column, text in self._row().items() if before[column] != text
+            (column, text) for column, text in self._row_as_text().items() if before[column] != text
         )
         return result
 
-    def _row(self) -> dict[Field[Any, Any], str]:
+    def _row_as_text(self) -> dict[Field[Any, Any], str]:
         row = rows(type(self.instance), self.upload.using).filter(pk=self.instance.pk)
         values = row.values(*(column.attname for column in self._before)).first() or {}
         return {column: as_text(column, values.get(column.attname)) for column in self._before}
 
     def undo(self) -> None:
-        """Put back what this attempt has written, and remove what it has stored."""
+        """Restore the columns that this attempt has written, and remove the files it has stored."""
         connection = connections[self.upload.using]
         for tries_left in (2, 1, 0):
             try:
                 # The attempt may have failed because of a lost connection.
                 if not connection.in_atomic_block:
                     connection.close_if_unusable_or_obsolete()
-                if self._can_remove():
+                if self._undo_write():
                     self._stored.remove()
             except Exception as error:
                 # After a serialization failure, a new transaction sees the current rows.
@@ -348,15 +351,15 @@ class _Attempt(hooks.Change):
                 )
             return
 
-    def _can_remove(self) -> bool:
-        """Remove the image from the row, and tell whether its file can be removed as well."""
+    def _undo_write(self) -> bool:
+        """Restore what the row held, and tell whether the stored file can be removed."""
         if not self._is_attached and not (self._is_written and self._is_held()):
             return True
         if self._is_settled:
             return False  # The row refers to the file, and no attempt will follow.
         try:
             with transaction.atomic(using=self.upload.using):
-                self._detach()
+                self._restore_columns()
         except NotPendingError:
             return False  # A newer upload replaces the image as it is.
         return True
@@ -373,7 +376,7 @@ class _Attempt(hooks.Change):
             held = row.values_list(field.attname, flat=True).first()
         return file_name(held) == str(self._written[field.attname])
 
-    def _detach(self) -> None:
+    def _restore_columns(self) -> None:
         field, instance, using = self.field, self.instance, self.upload.using
         row = row_of(field, instance, using)
         _where_holds(row, field, self.upload.held).update(**self._held)
