@@ -75,6 +75,7 @@ class Detachment(hooks.Change):
     """
 
     def __init__(self, instance: Model) -> None:
+        #: The image columns before the form. After a save: those that the row holds since.
         self._before = Snapshot.before_form(instance)
         self._unchanged_before_form = {
             field.name for field in file_fields(instance) if Snapshot.is_as_loaded(instance, field)
@@ -85,8 +86,10 @@ class Detachment(hooks.Change):
             for field in file_fields(instance)
             if taken.key is not None and taken.values.get(field.attname)
         }
+        #: The fields whose images a worker saves, and those that the form empties.
         self._fields: set[str] = set()
         self._cleared: set[str] = set()
+        #: The images that ``save()`` has taken off, by field.
         self._detached: dict[str, _Detached] = {}
         self._saves_all_fields = True
         self._only_replaces = False
