@@ -136,7 +136,7 @@ def test_the_upload_in_an_invalid_form_is_not_shown_while_another_is_pending(sav
     assert re.findall(r'src="([^"]*\.jpg)"', shown(form.instance)) == [stored_url(saved)]
 
 
-def test_looking_at_an_upload_that_is_to_be_saved_leaves_it_there(photo, in_memory):
+def test_rendering_an_unsaved_upload_leaves_it_on_the_instance(photo, in_memory):
     data = pictures.jpeg()
     form = PhotoForm({"title": "Dune"}, {"image": in_memory(data=data)}, instance=photo)
     instance = form.save(commit=False)

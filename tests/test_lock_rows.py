@@ -246,7 +246,7 @@ def test_a_row_that_refers_to_the_instance_is_inserted_while_a_worker_attaches(c
 
 
 @needs_row_locks
-def test_a_form_for_another_instance_is_saved_while_one_is(base, liked):
+def test_a_form_is_saved_while_a_form_for_another_instance_is_being_saved(base, liked):
     other = Liked.objects.create(title="Other", image=ContentFile(pictures.jpeg(), name="o.jpg"))
 
     with transaction.atomic():
@@ -259,7 +259,7 @@ def test_a_form_for_another_instance_is_saved_while_one_is(base, liked):
 
 
 @needs_row_locks
-def test_a_new_instance_is_saved_while_another_is(base):
+def test_a_new_instance_is_saved_while_another_new_one_is_being_saved(base):
     with transaction.atomic():
         with_a_new_image(base, None).save()
         at_the_same_moment(lambda: with_a_new_image(base, None).save())

@@ -219,7 +219,9 @@ def test_simultaneous_requests_with_one_name_become_as_many_files(use_final_stor
     assert [pictures.stored(photo.image) for photo in Photo.objects.order_by("pk")] == data
 
 
-def test_a_name_is_free_again_for_nobody_else_when_an_attempt_fails(use_final_storage):
+def test_an_attempt_that_fails_leaves_the_image_that_another_has_stored_meanwhile(
+    use_final_storage,
+):
     use_final_storage(Bucket)
     data = [pictures.jpeg(), pictures.jpeg()]
     (_, first), (_, second) = [post_photo(one) for one in data]

@@ -295,7 +295,7 @@ def test_another_instance_takes_the_image_of_an_unsaved_one(base, first, in_memo
     assert names() == ["photos/dune.jpg"] * 2
 
 
-def test_a_new_instance_gets_the_key_of_one_that_is_there(base, old, in_memory):
+def test_a_new_instance_gets_the_key_of_an_existing_row(base, old, in_memory):
     files = {"image": in_memory("new.jpg")}
     photo = form_for(base, Photo, {"title": "Dune"}, files).save(commit=False)
     photo.pk = old.pk

@@ -503,7 +503,7 @@ def test_a_form_with_errors_cannot_be_saved(in_memory):
 # The heading, the message and the nonce
 
 
-def test_the_page_is_headed_by_what_it_does_to_which_model(pack, client):
+def test_the_heading_of_the_page_names_the_action_and_the_model(pack, client):
     photo = Photo.objects.create(title="Dune", image=picture())
 
     assert "<h1>Add photo</h1>" in page_of(client.get("/WithFields/"))
