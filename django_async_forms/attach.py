@@ -44,8 +44,8 @@ from .storage import StagingFileSystemStorage, staging_storage
 logger = logging.getLogger("django_async_forms")
 
 
-class KeptError(Exception):
-    """No further attempt can help, so the upload is kept as failed immediately."""
+class PermanentError(Exception):
+    """An error that no retry can fix, so the upload is failed after this attempt."""
 
 
 class _ColumnChangedError(Exception):
@@ -64,9 +64,9 @@ def attach(upload: Upload) -> None:
     If the column holds a newer state, the upload is superseded. If the upload ends while its image
     is stored, nothing is attached.
 
-    Raises ``KeptError`` if no further attempt can help, and the exceptions of the staging storage,
-    the field, the final storage, the model's ``save()`` and the database. The row and the staged
-    bytes then stay for the next attempt.
+    Raises ``PermanentError`` if no retry can help, and the exceptions of the staging storage, the
+    field, the final storage, the model's ``save()`` and the database. The row and the staged bytes
+    stay then: for the next attempt, or for an operator.
     """
     upload.abandon_reservation()  # An earlier attempt, whose end is unknown, may have left one.
     with context.restore(upload.context):
@@ -89,7 +89,7 @@ def _attach_once(upload: Upload) -> None:
     except ObjectDoesNotExist as error:
         if not upload.pending_row().exists():
             raise NotPendingError from error  # Deleted with its instance.
-        raise KeptError(
+        raise PermanentError(
             f"There is no {upload.model} with the primary key {upload.object_pk!r}: it was "
             "deleted, or its key was changed, without Django's signals."
         ) from error
@@ -121,7 +121,7 @@ def _is_newer(upload: Upload, field: FileField, instance: Model) -> bool:
         return True
     stored_at = _stored_at(file)
     if stored_at is None:
-        raise KeptError(
+        raise PermanentError(
             f"{field} was changed from {upload.held!r} to {file.name!r} while this upload was "
             "pending, and its storage cannot tell which is newer. Discard the upload, or change "
             "the field back and retry."
@@ -491,12 +491,12 @@ def record_failure(upload: Upload, error: Exception) -> float | None:
 
     After the last attempt, the upload is failed and ``image_failed`` is sent. The attempt is the
     last if it raised ``SuspiciousOperation``, because a storage that refuses a name refuses it
-    again, or ``KeptError``.
+    again, or ``PermanentError``.
     """
     # Databases do not store NUL or a lone surrogate as text. Each becomes a question mark.
     text = f"{type(error).__name__}: {error}".replace("\x00", "?")[:2000]
     text = text.encode(errors="replace").decode()
-    is_last = isinstance(error, (SuspiciousOperation, KeptError))
+    is_last = isinstance(error, (SuspiciousOperation, PermanentError))
     if upload.attempts < conf().MAX_ATTEMPTS and not is_last:
         pause = pause_after(upload.attempts)
         if not upload.reschedule(text, pause):

@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import FieldDoesNotExist, SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
 
-from django_async_forms.attach import KeptError
+from django_async_forms.attach import PermanentError
 from django_async_forms.codec import reconstruct
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
@@ -211,7 +211,7 @@ def test_no_file_is_stored_for_an_instance_that_somebody_else_has_deleted(
     Photo.objects.filter(pk=photo.pk).delete()
     upload = save_image(in_memory(), photo)
 
-    with pytest.raises(KeptError, match=r"There is no project\.photo"):
+    with pytest.raises(PermanentError, match=r"There is no project\.photo"):
         save_pending_uploads()
 
     assert Upload.objects.get() == upload
