@@ -76,7 +76,7 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
         if request is None:  # Some code passes none, because it only inspects the form class.
             return form_class  # type: ignore[no-any-return]
         attributes = {
-            # A class lives until Python's garbage collector runs. Do not keep the request as long.
+            # A class lives until the garbage collector runs. Do not keep the request that long.
             "request_of_sender": weakref.proxy(request),
             "drafts": self.drafts and form_class.drafts,
             "__module__": form_class.__module__,

@@ -19,7 +19,7 @@ from PIL import Image
 class AsyncFormsSettings:
     """The keys of ``ASYNC_FORMS``, with their defaults. All times are in seconds."""
 
-    #: How many attempts at saving an image are made before the upload is failed.
+    #: How many attempts workers make before an upload is failed.
     MAX_ATTEMPTS: int = 12
     #: The pause after the first failed attempt. It doubles after each further one.
     RETRY_PAUSE: float = 2

@@ -49,8 +49,8 @@ _connections: WeakKeyDictionary[Any, tuple[float, Any]] = WeakKeyDictionary()
 #: here, but they do not run in it.
 _threads: dict[int, BackgroundThread] = {}
 
-#: A circuit breaker. After a failure it is open, so nothing is sent to the broker, until this time
-#: on the monotonic clock.
+#: The circuit breaker: after a failure, this process sends nothing to the broker until this time on
+#: the monotonic clock.
 _open_until = 0.0
 
 
@@ -60,7 +60,7 @@ def send(upload: Upload) -> None:
 
     If the broker is down or silent, this raises nothing and leaves the upload to recovery. Outside
     a request, the caller waits at most twice ``PUBLISH_TIMEOUT``, with any transport. Then the
-    circuit breaker is open for ``PUBLISH_PAUSE``, so a command that saves ten images waits once.
+    circuit breaker opens for ``PUBLISH_PAUSE``, so a command that saves ten images waits once.
     """
     # Tracers read their span from the context in which the image was saved.
     context = copy_context()

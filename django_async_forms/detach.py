@@ -97,11 +97,11 @@ class Detachment(hooks.Change):
         self._hidden: set[str] = set()
 
     def had_image_before_form(self, field: FileField) -> bool:
-        """Tell whether the instance was saved with an image when the form was made."""
+        """Tell whether the saved instance had an image when the form was made."""
         return field.name in self._had_image_before_form
 
     def was_unchanged_before_form(self, name: str) -> bool:
-        """Tell whether nobody had changed a loaded image when the form was made."""
+        """Tell whether an image was still as loaded when the form was made."""
         return name in self._unchanged_before_form
 
     def restore_initial_image(self, instance: Model, name: str, file: FieldFile) -> None:

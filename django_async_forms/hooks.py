@@ -331,7 +331,7 @@ def _refresh_from_db(self: Model, refresh: Any, *args: Any, **kwargs: Any) -> No
 
 
 def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
-    """Return the columns of the ``empty`` fields whose image is pending, by name."""
+    """Return the names of the columns of those ``empty`` fields that have an upload."""
     waiting = _find_active(instance)
     taken_off = waiting.change.pending_fields() if waiting is not None else ()
     return {

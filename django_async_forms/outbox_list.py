@@ -209,7 +209,7 @@ class DatabaseFilter(admin.SimpleListFilter):
 
 
 class ModelFilter(admin.SimpleListFilter):
-    """Offers all models with file fields. A query for those of the uploads would read all rows."""
+    """Offers all models with file fields. Finding those that uploads name would read all rows."""
 
     title = _("model")
     parameter_name = "model"

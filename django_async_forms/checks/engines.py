@@ -37,7 +37,7 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def check_tables(
     app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The table of the outbox exists. This only warns, because ``migrate`` runs it first."""
+    """The table of the outbox exists. Only a warning: ``migrate`` checks before it creates it."""
     return [
         Warning(
             f"{model._meta.label} is written to the database {using!r}, which has no table "
