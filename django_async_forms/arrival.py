@@ -201,8 +201,9 @@ def find(key: uuid.UUID, using: str, sender: Sender | None, purpose: str | None)
     """
     Return a draft that its sender may claim for ``purpose``, as an uploaded file.
 
-    ``None`` stands for any purpose. In a transaction, such as the admin's, the draft is locked: of
-    two forms at once, the second finds it gone when it validates. Raises ``ValidationError``.
+    ``None`` stands for any purpose. In a transaction, such as the admin's, this locks the draft. If
+    two forms want it at the same time, the second finds it gone when it is validated. Raises
+    ``ValidationError``.
     """
     drafts: Any = Draft.objects.using(using).current().filter(pk=key)
     if connections[using].in_atomic_block:
