@@ -171,7 +171,7 @@ def test_recover_sends_an_upload_again_whose_message_got_lost(new_upload, queue,
 
     out = run("recover")
 
-    assert "default: 1 sent again, 0 purged, 0 staged files removed." in out
+    assert "default: 1 sent again, 0 purged, 0 drafts expired, 0 staged files removed." in out
     assert "other: 0 sent again" in out
     assert len(list(queue.folder.glob("*.msg"))) == 1
 
