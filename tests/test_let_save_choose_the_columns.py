@@ -55,4 +55,4 @@ def test_a_name_that_a_view_gives_is_that_of_an_image_that_alone_has_changed(bas
     unsaved.save()
     save_pending_uploads()
 
-    assert names() == ["habits/by-hand.jpg"]
+    assert names(Guarded) == ["habits/by-hand.jpg"]

@@ -186,8 +186,14 @@ def named(photo):
     return photo
 
 
-def test_html_in_the_name_of_the_image_is_text_on_the_page(pack, client, named):
-    assert is_text(client.get(f"/async/photo/{named.pk}/"))
+def test_html_in_the_name_of_the_image_is_no_html_on_the_page(pack, client, named):
+    assert HTML not in client.get(f"/async/photo/{named.pk}/").content.decode()
+
+
+def test_html_in_the_name_of_an_image_that_is_kept_is_text_on_the_page(pack, client, in_memory):
+    data = {"title": "", "image": in_memory(f"{HTML}.jpg")}
+
+    assert is_text(client.post("/async/photo/add/", data))
 
 
 def test_html_in_the_name_of_the_image_is_text_on_the_admins_page(admin_client, named):
