@@ -21,6 +21,8 @@ from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.tasks import save_image_task
 from django_async_forms.uploads import save_image
 from tests import pictures
+from tests.both import async_form
+from tests.habits.models import Thumbnailed
 from tests.project.models import Elsewhere, Photo, Restaurant
 from tests.worker import work_on
 
@@ -625,3 +627,139 @@ def test_image_failed_is_sent_without_an_instance_if_an_upload_has_none(
     assert name == "failed"
     assert (kwargs["sender"], kwargs["instance"]) == (None, None)
     assert kwargs["upload"] == Upload.objects.failed().get()
+
+
+# What an attempt has written, and its failure
+
+
+@pytest.fixture
+def fail_and_refuse(connect, upload, settings):
+    """Has the only attempt fail when its image is attached, and then refuses some updates."""
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+
+    def work(error, times):
+        errors = []
+
+        def fail(**kwargs):
+            errors.extend([error] * times)
+            raise OSError("the search engine is away")
+
+        def refuse(execute, sql, *args):
+            if errors and sql.startswith("UPDATE"):
+                raise errors.pop()
+            return execute(sql, *args)
+
+        connect(post_save, fail, Photo)
+        with connection.execute_wrapper(refuse):
+            work_on(upload)
+        assert not errors
+
+    return work
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_image_is_taken_back_although_the_database_refuses_that_twice(
+    fail_and_refuse, photo, media
+):
+    fail_and_refuse(OperationalError("could not serialize access"), 2)
+
+    photo.refresh_from_db()
+    assert not photo.image
+    assert files(media) == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("error", "times"),
+    [(OperationalError("could not serialize access"), 3), (RuntimeError("a bug"), 1)],
+    ids=["of the database, three times", "other, once"],
+)
+def test_an_image_that_cannot_be_taken_back_keeps_its_file(
+    fail_and_refuse, photo, media, caplog, error, times
+):
+    fail_and_refuse(error, times)
+
+    photo.refresh_from_db()
+    assert files(media) == [photo.image.name]
+    assert caplog.text.count("left its file in the storage") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failed_attempt_takes_nothing_back_from_other_rows(connect, in_memory, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    async_form(Thumbnailed, {"title": "Dune"}, {"image": in_memory()}).save()
+    other = Thumbnailed.objects.create(title="Other", image=in_memory())
+
+    def fail(**kwargs):
+        raise OSError("the search engine is away")
+
+    connect(post_save, fail, Thumbnailed)
+    work_on(Upload.objects.get())
+
+    assert Upload.objects.failed().exists()
+    assert Thumbnailed.objects.get(title="Other").thumbnail == other.thumbnail
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_attached_image_that_a_newer_upload_will_replace_stays_when_its_attempt_fails(
+    connect, photo, in_memory, settings
+):
+    data = pictures.jpeg()
+    upload = save_image(in_memory(data=data), photo)
+
+    def replace_and_fail(instance, **kwargs):
+        save_image(in_memory(), Photo.objects.get(pk=instance.pk))
+        raise OSError("the search engine is away")
+
+    connect(post_save, replace_and_fail, Photo)
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == data
+    assert Upload.objects.get() != upload
+
+
+@pytest.fixture
+def next_commit(monkeypatch):
+    """Has the next commit fail after an image was stored: ``next_commit("default", ...)``."""
+
+    def fail(using, is_done):
+        connection = connections[using]
+        commit = connection.commit
+
+        def commit_and_fail():
+            monkeypatch.setattr(connection, "commit", commit)
+            if is_done:
+                commit()
+            raise OperationalError("server closed the connection unexpectedly")
+
+        meanwhile("after", lambda: monkeypatch.setattr(connection, "commit", commit_and_fail))
+
+    return fail
+
+
+@pytest.mark.parametrize(("model", "using"), [(Photo, "default"), (Elsewhere, "other")])
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_an_image_stays_if_only_the_answer_to_its_commit_is_lost(
+    in_memory, next_commit, model, using
+):
+    data = pictures.jpeg()
+    upload = save_image(in_memory(data=data), model.objects.create(title="Dune"))
+    next_commit(using, is_done=True)
+
+    work_on(upload)
+
+    assert pictures.stored(model.objects.get().image) == data
+    assert not Upload.objects.using(using).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stored_file_is_removed_if_the_commit_fails(upload, photo, next_commit, media, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    next_commit("default", is_done=False)
+
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert not photo.image
+    assert files(media) == []
