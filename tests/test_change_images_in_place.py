@@ -504,3 +504,15 @@ def test_a_name_in_another_case_is_another_name(base, in_memory):
     photo.save()
 
     assert Photo.objects.get().image.name == "photos/OLD.jpg"
+
+
+# The row while its image is pending
+
+
+def test_dimensions_that_must_not_be_empty_are_those_of_the_new_image_from_the_start(base):
+    image = ContentFile(pictures.jpeg(20, 10), name="made.jpg")
+    framed = Framed(image=image, width=1, height=1)
+
+    form_for(base, Framed, {"title": "Dune"}, {}, framed, ["title", "image"]).save()
+
+    assert Framed.objects.values_list("width", "height").get() == (20, 10)
