@@ -9,6 +9,7 @@ from django import forms
 from django.apps import apps
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
+from django.db.models.signals import post_save
 
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.storage import StagingFileSystemStorage
@@ -88,6 +89,15 @@ def connect():
             stack.callback(signal.disconnect, receiver, sender=sender)
 
         yield connect
+
+
+@pytest.fixture
+def no_receivers(monkeypatch):
+    """Disconnects the receivers of the libraries in the test project, which most projects lack."""
+    monkeypatch.setattr(post_save, "receivers", [])
+    post_save.sender_receivers_cache.clear()
+    yield
+    post_save.sender_receivers_cache.clear()
 
 
 @pytest.fixture

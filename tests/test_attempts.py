@@ -741,8 +741,9 @@ def next_commit(monkeypatch):
 @pytest.mark.parametrize(("model", "using"), [(Photo, "default"), (Elsewhere, "other")])
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_an_image_stays_if_only_the_answer_to_its_commit_is_lost(
-    in_memory, next_commit, model, using
+    no_receivers, in_memory, next_commit, settings, model, using
 ):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
     data = pictures.jpeg()
     upload = save_image(in_memory(data=data), model.objects.create(title="Dune"))
     next_commit(using, is_done=True)
@@ -751,6 +752,26 @@ def test_an_image_stays_if_only_the_answer_to_its_commit_is_lost(
 
     assert pictures.stored(model.objects.get().image) == data
     assert not Upload.objects.using(using).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_image_is_taken_back_if_the_answer_to_its_commit_is_lost_before_receivers_run(
+    connect, upload, photo, next_commit, media, settings
+):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+
+    def expect_to_run(**kwargs):
+        """A receiver, for which another attempt is made."""
+
+    connect(post_save, expect_to_run, Photo)
+    next_commit("default", is_done=True)
+
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert not photo.image
+    assert files(media) == []
+    assert Upload.objects.failed().get() == upload
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,14 +13,14 @@ from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.forms import modelform_factory, modelformset_factory
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client, TestCase
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from django_async_forms import after_response, delivery
+from django_async_forms import after_response, delivery, sender
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
@@ -401,7 +401,7 @@ ENDING = """
 import time
 import django
 django.setup()
-from django_async_forms import after_response, delivery
+from django_async_forms import after_response, delivery, sender
 from django_async_forms.models import Upload
 
 def publish(upload):
@@ -577,3 +577,64 @@ def test_an_eager_task_that_fails_is_logged_and_stops_nothing_else(
     photo.refresh_from_db()
     assert photo.image
     assert f"Upload {upload.pk}: the eager task failed." in caplog.text
+
+
+# How long a message waits, and how many:
+
+
+def test_a_message_waits_for_one_that_a_slow_broker_is_taking(client, held, image, settings):
+    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
+    client.post("/plain/", image("first.jpg"))
+    wait_until(lambda: held.asked, "the broker is asked")
+
+    client.post("/plain/", image("second.jpg"))
+
+    held.let_go()
+    assert seen_by(held) == ["first.jpg", "second.jpg"]
+
+
+def test_the_wait_outside_a_request_is_twice_the_time_out(held, in_memory, settings, caplog):
+    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01}
+
+    save(in_memory())
+
+    assert "The broker does not answer within 0.02 s." in caplog.text
+
+
+def test_an_upload_is_left_to_recovery_when_too_many_messages_wait(
+    client, held, image, settings, monkeypatch
+):
+    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
+    monkeypatch.setattr(sender, "_MAX_WAITING", 1)
+    client.post("/plain/", image("first.jpg"))
+    wait_until(lambda: held.asked, "the broker is asked")
+
+    client.post("/plain/", image("second.jpg"))
+    client.post("/plain/", image("third.jpg"))
+
+    assert Upload.objects.pending().due().get().name == "third.jpg"
+
+
+@pytest.fixture
+def broker_is_silent(monkeypatch):
+    """A broker that is not asked, because it did not answer a moment ago."""
+    monkeypatch.setattr(delivery, "_silent_until", float("inf"))
+
+
+def test_leaving_an_upload_to_recovery_keeps_the_open_connection(broker_is_silent, in_memory):
+    connection.ensure_connection()
+    before = connection.connection
+
+    save(in_memory())
+
+    assert connection.connection is before
+
+
+def test_leaving_an_upload_to_recovery_leaves_no_connection_open(broker_is_silent, in_memory):
+    save(in_memory())
+    upload = Upload.objects.get()
+    connection.close()
+
+    delivery.send(upload)
+
+    assert connection.connection is None

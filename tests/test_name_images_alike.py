@@ -494,3 +494,28 @@ def test_a_thumbnail_that_an_attempt_has_stored_is_removed_with_its_image(
     assert next(failures) == 3
     assert not files(media)
     assert not Thumbnailed.objects.get().thumbnail
+
+
+class BucketByContent(Bucket):
+    """Names a file by its content, and overwrites it with the same bytes."""
+
+    def _save(self, name, content):
+        name = f"files/{hashlib.sha256(content.read()).hexdigest()}"
+        content.seek(0)
+        return name if self.exists(name) else super()._save(name, content)
+
+
+def test_a_file_of_equal_bytes_that_two_workers_store_at_the_same_time_stays(
+    use_final_storage, settings
+):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    use_final_storage(BucketByContent)
+    (_, first), (second, second_upload) = [post_photo(SHARED) for _ in range(2)]
+    # Both find the name free. The second stores and attaches the file, then the first fails.
+    before.append(partial(work_on, second_upload))
+    after.extend([int, partial(fail, None)])
+
+    work_on(first)
+
+    second.refresh_from_db()
+    assert pictures.stored(second.image) == SHARED

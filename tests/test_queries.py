@@ -146,15 +146,6 @@ def test_saving_without_a_new_image_takes_the_statements_of_plain_django(stateme
     assert noted == ["UPDATE photo"]
 
 
-@pytest.fixture
-def no_receivers(monkeypatch):
-    """Disconnects the receivers of the libraries in the test project, which most projects lack."""
-    monkeypatch.setattr(post_save, "receivers", [])
-    post_save.sender_receivers_cache.clear()
-    yield
-    post_save.sender_receivers_cache.clear()
-
-
 def test_the_statements_of_a_task(statements, staging, no_receivers, upload):
     with statements() as noted:
         save_image_task.apply((str(upload.pk), "default"), throw=True)

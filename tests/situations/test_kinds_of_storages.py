@@ -10,7 +10,7 @@ from django.utils.functional import LazyObject, SimpleLazyObject
 
 from django_async_forms.signals import image_saved
 from tests import pictures
-from tests.project.models import Place
+from tests.project.models import Document, Place
 from tests.situations.forms import async_saved, both, bytes_of, saved
 
 pytestmark = pytest.mark.django_db
@@ -267,3 +267,21 @@ def test_a_field_that_generates_names_by_itself_does_so(base, in_memory, monkeyp
     place = saved(base, Place, {"name": "x"}, {"image": in_memory("dune.jpg")})
 
     assert place.image.name == "own/gpj.enud"
+
+
+# The storages of other files of the instance
+
+
+def test_the_storage_of_another_file_of_the_instance_that_image_saved_has_is_that_of_its_field(
+    connect, image
+):
+    storages = []
+
+    def receive(instance, **kwargs):
+        storages.append(instance.file.storage)
+
+    connect(image_saved, receive)
+    document = Document.objects.create(file=ContentFile(b"text", name="dune.txt"))
+    async_saved(Document, {"title": "Dune"}, {"scan": image}, document)
+
+    assert [type(each) for each in storages] == [type(Document._meta.get_field("file").storage)]
