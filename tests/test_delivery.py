@@ -81,12 +81,13 @@ class Held:
     """A broker that takes a message and does not answer until it is released."""
 
     def __init__(self):
-        self.asked = []
+        self.asked, self.answered = [], []
         self._let_go = threading.Event()
 
     def publish(self, upload):
         self.asked.append(upload.name)
         self._let_go.wait(DEADLINE)
+        self.answered.append(upload.name)
 
     def let_go(self):
         self._let_go.set()
@@ -433,7 +434,8 @@ def test_neither_a_request_nor_the_next_one_waits_for_the_broker(client, held, i
     client.post("/plain/", image())
     client.get("/state/")
 
-    wait_until(lambda: held.asked, "the broker is asked")  # The broker has not answered yet.
+    wait_until(lambda: held.asked, "the broker is asked")
+    assert held.answered == []
 
 
 def test_the_wait_for_the_broker_is_bounded_outside_a_request(held, in_memory):
@@ -535,6 +537,7 @@ def test_the_end_of_a_request_does_not_wait_in_uwsgi_with_threads(
     client.post("/plain/", image())
 
     wait_until(lambda: held.asked, "the broker is asked")
+    assert held.answered == []
 
 
 # Eager tasks:
