@@ -697,3 +697,26 @@ def test_a_stream_whose_name_is_taken_meanwhile_is_not_saved_in_part(storage):
 
     assert storage.listdir("") == ([], ["file.bin"])
     assert content_of(storage, "file.bin") == b"first"
+
+
+# A file that changes, or a connection that ends, while a file is read
+
+
+@pytest.mark.parametrize("first", [0, CHUNK_SIZE], ids=["all of it", "its end"])
+def test_a_file_that_is_deleted_while_it_is_read_is_not_found(storage, first):
+    name = storage.save("file.bin", ContentFile(pictures.noise(2 * CHUNK_SIZE)))
+
+    with storage.open(name) as file:
+        file.seek(first)
+        StoredChunk.objects.filter(name=name, position__gte=first).delete()
+        with pytest.raises(FileNotFoundError, match=r"lost 'file\.bin' while it was read"):
+            file.read()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_can_be_read_after_its_connection_was_closed(storage):
+    name = storage.save("file.bin", ContentFile(b"data"))
+
+    with storage.open(name) as file:
+        connection.close()
+        assert file.read() == b"data"

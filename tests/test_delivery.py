@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from types import SimpleNamespace
 
 import pytest
+from celery import Celery, current_app
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.forms import modelform_factory, modelformset_factory
@@ -20,13 +21,14 @@ from django.test import Client, TestCase
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from django_async_forms import after_response, delivery, sender
+from django_async_forms import after_response, background, delivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
+from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.benchmarks.processes import multipart
-from tests.project.models import Photo
+from tests.project.models import Elsewhere, Photo
 from tests.worker import DEADLINE, ROOT, sending_to, wait_until
 
 pytestmark = [
@@ -402,7 +404,7 @@ ENDING = """
 import time
 import django
 django.setup()
-from django_async_forms import after_response, delivery, sender
+from django_async_forms import after_response, delivery
 from django_async_forms.models import Upload
 
 def publish(upload):
@@ -528,11 +530,12 @@ def test_the_end_of_a_request_waits_in_uwsgi_without_threads(client, published, 
     assert published == ["dune.jpg"]
 
 
+@pytest.mark.parametrize("option", ["enable-threads", "threads"])
 def test_the_end_of_a_request_does_not_wait_in_uwsgi_with_threads(
-    client, held, image, uwsgi, settings
+    client, held, image, uwsgi, settings, option
 ):
     settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
-    uwsgi["enable-threads"] = b"1"
+    uwsgi[option] = b"2"
 
     client.post("/plain/", image())
 
@@ -592,6 +595,7 @@ def test_a_message_waits_for_one_that_a_slow_broker_is_taking(client, held, imag
 
     client.post("/plain/", image("second.jpg"))
 
+    assert held.asked == ["first.jpg"]
     held.let_go()
     assert seen_by(held) == ["first.jpg", "second.jpg"]
 
@@ -601,14 +605,14 @@ def test_the_wait_outside_a_request_is_twice_the_time_out(held, in_memory, setti
 
     save(in_memory())
 
-    assert "The broker does not answer within 0.02 s." in caplog.text
+    assert "The broker has not answered within 0.02 s." in caplog.text
 
 
 def test_an_upload_is_left_to_recovery_when_too_many_messages_wait(
     client, held, image, settings, monkeypatch
 ):
     settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
-    monkeypatch.setattr(sender, "_MAX_WAITING", 1)
+    monkeypatch.setattr(background, "_MAX_WAITING", 1)
     client.post("/plain/", image("first.jpg"))
     wait_until(lambda: held.asked, "the broker is asked")
 
@@ -621,7 +625,7 @@ def test_an_upload_is_left_to_recovery_when_too_many_messages_wait(
 @pytest.fixture
 def broker_is_silent(monkeypatch):
     """A broker that is not asked, because it did not answer a moment ago."""
-    monkeypatch.setattr(delivery, "_silent_until", float("inf"))
+    monkeypatch.setattr(delivery, "_open_until", float("inf"))
 
 
 def test_leaving_an_upload_to_recovery_keeps_the_open_connection(broker_is_silent, in_memory):
@@ -641,3 +645,36 @@ def test_leaving_an_upload_to_recovery_leaves_no_connection_open(broker_is_silen
     delivery.send(upload)
 
     assert connection.connection is None
+
+
+# What a message is sent with:
+
+
+def test_a_message_is_sent_by_the_app_that_is_current_when_the_image_is_saved(
+    monkeypatch, in_memory
+):
+    apps = []
+    monkeypatch.setattr(
+        delivery, "publish", lambda upload: apps.append(current_app._get_current_object())
+    )
+    previous, app = current_app._get_current_object(), Celery("another", set_as_current=False)
+    app.set_current()
+    try:
+        save(in_memory())
+    finally:
+        previous.set_current()
+
+    assert apps == [app]
+
+
+def test_an_upload_whose_retry_is_rolled_back_is_not_sent(published, in_memory):
+    moon = Elsewhere.objects.create(title="Moon")
+    upload = save_image(in_memory(), moon)
+    Upload.objects.using("other").update(state=Upload.State.FAILED)
+    assert seen() == ["dune.jpg"]
+
+    with transaction.atomic(using="other"):
+        assert delivery.retry(Upload.objects.using("other").filter(pk=upload.pk)) == 1
+        transaction.set_rollback(True, using="other")
+
+    assert seen() == ["dune.jpg"]

@@ -6,12 +6,15 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 from django.db.models.fields.files import ImageFieldFile
+from django.db.models.signals import post_save
 from django.utils.functional import LazyObject, SimpleLazyObject
 
+from django_async_forms.attach import attach
+from django_async_forms.models import Upload
 from django_async_forms.signals import image_saved
 from tests import pictures
 from tests.project.models import Document, Place
-from tests.situations.forms import async_saved, both, bytes_of, saved
+from tests.situations.forms import async_form, async_saved, both, bytes_of, saved
 
 pytestmark = pytest.mark.django_db
 
@@ -285,3 +288,43 @@ def test_the_storage_of_another_file_of_the_instance_that_image_saved_has_is_tha
     async_saved(Document, {"title": "Dune"}, {"scan": image}, document)
 
     assert [type(each) for each in storages] == [type(Document._meta.get_field("file").storage)]
+
+
+# A storage that the worker watches
+
+
+class ByClass(FileSystemStorage):
+    """Keeps its files in a folder that is named like the module of its class."""
+
+    def _save(self, name, content):
+        return super()._save(f"{type(self).__module__}/{name}", content)
+
+
+@both
+def test_a_storage_finds_the_module_of_its_class(base, image, monkeypatch, tmp_path):
+    monkeypatch.setattr(FIELD, "storage", ByClass(tmp_path / "final"))
+
+    place = saved(base, Place, {"name": "x"}, {"image": image})
+
+    assert place.image.name == f"{__name__}/places/dune.jpg"
+
+
+def nested_lazy(location):
+    return SimpleLazyObject(lambda: Lazy(location))
+
+
+@pytest.mark.parametrize("storage_class", [FileSystemStorage, Lazy, simple_lazy, nested_lazy])
+def test_a_file_is_removed_from_this_storage_when_its_attempt_fails(
+    connect, storage_class, image, monkeypatch, tmp_path
+):
+    def fail(created, **kwargs):
+        if not created:
+            raise OSError("the search engine is away")
+
+    monkeypatch.setattr(FIELD, "storage", storage_class(tmp_path / "final"))
+    async_form(Place, {"name": "x"}, {"image": image}).save()
+    connect(post_save, fail, Place)
+    with pytest.raises(OSError, match="the search engine"):
+        attach(Upload.objects.start(Upload.objects.get().pk))
+
+    assert not [path for path in (tmp_path / "final").rglob("*") if path.is_file()]
