@@ -784,3 +784,12 @@ def test_a_stored_file_is_removed_if_the_commit_fails(upload, photo, next_commit
     photo.refresh_from_db()
     assert not photo.image
     assert files(media) == []
+
+
+# Messages without an upload
+
+
+def test_the_task_of_a_second_message_succeeds(upload):
+    work_on(upload)
+
+    assert save_image_task.apply(args=[str(upload.pk), "default"]).successful()

@@ -720,3 +720,12 @@ def test_a_file_can_be_read_after_its_connection_was_closed(storage):
     with storage.open(name) as file:
         connection.close()
         assert file.read() == b"data"
+
+
+# The rows of a file
+
+
+def test_a_file_that_fills_its_rows_has_no_empty_row(storage):
+    name = storage.save("file.bin", ContentFile(pictures.noise(2 * CHUNK_SIZE)))
+
+    assert StoredChunk.objects.filter(name=name).count() == 2

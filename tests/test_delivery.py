@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from celery import Celery, current_app
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.forms import modelform_factory, modelformset_factory
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client, TestCase
@@ -678,3 +678,18 @@ def test_an_upload_whose_retry_is_rolled_back_is_not_sent(published, in_memory):
         transaction.set_rollback(True, using="other")
 
     assert seen() == ["dune.jpg"]
+
+
+def test_a_message_leaves_no_connection_of_its_thread_open(monkeypatch, in_memory):
+    used = []
+
+    def publish(upload):
+        """Use the database, as a receiver of Celery's signals may."""
+        connection.ensure_connection()
+        used.append(connections["default"])
+
+    monkeypatch.setattr(delivery, "publish", publish)
+
+    save(in_memory())
+
+    assert [each.connection for each in used] == [None]

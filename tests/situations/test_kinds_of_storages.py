@@ -328,3 +328,11 @@ def test_a_file_is_removed_from_this_storage_when_its_attempt_fails(
         attach(Upload.objects.start(Upload.objects.get().pk))
 
     assert not [path for path in (tmp_path / "final").rglob("*") if path.is_file()]
+
+
+@both
+def test_a_name_is_shortened_to_what_its_column_holds(base, in_memory):
+    place = saved(base, Place, {"name": "x"}, {"image": in_memory(f"{'x' * 92}.jpg")})
+
+    assert len(place.image.name) == 100
+    assert place.image.name.startswith("places/xxx")
