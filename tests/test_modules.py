@@ -70,6 +70,13 @@ def test_the_picture_of_the_layers_has_each_module_and_no_other():
     }
 
 
+def test_the_list_below_the_picture_has_each_module_and_no_other():
+    below = PAGE.read_text(encoding="utf-8").partition(".. svgbob::")[2]
+    part = below[: below.index(".. _tests-to-run-first:")]
+
+    assert sorted(re.findall(r"^- ``(\w+)``: ", part, re.M)) == sorted(modules())
+
+
 def test_the_imports_of_the_modules_are_found():
     # Imports in a function, for types, of a module by its package, and from a folder.
     assert imports("apps") >= {"after_response", "checks", "hooks", "tasks"}
