@@ -22,7 +22,7 @@ logger = logging.getLogger("django_async_forms")
 
 
 def draft_preview(draft: Draft, request: HttpRequest) -> HttpResponseBase | None:
-    """Return a draft as an image for its sender, or ``None`` if it is not to be shown."""
+    """Return a draft as an image for its sender, or ``None`` if it may not be shown."""
     if draft.is_hidden or not draft.is_checked:
         return None
     return _preview(draft, request)
@@ -41,7 +41,7 @@ def _preview(staged: Draft | Upload, request: HttpRequest) -> HttpResponseBase |
         return HttpResponse(status=503)
 
 
-# Who may see it is decided by the session that the image was sent in, logged in or not.
+# The session that sent the image may see it, logged in or not. So no login is required.
 @login_not_required
 @require_safe
 @cache_control(private=True, no_store=True)
@@ -49,8 +49,7 @@ def staged_image(request: HttpRequest, token: str) -> HttpResponseBase:
     """
     Give the staged image of a pending upload to its sender, for ``{% async_image %}``.
 
-    The token is that of the image's status. Once the image is saved, this leads to it, as the
-    status does.
+    The token is the one for the image's status. Once the image is saved, the view redirects to it.
     """
     target = read_token(token)
     if target is None:

@@ -69,7 +69,7 @@ def _in_its_own_transactions(view: _View) -> _View:
 
 
 class _TusView(View):
-    """A view whose answers, all but previews, are the protocol's. It never redirects."""
+    """A view that answers as the protocol says, except with previews. It never redirects."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
@@ -112,7 +112,7 @@ class DraftsView(_TusView):
             try:
                 receive(request, draft, length, checksum)
             except Exception:
-                # The client learns no address to go on with.
+                # The client gets no address, so it cannot continue.
                 draft.discard()
                 raise
         response = _answer(draft, 201)
@@ -160,7 +160,7 @@ class DraftView(_TusView):
         """Remove a draft that its sender does not want any more."""
         draft = _find(request, token)
         if not draft.discard():
-            # The last part that was under way has come. Clients try again.
+            # A part has arrived, or a form has shown or claimed the draft. Clients try again.
             raise RefusedError(423, "The draft has changed meanwhile.")
         logger.info("Draft %s: removed by its sender.", draft.pk)
         return HttpResponse(status=204)
@@ -170,7 +170,7 @@ def _create(request: HttpRequest, metadata: dict[str, str], size: int) -> Draft:
     grant = Grant.loads(metadata.get("grant"))
     sender = sender_of(request)
     if grant is None or sender is None or grant.sender != sender.key:
-        # Without saying which: a grant tells nothing to anyone else.
+        # The answer does not say which, so that nobody else learns anything from a grant.
         raise RefusedError(403, "The grant is missing, invalid or too old. Reload the page.")
     name = metadata.get("filename") or metadata.get("name") or ""
     content_type = metadata.get("filetype") or metadata.get("type") or ""
@@ -178,7 +178,7 @@ def _create(request: HttpRequest, metadata: dict[str, str], size: int) -> Draft:
         return arrival.create(
             grant,
             sender,
-            # As Django does with the name of a file in a form. It asks nothing of its parser.
+            # As Django does with the name of a file in a form. The method does not use its parser.
             name=MultiPartParser.sanitize_file_name(None, name) or "",  # type: ignore[arg-type]
             content_type=content_type if _CONTENT_TYPE.fullmatch(content_type) else "",
             size=size,
@@ -193,7 +193,7 @@ def _find(request: HttpRequest, token: str) -> Draft:
     named = read_draft_token(token)
     draft = None if named is None else arrival.sent_by(sender_of(request), *named)
     if draft is None:
-        # Unknown, claimed, expired or another sender's: all look alike.
+        # The answer is the same for an unknown, claimed or expired draft, and for another sender's.
         raise gone()
     return draft
 
@@ -203,7 +203,7 @@ def _answer(draft: Draft, status: int) -> HttpResponse:
     return HttpResponse(status=status, headers={**offset_header(draft), "Upload-Expires": expires})
 
 
-# CSRF is as in the rest of the project: POST, PATCH and DELETE need X-CSRFToken. A login page would
-# never answer a client: whoever may see the form may send its image.
+# CSRF is as in the rest of the project: POST, PATCH and DELETE need X-CSRFToken. No login is
+# required, because a client cannot use a login page. Whoever may see the form may send its image.
 drafts_view = _in_its_own_transactions(login_not_required(DraftsView.as_view()))
 draft_view = _in_its_own_transactions(login_not_required(DraftView.as_view()))

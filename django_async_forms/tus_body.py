@@ -22,8 +22,8 @@ def receive(request: HttpRequest, draft: Draft, length: int, checksum: Checksum 
     takes_parts = arrival.takes_parts(draft.using)
     try:
         if not draft.size:
-            # No part would ever make its file.
-            _demand(arrival.fill(draft, ContentFile(b"")), draft)
+            # A part makes the staged file, but an empty file has no part. So make the file here.
+            _check_taken(arrival.fill(draft, ContentFile(b"")), draft)
         elif takes_parts and checksum is None:
             _append(draft, _parts(request, draft, length))
         elif length:
@@ -33,7 +33,7 @@ def receive(request: HttpRequest, draft: Draft, length: int, checksum: Checksum 
                 if takes_parts:
                     _append(draft, content.chunks(arrival.PART))
                 else:
-                    _demand(arrival.fill(draft, content), draft)
+                    _check_taken(arrival.fill(draft, content), draft)
     except FileNotFoundError as error:
         logger.warning("Draft %s: its bytes are gone: %r", draft.pk, error)
         draft.discard()
@@ -44,7 +44,7 @@ def receive(request: HttpRequest, draft: Draft, length: int, checksum: Checksum 
 def _append(draft: Draft, parts: Iterator[bytes]) -> None:
     # A part is read before append() locks the row.
     for part in parts:
-        _demand(arrival.append(draft, draft.received, part), draft)
+        _check_taken(arrival.append(draft, draft.received, part), draft)
 
 
 def _parts(request: HttpRequest, draft: Draft, length: int) -> Iterator[bytes]:
@@ -56,7 +56,7 @@ def _parts(request: HttpRequest, draft: Draft, length: int) -> Iterator[bytes]:
         except UnreadablePostError as error:
             logger.debug("Draft %s: %r", draft.pk, error)
         if not part:
-            # A cut connection, which is no error under WSGI. Nobody reads the answer, as a rule.
+            # The connection was cut. Under WSGI, that raises no error. Usually, nobody reads this.
             logger.info("Draft %s: cut off, %d bytes short.", draft.pk, length)
             raise RefusedError(
                 400, "The body is shorter than its Content-Length.", offset_header(draft)
@@ -101,14 +101,15 @@ def check_complete(draft: Draft) -> None:
     except ValidationError as error:
         raise RefusedError(422, words(error)) from error
     except FileNotFoundError as error:
-        # Another request has checked and refused it, or a form has claimed it, meanwhile.
+        # Meanwhile, another request has refused the draft, or a form has claimed it.
         logger.warning("Draft %s: its bytes are gone: %r", draft.pk, error)
         draft.discard()
         raise gone() from error
 
 
-def _demand(came_first: bool, draft: Draft) -> None:
-    if not came_first:
+def _check_taken(is_taken: bool, draft: Draft) -> None:
+    """Refuse bytes that the draft has not taken. Raises ``RefusedError``."""
+    if not is_taken:
         raise conflict(draft)
 
 

@@ -1,4 +1,4 @@
-"""What the headers of the tus protocol say, and the answers that refuse a request."""
+"""Reads the headers of a tus request, and refuses requests."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class RefusedError(Exception):
     headers: dict[str, str] = field(default_factory=dict)
 
     def response(self) -> HttpResponse:
-        """Return the answer, which no browser takes for a page."""
+        """Return the answer as plain text, so that no browser takes it for a page."""
         return HttpResponse(
             self.text,
             status=self.status,
-            # Python knows the reasons of HTTP only.
+            # Python knows no reason for 460, which only tus uses.
             reason="Checksum Mismatch" if self.status == 460 else None,
             content_type="text/plain; charset=utf-8",
             headers={"X-Content-Type-Options": "nosniff", **self.headers},
@@ -48,7 +48,7 @@ def check_version(request: HttpRequest) -> None:
 def read_number(request: HttpRequest, header: str) -> int:
     """Return a number of bytes. Raises ``RefusedError``."""
     text = request.headers.get(header, "")
-    # Not int() alone, which reads "+1" and "1_0" too. More digits fit into no column.
+    # int() alone would accept "+1" and "1_0" too. A number with more digits fits into no column.
     if not re.fullmatch("[0-9]{1,18}", text):
         raise RefusedError(400, f"Set {header} to a number of bytes.")
     return int(text)
@@ -72,7 +72,7 @@ def check_content_type(request: HttpRequest) -> None:
 
 
 def read_metadata(request: HttpRequest) -> dict[str, str]:
-    """Return what the client says of the file. Raises ``RefusedError``."""
+    """Return the client's metadata about the file. Raises ``RefusedError``."""
     found = {}
     for pair in request.headers.get("Upload-Metadata", "").split(","):
         key, _, value = pair.strip().partition(" ")
@@ -95,7 +95,7 @@ def _decode(text: str, header: str) -> bytes:
 
 @dataclass(frozen=True)
 class Checksum:
-    """What the bytes of a body add up to, as the client says."""
+    """The checksum of a body, as the client has computed it."""
 
     algorithm: str
     digest: bytes
@@ -116,6 +116,6 @@ class Checksum:
         return hashlib.new(self.algorithm, usedforsecurity=False)
 
     def verify(self, found: Any) -> None:
-        """Refuse bytes that add up to something else. Raises ``RefusedError``."""
+        """Refuse bytes that have another checksum. Raises ``RefusedError``."""
         if found.digest() != self.digest:
             raise RefusedError(460, "The checksum does not match.")
