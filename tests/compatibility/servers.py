@@ -26,13 +26,16 @@ COMMANDS = {
 
 
 class Server:
-    """The pages of ``tests.drafts`` behind a real server."""
+    """The pages of ``tests.drafts``, or of another module, behind a real server."""
 
-    def __init__(self, name, log):
+    def __init__(self, name, log, urls="tests.drafts", page="/photo/add/"):
         self.name = name
         self.log = log
+        self._urls = urls
+        self._page = page
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.port = self.listener.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
         try:
             self.start()
         except BaseException:
@@ -49,7 +52,7 @@ class Server:
                 env={
                     **os.environ,
                     "TEST_WORKER": "1",  # It uses the databases of the test.
-                    "TEST_URLCONF": "tests.drafts",
+                    "TEST_URLCONF": self._urls,
                     "DJANGO_SETTINGS_MODULE": "tests.project.settings",
                 },
                 stdin=subprocess.PIPE,  # It ends with this process, see witness.py.
@@ -63,7 +66,7 @@ class Server:
     def _answers(self):
         ended = self._process.poll()
         assert ended is None, f"The server has ended with {ended}:\n{self.log.read_text()}"
-        with suppress(TimeoutError), urlopen(f"{self.address}/photo/add/", timeout=5) as response:
+        with suppress(TimeoutError), urlopen(self.address + self._page, timeout=5) as response:
             return response.status == 200
 
     def kill(self):
