@@ -39,6 +39,7 @@ from .fields import (
 from .final_storage import StoredFiles, is_lazy
 from .models import NotPendingError, Upload, savepoint
 from .signals import image_failed, image_saved
+from .statements import swap
 from .storage import StagingFileSystemStorage, staging_storage
 
 logger = logging.getLogger("django_async_forms")
@@ -253,8 +254,12 @@ class _Attempt(hooks.Change):
         if self._is_attached and values == self._written:
             return False
         # An overridden save() may move the file once the instance has a key, and save the new name.
-        row = row_of(self.field, self.instance, self.upload.using)
-        if not _where_holds(row, self.field, self._written[self.field.attname]).update(**values):
+        held, using = self._written[self.field.attname], self.upload.using
+        is_swapped = swap(self.field, self.instance, using, held, values)
+        if is_swapped is None:
+            row = row_of(self.field, self.instance, using)
+            is_swapped = bool(_where_holds(row, self.field, held).update(**values))
+        if not is_swapped:
             raise _ColumnChangedError
         self._written, self._is_written = values, True
         return True

@@ -16,10 +16,10 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.core.files.base import File
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, router, transaction
 from django.db.models import Q
-from django.db.models.sql import UpdateQuery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from . import statements
 from .columns import BinaryCollationCharField, BinaryCollationTextField
 from .conf import conf
 from .draft_model import Draft as Draft  # Django finds the models of an app in this module.
@@ -97,9 +97,16 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def start(self, upload_id: uuid.UUID) -> Upload | None:
         """Count one more attempt at an upload and return it, or None if it is not pending."""
         # Write first: SQLite may refuse the write of a transaction that reads first.
-        pending = self.pending().filter(pk=upload_id)
-        counted = {"attempts": models.F("attempts") + 1, "due_at": _due_at(Upload.State.PENDING)}
-        return _update_returning(pending, counted)
+        due_at = _due_at(Upload.State.PENDING)
+        connection = connections[self.db]
+        # MySQL and MariaDB have no UPDATE ... RETURNING.
+        if connection.vendor == "mysql" or not connection.features.can_return_columns_from_insert:
+            pending = self.pending().filter(pk=upload_id)
+            counted = pending.update(attempts=models.F("attempts") + 1, due_at=due_at)
+            return pending.first() if counted else None
+        row = {"id": upload_id, "state": Upload.State.PENDING}
+        started: Any = statements.start(Upload, self.db, row, due_at=due_at)
+        return started  # type: ignore[no-any-return]
 
     def discard(self) -> int:
         """Discard these uploads: delete them and their staged bytes, and return how many."""
@@ -166,19 +173,6 @@ def _reads_snapshot(connection: Any) -> bool:
         # None is the server's default, which is REPEATABLE READ unless it was changed.
         return level in ("repeatable read", None)
     return getattr(level, "name", "") in ("REPEATABLE_READ", "SERIALIZABLE")
-
-
-def _update_returning(queryset: UploadQuerySet, values: dict[str, Any]) -> Upload | None:
-    """Update the one row of a query, and return the updated row: in one statement if possible."""
-    connection = connections[queryset.db]
-    # MySQL and MariaDB have no UPDATE ... RETURNING.
-    if connection.vendor == "mysql" or not connection.features.can_return_columns_from_insert:
-        return queryset.first() if queryset.update(**values) else None
-    query: Any = queryset.query.chain(UpdateQuery)
-    query.add_update_values(values)
-    sql, params = query.get_compiler(queryset.db).as_sql()
-    returning = queryset.model._base_manager.using(queryset.db).raw(f"{sql} RETURNING *", params)
-    return next(iter(list(returning)), None)
 
 
 def first_due_at() -> datetime:
@@ -374,14 +368,13 @@ class Upload(models.Model):
 
     def settle(self) -> bool:
         """Settle the upload as attached: delete it and its staged bytes, unless it has ended."""
-        pending = self.pending_row().filter(held=self.held)
+        row = {"id": self.pk, "state": self.State.PENDING, "held": self.held}
         is_one = is_transactional(staging_storage(self.using), self.using)
         with transaction.atomic(self.using, savepoint=False) if is_one else nullcontext():
-            # One statement. delete() would open a transaction for it.
-            deleted: int = pending._raw_delete(self.using)
-            if deleted:
+            is_deleted = statements.delete(Upload, self.using, row)
+            if is_deleted:
                 self.remove_staged()
-        return bool(deleted)
+        return is_deleted
 
     def is_superseded(self) -> bool:
         """
