@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import lru_cache
 from typing import Any
 
-from django.core.files.storage import Storage
+from django.core.files.base import ContentFile
+from django.core.files.move import file_move_safe
+from django.core.files.storage import FileSystemStorage, Storage
 from django.utils.functional import LazyObject, empty
 
 from .models import Upload
@@ -27,7 +30,8 @@ class StoredFiles:
 
         It has the same attributes and another class. With ``reserves``, it takes no name under
         which another worker is storing an image. An object store looks for a free name and then
-        stores, so two workers at the same moment would find the same name.
+        stores, so two workers at the same moment would find the same name. Django's storage for a
+        folder needs no reservation, which costs a statement.
         """
         if isinstance(storage, LazyObject):
             storage = _unwrapped(storage)
@@ -37,8 +41,9 @@ class StoredFiles:
             return storage
         watched: Any = object.__new__(watched_class)
         watched.__dict__ = storage.__dict__
-        watched._set(stored=self, original=storage, reserves=reserves, refused_names=set())
-        watched._set(free_name="", is_looking=False)
+        takes = _takes_names(storage)
+        watched._set(stored=self, original=storage, takes=takes, reserves=reserves and not takes)
+        watched._set(free_name="", is_looking=False, refused_names=set())
         return watched  # type: ignore[no-any-return]
 
     def watches(self, storage: Storage) -> bool:
@@ -82,6 +87,8 @@ class _Watched(Storage):
     _stored: StoredFiles
     _original: Storage
     _reserves: bool
+    #: Whether the storage itself takes another name if its name was taken meanwhile.
+    _takes: bool
     #: The names that could not be reserved.
     _refused_names: set[str]
     #: Whether ``exists()`` is called to find a free name. If so, it notes the name here.
@@ -134,6 +141,37 @@ class _Watched(Storage):
             self._stored.note(self._original, stored)
         return stored
 
+    def _save(self, name: str, content: Any) -> str:
+        save: Any = super()._save  # type: ignore[misc]
+        if not self._takes or not hasattr(content, "temporary_file_path"):
+            return str(save(name, content))
+        # Django moves such a file, and would replace one that was stored meanwhile. So an empty
+        # file takes the name, and the image replaces that.
+        folder: Any = self._original
+        name = str(save(name, ContentFile(b"")))
+        self._stored.note(folder, name)
+        path = folder.path(name)
+        file_move_safe(content.temporary_file_path(), path, allow_overwrite=True)
+        # As Django does for a file that it has moved.
+        if folder.file_permissions_mode is not None:
+            os.chmod(path, folder.file_permissions_mode)
+        folder._ensure_location_group_id(path)
+        return name
+
+
+def _takes_names(storage: Any) -> bool:
+    """
+    Tell whether a storage takes another name itself if its name was taken meanwhile.
+
+    Django's own storage for a folder does, with the file system as the arbiter.
+    """
+    return (
+        type(storage)._save is FileSystemStorage._save  # type: ignore[attr-defined]
+        and not getattr(storage, "_allow_overwrite", True)
+        # Until Django 6.0, a subclass may set this instead.
+        and bool(getattr(storage, "OS_OPEN_FLAGS", os.O_EXCL) & os.O_EXCL)
+    )
+
 
 @lru_cache(maxsize=64)
 def _watched_class(storage_class: Any) -> Any:
@@ -142,7 +180,7 @@ def _watched_class(storage_class: Any) -> Any:
     has_slots = any(vars(base).get("__slots__") for base in storage_class.__mro__)
     if has_slots or not issubclass(storage_class, Storage):
         return None
-    slots = ("_stored", "_original", "_reserves", "_free_name", "_refused_names", "_is_looking")
+    slots = tuple(_Watched.__annotations__)
     attributes = {"__slots__": slots, "__module__": storage_class.__module__}
     try:
         return type(storage_class)(storage_class.__name__, (_Watched, storage_class), attributes)

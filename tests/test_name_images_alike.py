@@ -78,6 +78,15 @@ class Folder(FileSystemStorage):
         return name
 
 
+class Taken(FileSystemStorage):
+    """Django's own, and another worker stores after it has found a free name."""
+
+    def exists(self, name):
+        is_there = super().exists(name)
+        then(before)
+        return is_there
+
+
 class Overwriting(Folder):
     """Overwrites the file of a name."""
 
@@ -123,7 +132,9 @@ def nothing_waits():
     Bucket.contents.clear()
 
 
-racing = pytest.mark.parametrize("storage", [Bucket, Folder], ids=["bucket", "folder"])
+racing = pytest.mark.parametrize(
+    "storage", [Bucket, Folder, Taken], ids=["bucket", "folder", "Django's"]
+)
 
 
 def work_at_the_same_time(moment, uploads):
@@ -193,6 +204,19 @@ def test_the_images_of_many_requests_have_one_name(storage, moment, use_final_st
     found = Photo.objects.order_by("pk")
     assert [pictures.stored(photo.image) for photo in found] == data
     assert len({photo.image.name for photo in found}) == 5
+
+
+def test_large_images_of_one_name_are_moved_to_as_many_files(use_final_storage, on_disk):
+    use_final_storage(Taken)
+    data = [pictures.jpeg(16, 12) for _ in range(3)]
+    for one in data:
+        async_form(Photo, {"title": "Dune"}, {"image": on_disk("image.jpg", one)}).save()
+
+    work_at_the_same_time(before, Upload.objects.order_by("created_at"))
+
+    found = Photo.objects.order_by("pk")
+    assert [pictures.stored(photo.image) for photo in found] == data
+    assert len({photo.image.name for photo in found}) == 3
 
 
 @at_any_moment
