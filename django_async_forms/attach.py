@@ -23,7 +23,7 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 
 from . import context, hooks
-from .codec import reconstruct
+from .codec import is_read_into_memory, reconstruct
 from .conf import conf
 from .fields import (
     as_text,
@@ -440,6 +440,8 @@ class _Attempt(hooks.Change):
         # the image in place, to shrink it for example, and an earlier attempt may have attached its
         # link. These two cases get a copy.
         is_alone = upload.attempts <= 1 and not hooks.overrides_save(type(self.instance))
+        # An image that was in memory is small. Reading it is faster than a link.
+        is_alone = is_alone and not is_read_into_memory(upload.file)
         if is_alone and isinstance(storage, StagingFileSystemStorage):
             content = storage.link_out(upload.staged)
         try:

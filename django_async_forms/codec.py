@@ -94,6 +94,12 @@ def _file_at_path(uploaded: File[Any]) -> File[Any]:
         return uploaded
 
 
+def is_read_into_memory(data: Any) -> bool:
+    """Tell whether ``reconstruct`` returns a file in memory, as the request had it."""
+    cls = FILE_CLASSES.get(data.get("class", "")) if isinstance(data, dict) else None
+    return cls is not None and issubclass(cls, (InMemoryUploadedFile, ContentFile))
+
+
 def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
     """
     Return the uploaded file that ``deconstruct`` took apart.
