@@ -21,7 +21,7 @@ from .conf import conf
 from .detach import Detachment
 from .draft_form import FieldDrafts
 from .draft_sender import sender_of
-from .fields import current_values, file_fields, file_name
+from .fields import current_values, file_field, file_fields, file_name
 from .limits import check_backlog, check_limits
 from .models import Upload, has_outbox, has_upload
 from .status import upload_for
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 else:
     _Form = object
     _ModelForm = forms.ModelForm
+
+
+#: Text that a function returns once it is needed. Made once: ``lazy`` makes a class at each call.
+_lazy_text: Any = lazy(lambda get_text: get_text(), str)
 
 
 class AsyncImageFormMixin(_Form):
@@ -137,16 +141,17 @@ class AsyncImageFormMixin(_Form):
         with_state = vars(self).setdefault("_with_state", set())
         if name not in with_state:
             with_state.add(name)
-            bound_field.help_text = lazy(
-                cache(partial(self._help_text, name, bound_field.help_text)), str
-            )()
+            if any(field.name == name for field in self.get_async_fields()):
+                bound_field.help_text = _lazy_text(
+                    cache(partial(self._help_text, name, bound_field.help_text))
+                )
         return bound_field
 
     def _help_text(self, name: str, help_text: Any) -> Any:
         """Return a field's help text, with the state of its upload if its widget shows none."""
-        field = next((field for field in self.get_async_fields() if field.name == name), None)
-        if field is None or isinstance(self.fields[name].widget, AsyncImageInput):
+        if isinstance(self.fields[name].widget, AsyncImageInput):
             return help_text
+        field = file_field(type(self.instance), name)
         using = router.db_for_write(type(self.instance), instance=self.instance)
         upload = None
         if not self.instance._state.adding and has_outbox(using):
