@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Collection
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
@@ -101,6 +102,12 @@ def waiting_change(instance: Model) -> Change | None:
 def forget(instance: Model) -> None:
     """Let no change take part in ``save()`` of an instance any longer."""
     _waiting.pop(id(instance), None)
+
+
+#: Within ``async_images()``, the function that makes an instance wait for its save.
+make_waiting: ContextVar[Callable[[Model], None] | None] = ContextVar(
+    "async_forms_make_waiting", default=None
+)
 
 
 def _find(instance: Model) -> _Waiting | None:
@@ -267,6 +274,9 @@ def _wrapper_of(model: type[Model], name: str, wrapper: Callable[..., Any]) -> A
 
 
 def _save(self: Model, save: Any, *args: Any, **kwargs: Any) -> Any:
+    make = make_waiting.get()
+    if make is not None and _find(self) is None:
+        make(self)
     waiting = _find(self)
     if waiting is None or waiting.is_active:
         return save(*args, **kwargs)

@@ -1,13 +1,21 @@
-"""``save_image()``, with which a view lets a worker save an image without the form mixin."""
+"""``save_image()`` and ``async_images()`` let a worker save an image without a form."""
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.files.base import File
 from django.db import router, transaction
 from django.db.models import FileField, ImageField, Model
+from django.http import HttpRequest
 
+from . import hooks
+from .conf import conf
+from .detach import Detachment
+from .draft_sender import sender_of
 from .fields import file_field, file_fields, lock_row
 from .models import Upload
 from .staging import claim_draft, stage
@@ -45,6 +53,73 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
         claim_draft(uploaded, using)
         lock_row(field, instance, using)
         return stage(instance, field, uploaded, using=using)
+
+
+@contextmanager
+def async_images(
+    *models: type[Model],
+    fields: Collection[str] | None = None,
+    only_replaces: bool = False,
+    request: HttpRequest | None = None,
+) -> Iterator[None]:
+    """
+    Let a worker save the images of the instances that are saved in this block.
+
+    For code that is neither a form nor a serializer, such as a script that imports photos or a
+    mutation of GraphQL::
+
+        with async_images(Photo):
+            for row in rows:
+                Photo.objects.create(title=row.title, image=File(row.open(), name=row.name))
+
+    Each ``save()`` of an instance of ``models``, and of their subclasses, behaves as the ``save()``
+    of a form with the mixin: the instance is saved without its new images, and those are staged in
+    the same transaction. ``fields`` names the file fields of which this holds; by default it holds
+    of every ``ImageField``. With ``only_replaces``, a new instance's images are saved at once. The
+    sender of ``request`` is shown the images while they are pending.
+
+    Do not use the block where code in it needs the file after the save, such as a thumbnail that it
+    makes of ``instance.image``. ``bulk_create()``, ``bulk_update()`` and ``QuerySet.update()`` do
+    not call ``save()``: they do what they do in plain Django.
+
+    Raises ``TypeError`` without a model, and ``FieldDoesNotExist`` for a name that is not a file
+    field of one of the models.
+    """
+    if not models:
+        raise TypeError("async_images() needs the models whose images a worker saves.")
+    chosen = {name: file_field(model, name) for model in models for name in fields or ()}
+    sender = sender_of(request) if conf().SHOW_STAGED else None
+    made: list[weakref.ref[Model]] = []
+    outer = hooks.make_waiting.get()
+
+    def make_waiting(instance: Model) -> None:
+        if not isinstance(instance, models):
+            if outer is not None:
+                outer(instance)
+            return
+        waiting = [
+            field
+            for field in file_fields(instance)
+            if (field.name in chosen if chosen else isinstance(field, ImageField))
+        ]
+        Detachment(instance).wait_for_save(
+            instance,
+            waiting,
+            cleared=(),
+            only_replaces=only_replaces,
+            sender="" if sender is None else sender.key,
+        )
+        made.append(weakref.ref(instance))
+
+    token = hooks.make_waiting.set(make_waiting)
+    try:
+        yield
+    finally:
+        hooks.make_waiting.reset(token)
+        for reference in made:
+            instance = reference()
+            if instance is not None:
+                hooks.forget(instance)
 
 
 def _guess_field_name(uploaded: File[Any], instance: Model) -> str:

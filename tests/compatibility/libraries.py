@@ -38,6 +38,8 @@ LIBRARIES = {
         Library("django-stdimage", "stdimage"),
         Library("django-storages", "storages"),
         Library("django-tenants", "django_tenants"),
+        Library("djangorestframework", "rest_framework", ("rest_framework",)),
+        Library("drf-spectacular", "drf_spectacular"),
         Library("django-versatileimagefield", "versatileimagefield", ("versatileimagefield",)),
         Library("easy-thumbnails", "easy_thumbnails", ("easy_thumbnails",)),
         Library("moto", "moto"),
