@@ -95,6 +95,9 @@ class Detachment(hooks.Change):
         self._only_replaces = False
         self._sender = ""
         self._hidden: set[str] = set()
+        self._earlier_fields: set[str] | None = None
+        #: Whether a block has made it, and ends it.
+        self.is_in_block = False
 
     def had_image_before_form(self, field: FileField) -> bool:
         """Tell whether the saved instance had an image when the form was made."""
@@ -128,7 +131,7 @@ class Detachment(hooks.Change):
         Until then, the instance is as Django's form leaves it, so a view can look at the uploaded
         file, rename it or replace it. ``cleared`` names the fields that the form empties.
         ``form_field_names`` names all fields of the form. With ``only_replaces``, the request saves
-        the images of a new instance. The person with the key ``sender`` sees the images while they
+        an image that replaces none. The person with the key ``sender`` sees the images while they
         are pending, except those of the fields in ``hidden``.
         """
         self._fields = {field.name for field in fields}
@@ -138,6 +141,7 @@ class Detachment(hooks.Change):
         self._hidden = set(hidden)
         earlier = hooks.waiting_change(instance)
         if isinstance(earlier, Detachment) and earlier is not self:
+            self._earlier_fields = set(earlier._fields)
             # A second form for the same instance. The first one knows the values before both.
             self._fields |= earlier._fields.difference(form_field_names)
             self._cleared |= earlier._cleared
@@ -146,6 +150,19 @@ class Detachment(hooks.Change):
             values = {**before.values, **earlier._before.values}
             self._before = Snapshot(before.using, before.key, values)
         hooks.wait_for_save(instance, self)
+
+    def release(self, instance: Model) -> None:
+        """
+        Detach no further images of an instance, but those of a form that it had before.
+
+        An image whose transaction is still open is staged by the next save if that rolls back.
+        """
+        self.is_in_block = False
+        self._fields = self._earlier_fields or set()
+        if self._earlier_fields is None and all(
+            detached.file is None for detached in self._detached.values()
+        ):
+            hooks.forget(instance)
 
     def refreshed(self, instance: Model, fields: Collection[FileField]) -> None:
         self._before = self._before.with_values_of(instance, fields)
@@ -156,10 +173,13 @@ class Detachment(hooks.Change):
     def save(self, instance: Model, save: Callable[[], Any], saves_all_fields: bool) -> Any:
         """Call ``save`` without the images that a worker saves."""
         taken_off: dict[str, dict[str, Any]] = {}
-        request_saves_images = self._only_replaces and instance._state.adding
-        for field in [] if request_saves_images else file_fields(instance):
+        for field in file_fields(instance):
             file = uncommitted_file(instance, field)
-            if field.name in self._fields and file is not None:
+            if (
+                field.name in self._fields
+                and file is not None
+                and self._is_for_worker(instance, field)
+            ):
                 taken_off[field.name] = {
                     column.attname: instance.__dict__.get(column.attname)
                     for column in image_columns(field)
@@ -179,6 +199,18 @@ class Detachment(hooks.Change):
                     del self._detached[field.name]
                     if uncommitted_file(instance, field) is None:
                         instance.__dict__.update(taken_off[field.name])
+
+    def _is_for_worker(self, instance: Model, field: FileField) -> bool:
+        """Tell whether a worker saves an image, as far as that depends on the one it replaces."""
+        if not self._only_replaces:
+            return True
+        if instance._state.adding:
+            return False
+        held = self._before.values.get(field.attname)
+        if held is None:
+            using = router.db_for_write(type(instance), instance=instance)
+            held = (current_values(field, instance, using) or {}).get(field.attname)
+        return bool(held)
 
     def write(self, write: hooks.TableWrite) -> bool:
         """Write the instance without the images, and stage those in the same transaction."""

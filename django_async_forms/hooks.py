@@ -104,9 +104,9 @@ def forget(instance: Model) -> None:
     _waiting.pop(id(instance), None)
 
 
-#: Within ``async_images()``, the function that makes an instance wait for its save.
-make_waiting: ContextVar[Callable[[Model], None] | None] = ContextVar(
-    "async_forms_make_waiting", default=None
+#: What is called with each instance that is about to be saved, within a ``block.Block``.
+before_save: ContextVar[Callable[[Model], None] | None] = ContextVar(
+    "async_forms_before_save", default=None
 )
 
 
@@ -274,9 +274,9 @@ def _wrapper_of(model: type[Model], name: str, wrapper: Callable[..., Any]) -> A
 
 
 def _save(self: Model, save: Any, *args: Any, **kwargs: Any) -> Any:
-    make = make_waiting.get()
-    if make is not None and _find(self) is None:
-        make(self)
+    prepare = before_save.get()
+    if prepare is not None:
+        prepare(self)
     waiting = _find(self)
     if waiting is None or waiting.is_active:
         return save(*args, **kwargs)

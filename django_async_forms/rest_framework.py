@@ -7,20 +7,25 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from django import forms
 from django.core.exceptions import ValidationError
+from django.core.files.base import File
 from django.db import router
 from django.db.models import FileField, ImageField, Model
 from django.http import HttpRequest
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
+from rest_framework.settings import api_settings
 
-from .drafts import claimable
+from .arrival import GONE
+from .block import Block
+from .draft_model import DraftGoneError
+from .drafts import DraftFile, claimable
 from .fields import file_field, file_fields
-from .grants import purpose_of
+from .grants import purpose_of, read_draft_token
 from .limits import check_backlog, check_limits
 from .models import Upload
 from .status import base_name, stored_file, token_for, upload_for, url_of
-from .uploads import async_images
 
 if TYPE_CHECKING:
     _Serializer = serializers.ModelSerializer[Any]
@@ -45,24 +50,29 @@ class AsyncImageSerializerMixin(_Serializer):
 
     ``save()`` behaves as that of a form with ``AsyncImageFormMixin``, for a file that comes as
     multipart, and for the token of a draft, which JSON can carry. That holds for partial updates,
-    for ``many=True``, and for nested serializers with this mixin that the serializer's own
-    ``create()`` or ``update()`` saves.
+    for ``many=True`` with any ``ListSerializer``, and for nested serializers with this mixin,
+    whether ``create()`` and ``update()`` of the outer one save their data or call their ``save()``.
+
+    Sizes, pixels and formats are limited as in forms: by ``ASYNC_FORMS``.
     """
 
     #: As in ``AsyncImageFormMixin``: ``None`` stands for every ``ImageField`` that it has.
     async_fields: Sequence[str] | None = None
 
-    #: As in ``AsyncImageFormMixin``: ``"replacing"`` saves a new instance's images at once.
+    #: As in ``AsyncImageFormMixin``: ``"replacing"`` saves an image that replaces none at once.
     async_when: Literal["always", "replacing"] = "always"
+
+    #: As in ``AsyncImageFormMixin``: fields whose images nobody sees before they are saved.
+    hide_staged: Sequence[str] = ()
 
     @classmethod
     def many_init(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the serializer of ``many=True``, whose ``save()`` has a worker save all images."""
-        made = super().many_init(*args, **kwargs)
+        made: Any = super().many_init(*args, **kwargs)
         save = made.save
 
         def save_all(**kwargs: Any) -> Any:
-            with _saving_images(made.child):
+            with _saving_images(made):
                 return save(**kwargs)
 
         # On this one: its class is REST framework's, or the project's.
@@ -74,9 +84,10 @@ class AsyncImageSerializerMixin(_Serializer):
         return self._async_fields_of(self.fields)
 
     def _async_fields_of(self, fields: Mapping[str, Any]) -> dict[str, FileField]:
+        named = {field.name: field for field in file_fields(self.Meta.model)}
         found = {}
         for name, field in fields.items():
-            model_field = _model_field(self.Meta.model, name, field)
+            model_field = named.get(field.source or name)
             if model_field is None or field.read_only:
                 continue
             is_wanted = (
@@ -91,83 +102,140 @@ class AsyncImageSerializerMixin(_Serializer):
     def get_fields(self) -> dict[str, Any]:
         """Return the fields; those for images check the limits, and accept the token of a draft."""
         fields: dict[str, Any] = super().get_fields()
-        request = self.context.get("request")
-        using = router.db_for_write(self.Meta.model)
         for name, model_field in self._async_fields_of(fields).items():
             field = fields[name]
             field.validators = [
                 *field.validators,
                 partial(check_limits, model_field),
-                partial(check_backlog, using),
+                partial(self._check_backlog, model_field),
             ]
-            _accept_drafts(field, model_field, getattr(request, "_request", request))
+            _accept_drafts(field, model_field)
         return fields
 
+    def _check_backlog(self, model_field: FileField, uploaded: File[Any]) -> None:
+        instance = self.instance
+        if self.async_when == "replacing" and not getattr(instance, model_field.attname, None):
+            return  # The request saves it.
+        check_backlog(router.db_for_write(self.Meta.model), uploaded)
+
     def save(self, **kwargs: Any) -> Any:
-        """Save the instance without its images, and stage those for a worker."""
-        with _saving_images(self):
+        """
+        Save the instance without its images, and stage those for a worker.
+
+        Raises the exceptions of ``ModelSerializer.save()`` and of the staging storage, and REST
+        framework's ``ValidationError`` if another request has claimed a draft since validation.
+        """
+        with _saving_images(self) as block:
+            if self.instance is not None and block is not None:
+                block.take(self.instance, self._cleared(self.validated_data))
             return super().save(**kwargs)
+
+    def create(self, validated_data: Any) -> Any:
+        """Create an instance, whose images a worker saves."""
+        with _saving_images(self):
+            return super().create(validated_data)
+
+    def update(self, instance: Any, validated_data: Any) -> Any:
+        """Update an instance, whose new images a worker saves."""
+        with _saving_images(self) as block:
+            if block is not None:
+                block.take(instance, self._cleared(validated_data))
+            return super().update(instance, validated_data)
+
+    def _cleared(self, validated_data: Mapping[str, Any]) -> set[str]:
+        """Return the names of the model's fields that the data empties."""
+        names = {field.name for field in self.get_async_fields().values()}
+        return {name for name in names & validated_data.keys() if not validated_data[name]}
 
 
 @contextmanager
-def _saving_images(serializer: Any) -> Iterator[None]:
-    """Let a worker save the images of a serializer, and of those that are nested in it."""
-    request = serializer.context.get("request")
+def _saving_images(serializer: Any) -> Iterator[Block | None]:
+    """
+    Let a worker save the images of a serializer, and of those that are nested in it.
+
+    Yield the block for the serializer's own model, if it has images.
+    """
+    blocks = {
+        model: Block(
+            model,
+            fields={field.name for one in alike for field in one.get_async_fields().values()},
+            when="always" if any(one.async_when == "always" for one in alike) else "replacing",
+            hide_staged={name for one in alike for name in one.hide_staged},
+            request=_request_of(serializer),
+        )
+        for model, alike in _by_model(serializer).items()
+    }
     with ExitStack() as stack:
-        for one in _with_nested(serializer):
-            names = {field.name for field in one.get_async_fields().values()}
-            if names:
-                stack.enter_context(
-                    async_images(
-                        one.Meta.model,
-                        fields=names,
-                        only_replaces=one.async_when == "replacing",
-                        # REST framework's request wraps Django's.
-                        request=getattr(request, "_request", request),
-                    )
-                )
-        yield
+        for block in blocks.values():
+            stack.enter_context(block)
+        try:
+            yield blocks.get(_one(serializer).Meta.model)
+        except DraftGoneError as error:
+            errors = {api_settings.NON_FIELD_ERRORS_KEY: [GONE]}
+            raise serializers.ValidationError(errors, code="draft_gone") from error
+
+
+def _by_model(serializer: Any) -> dict[type[Model], list[Any]]:
+    found: dict[type[Model], list[Any]] = {}
+    for one in _with_nested(serializer):
+        if one.get_async_fields():
+            found.setdefault(one.Meta.model, []).append(one)
+    return found
 
 
 def _with_nested(serializer: Any) -> Iterator[Any]:
-    if isinstance(serializer, serializers.ListSerializer):
-        serializer = serializer.child
-    if isinstance(serializer, AsyncImageSerializerMixin):
-        yield serializer
-    for field in getattr(serializer, "fields", {}).values():
+    one = _one(serializer)
+    if isinstance(one, AsyncImageSerializerMixin):
+        yield one
+    for field in getattr(one, "fields", {}).values():
         if isinstance(field, serializers.BaseSerializer) and not field.read_only:
             yield from _with_nested(field)
 
 
-def _model_field(model: type[Model], name: str, field: Any) -> FileField | None:
-    named = {found.name: found for found in file_fields(model)}
-    return named.get(field.source or name)
+def _one(serializer: Any) -> Any:
+    return serializer.child if isinstance(serializer, serializers.ListSerializer) else serializer
 
 
-def _accept_drafts(field: Any, model_field: FileField, request: HttpRequest | None) -> None:
+def _request_of(field: Any) -> HttpRequest | None:
+    """Return Django's request, which REST framework's wraps."""
+    request = field.context.get("request")
+    found: HttpRequest | None = getattr(request, "_request", request)
+    return found
+
+
+def _accept_drafts(field: Any, model_field: FileField) -> None:
     """
-    Make a field accept the token of a draft, and check the limits of a file.
+    Make a field accept the token of a draft, which is validated as a file is.
 
-    A draft was validated when it arrived: Django's ``ImageField`` would read all of it again.
+    Any other text goes to the field: one of the project's may read Base64.
     """
     to_internal_value = field.to_internal_value
 
     def accept(data: Any) -> Any:
-        if not isinstance(data, str) or request is None:
+        request = _request_of(field)
+        if request is None or not isinstance(data, str) or read_draft_token(data) is None:
             return to_internal_value(data)
         try:
             file = claimable(request, data, purpose_of(model_field))
         except ValidationError as error:
             raise serializers.ValidationError(get_error_detail(error)) from error
-        own = type(field).to_internal_value
-        is_ours = own in (
-            serializers.FileField.to_internal_value,
-            serializers.ImageField.to_internal_value,
-        )
-        # A field of the project's may do more.
-        return file if is_ours else to_internal_value(file)
+        if _is_validated(field, file):
+            return serializers.FileField.to_internal_value(field, file)
+        return to_internal_value(file)
 
     field.to_internal_value = accept
+
+
+def _is_validated(field: Any, file: DraftFile) -> bool:
+    """
+    Tell whether a field has nothing left to find out about the bytes of a draft.
+
+    Django's ``ImageField``, by which REST framework validates, would read all of it again.
+    """
+    own = type(field).to_internal_value
+    if own is serializers.ImageField.to_internal_value:
+        return file.draft.is_image and field._DjangoImageField is forms.ImageField
+    return own is serializers.FileField.to_internal_value
 
 
 class ImageStateField(_Field):

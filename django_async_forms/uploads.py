@@ -1,21 +1,18 @@
-"""``save_image()`` and ``async_images()`` let a worker save an image without a form."""
+"""``save_image()`` and ``async_images()`` let a worker save images without a form."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
+from asgiref.sync import sync_to_async
 from django.core.files.base import File
 from django.db import router, transaction
 from django.db.models import FileField, ImageField, Model
 from django.http import HttpRequest
 
-from . import hooks
-from .conf import conf
-from .detach import Detachment
-from .draft_sender import sender_of
+from .block import Block
 from .fields import file_field, file_fields, lock_row
 from .models import Upload
 from .staging import claim_draft, stage
@@ -55,11 +52,19 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
         return stage(instance, field, uploaded, using=using)
 
 
+async def asave_image(
+    uploaded: File[Any], instance: Model, field_name: str | None = None
+) -> Upload:
+    """Do as ``save_image()`` in asynchronous code, such as an async view."""
+    return await sync_to_async(save_image)(uploaded, instance, field_name)
+
+
 @contextmanager
 def async_images(
     *models: type[Model],
     fields: Collection[str] | None = None,
-    only_replaces: bool = False,
+    when: Literal["always", "replacing"] = "always",
+    hide_staged: Collection[str] = (),
     request: HttpRequest | None = None,
 ) -> Iterator[None]:
     """
@@ -75,51 +80,19 @@ def async_images(
     Each ``save()`` of an instance of ``models``, and of their subclasses, behaves as the ``save()``
     of a form with the mixin: the instance is saved without its new images, and those are staged in
     the same transaction. ``fields`` names the file fields of which this holds; by default it holds
-    of every ``ImageField``. With ``only_replaces``, a new instance's images are saved at once. The
-    sender of ``request`` is shown the images while they are pending.
+    of every ``ImageField``. ``when`` and ``hide_staged`` are what ``async_when`` and
+    ``hide_staged`` are in a form. The sender of ``request`` is shown the images while they are
+    pending.
 
-    Do not use the block where code in it needs the file after the save, such as a thumbnail that it
-    makes of ``instance.image``. ``bulk_create()``, ``bulk_update()`` and ``QuerySet.update()`` do
-    not call ``save()``: they do what they do in plain Django.
+    The limits in ``ASYNC_FORMS`` are those of forms and serializers: the block refuses nothing.
 
     Raises ``TypeError`` without a model, and ``FieldDoesNotExist`` for a name that is not a file
     field of one of the models.
     """
     if not models:
         raise TypeError("async_images() needs the models whose images a worker saves.")
-    chosen = {name: file_field(model, name) for model in models for name in fields or ()}
-    sender = sender_of(request) if conf().SHOW_STAGED else None
-    made: list[weakref.ref[Model]] = []
-    outer = hooks.make_waiting.get()
-
-    def make_waiting(instance: Model) -> None:
-        if not isinstance(instance, models):
-            if outer is not None:
-                outer(instance)
-            return
-        waiting = [
-            field
-            for field in file_fields(instance)
-            if (field.name in chosen if chosen else isinstance(field, ImageField))
-        ]
-        Detachment(instance).wait_for_save(
-            instance,
-            waiting,
-            cleared=(),
-            only_replaces=only_replaces,
-            sender="" if sender is None else sender.key,
-        )
-        made.append(weakref.ref(instance))
-
-    token = hooks.make_waiting.set(make_waiting)
-    try:
+    with Block(*models, fields=fields, when=when, hide_staged=hide_staged, request=request):
         yield
-    finally:
-        hooks.make_waiting.reset(token)
-        for reference in made:
-            instance = reference()
-            if instance is not None:
-                hooks.forget(instance)
 
 
 def _guess_field_name(uploaded: File[Any], instance: Model) -> str:

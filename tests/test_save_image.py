@@ -1,6 +1,7 @@
 """``save_image()``, for views without the form mixin."""
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.exceptions import FieldDoesNotExist, SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
 
@@ -8,7 +9,7 @@ from django_async_forms.attach import PermanentError
 from django_async_forms.codec import reconstruct
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
-from django_async_forms.uploads import save_image
+from django_async_forms.uploads import asave_image, save_image
 from tests import pictures
 from tests.project.models import Coded, Document, Elsewhere, Measured, Photo, Restaurant, Slugged
 
@@ -26,6 +27,12 @@ def test_an_image_is_pending_and_then_saved(photo, in_memory, staging):
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == data
     assert not Upload.objects.exists()
+
+
+def test_asynchronous_code_saves_an_image(photo, in_memory):
+    upload = async_to_sync(asave_image)(in_memory(), photo, "image")
+
+    assert Upload.objects.for_instance(photo, "image").get() == upload
 
 
 def test_the_field_defaults_to_the_one_that_the_upload_names(in_memory):

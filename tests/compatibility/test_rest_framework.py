@@ -1,20 +1,24 @@
 """Django REST framework: saving a serializer behaves as saving a form with the mixin."""
 
+import base64
+from functools import partial
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.transaction import atomic
+from django.forms import modelform_factory
+from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
-from django_async_forms import arrival
-from django_async_forms.draft_sender import sender_of
 from django_async_forms.drafts import make_grant
-from django_async_forms.grants import Grant, draft_token
-from django_async_forms.models import Upload
+from django_async_forms.forms import AsyncImageModelForm
+from django_async_forms.models import Draft, Upload
 from django_async_forms.status import prefetch_uploads
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
-from tests import pictures
+from tests import drafts, pictures
 from tests.project.models import Album, Document, Measured, Page, Photo
 
 from . import libraries
@@ -47,9 +51,15 @@ class Photos(viewsets.ModelViewSet):
     serializer_class = PhotoSerializer
 
 
+def grant(request, purpose="project.photo.image"):
+    return HttpResponse(make_grant(request, purpose))
+
+
 router = routers.DefaultRouter()
 router.register("photos", Photos)
 urlpatterns = [
+    path("grant/", grant),
+    path("grant/<str:purpose>/", grant),
     path("api/", include(router.urls)),
     path("async/", include("django_async_forms.urls")),
 ]
@@ -77,6 +87,19 @@ class PageSerializer(AsyncImageSerializerMixin, serializers.ModelSerializer):
         fields = ["image", "caption"]
 
 
+class LocatedPagesSerializer(serializers.ListSerializer):
+    """Updates many at once, as REST framework's documentation shows."""
+
+    def update(self, instance, validated_data):
+        pages = {page.caption: page for page in instance}
+        return [self.child.update(pages[data["caption"]], data) for data in validated_data]
+
+
+class LocatedPageSerializer(PageSerializer):
+    class Meta(PageSerializer.Meta):
+        list_serializer_class = LocatedPagesSerializer
+
+
 class AlbumSerializer(AsyncImageSerializerMixin, serializers.ModelSerializer):
     """Writes what is nested in it, as REST framework's documentation shows."""
 
@@ -92,6 +115,34 @@ class AlbumSerializer(AsyncImageSerializerMixin, serializers.ModelSerializer):
         for page in pages:
             Page.objects.create(album=album, **page)
         return album
+
+
+class OuterSerializer(serializers.Serializer):
+    """Has no images of its own, and calls ``save()`` of another serializer."""
+
+    page = serializers.DictField()
+
+    def create(self, validated_data):
+        page = PageSerializer(data=validated_data["page"], context=self.context)
+        page.is_valid(raise_exception=True)
+        return page.save(album=Album.objects.create(name="Dunes"))
+
+
+class Base64Field(serializers.ImageField):
+    """A project's own field, which reads an image from text."""
+
+    def to_internal_value(self, data):
+        if isinstance(data, str):
+            data = SimpleUploadedFile("text.jpg", base64.b64decode(data), "image/jpeg")
+        return super().to_internal_value(data)
+
+
+class Base64Serializer(AsyncImageSerializerMixin, serializers.ModelSerializer):
+    image = Base64Field()
+
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
 
 
 @pytest.fixture
@@ -183,6 +234,15 @@ def test_clearing_an_image_discards_the_pending_one():
     assert not Upload.objects.exists()
 
 
+def test_clearing_an_image_discards_a_pending_one_that_replaces_none():
+    measured = Measured.objects.create(title="Dune")
+    save_image(picture("new.jpg"), measured, "image")
+
+    saved(MeasuredSerializer(measured, {"image": None}, partial=True))
+
+    assert not Upload.objects.exists()
+
+
 def test_many_at_once_are_staged_each():
     data = [{"title": name, "image": picture(f"{name}.jpg")} for name in ("one", "two")]
 
@@ -200,6 +260,55 @@ def test_nested_serializers_are_staged_each():
     assert sorted(Upload.objects.values_list("name", flat=True)) == ["cover.jpg", "page.jpg"]
 
 
+def test_a_serializer_that_another_one_saves_stages_its_image():
+    page = {"image": picture("page.jpg"), "caption": "One"}
+
+    saved(OuterSerializer(data={"page": page}))
+
+    assert Upload.objects.get().name == "page.jpg"
+
+
+def test_a_list_serializer_of_the_projects_own_updates_each_image():
+    album = Album.objects.create(name="Dunes")
+    for number in ("1", "2"):
+        Page.objects.create(album=album, caption=number, image=picture(f"old-{number}.jpg"))
+    data = [{"caption": number, "image": picture(f"new-{number}.jpg")} for number in ("1", "2")]
+
+    saved(LocatedPageSerializer(Page.objects.all(), data=data, many=True))
+
+    assert sorted(Upload.objects.values_list("name", flat=True)) == ["new-1.jpg", "new-2.jpg"]
+    assert Page.objects.get(caption="1").image.name == "pages/old-1.jpg"
+
+
+def test_a_serializer_saves_the_same_instance_twice_in_a_transaction():
+    photo = Photo.objects.create(title="Old")
+    for name in ("one.jpg", "two.jpg"):
+        saved(PhotoSerializer(photo, {"image": picture(name)}, partial=True))
+
+    assert Upload.objects.get().name == "two.jpg"
+
+
+def test_an_update_with_an_image_costs_what_it_costs_in_a_form():
+    photo, other = (Photo.objects.create(title="Old", image=picture()) for _ in range(2))
+    form = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
+    with CaptureQueriesContext(connection) as by_form:
+        form({"title": "New"}, {"image": picture()}, instance=photo).save()
+    serializer = PhotoSerializer(other, {"title": "New", "image": picture()})
+
+    with CaptureQueriesContext(connection) as by_serializer:
+        saved(serializer)
+
+    assert len(by_serializer) == len(by_form)
+
+
+def test_a_field_that_reads_base64_stages_its_image():
+    text = base64.b64encode(pictures.jpeg()).decode()
+
+    saved(Base64Serializer(data={"title": "Dune", "image": text}))
+
+    assert Upload.objects.get().name == "text.jpg"
+
+
 def test_a_plain_file_is_staged_if_the_serializer_names_it():
     saved(DocumentSerializer(data={"file": SimpleUploadedFile("text.txt", b"A text.")}))
 
@@ -214,6 +323,17 @@ def test_an_image_of_a_new_instance_is_saved_at_once_with_replacing():
 
     assert photo.image.name == "photos/dune.jpg"
     assert not Upload.objects.exists()
+
+
+def test_a_full_backlog_refuses_no_image_that_is_saved_at_once(settings):
+    class Replacing(PhotoSerializer):
+        async_when = "replacing"
+
+    save_image(picture(), Photo.objects.create(title="Pending"))
+    settings.ASYNC_FORMS = {"MAX_BACKLOG": 1}
+
+    assert Replacing(data={"title": "Dune", "image": picture()}).is_valid()
+    assert not PhotoSerializer(data={"title": "Dune", "image": picture()}).is_valid()
 
 
 def test_a_serializer_refuses_a_file_over_the_limit(settings):
@@ -257,44 +377,119 @@ def test_the_description_of_the_api_has_the_state():
     assert state["readOnly"]
 
 
-# The token of a draft
+@pytest.mark.parametrize("many", [False, True], ids=["one", "list"])
+def test_the_browsable_pages_show_the_state_and_a_form(api, many):
+    photo = Photo.objects.create(title="Dune")
+    save_image(picture(), photo)
+
+    address = "/api/photos/" if many else f"/api/photos/{photo.pk}/"
+    html = api.get(address, headers={"Accept": "text/html"}).content.decode()
+
+    assert "&quot;state&quot;: &quot;pending&quot;" in html
+    assert '<input name="image" type="file"' in " ".join(html.split())
+
+
+def test_the_browsable_page_shows_the_errors_of_its_form(api):
+    html = api.post("/api/photos/", {"title": ""}, headers={"Accept": "text/html"}).content
+
+    assert b"No file was submitted." in html
+
+
+# Drafts and their sender
 
 
 @pytest.fixture
-def request_of(rf):
-    """The request of a visitor, who has a session."""
-    request = rf.post("/")
-    request.session = {}
-    return request
+def page(client):
+    """A visitor with a session, who has a grant for photos."""
+    return drafts.Page(client, "/grant/")
 
 
 @pytest.fixture
-def token(request_of):
+def data():
+    """The bytes of the visitor's image."""
+    return pictures.jpeg()
+
+
+@pytest.fixture
+def token(page, data):
     """The token of a draft of the visitor's."""
-    data = pictures.jpeg()
-    grant = Grant.loads(make_grant(request_of, "project.photo.image"))
-    draft = arrival.create(
-        grant, sender_of(request_of), name="dune.jpg", content_type="image/jpeg", size=len(data)
-    )
-    arrival.append(draft, 0, data)
-    return draft_token(draft.pk, "default")
+    return drafts.token_in(page.send_all(data))
 
 
-def test_the_token_of_a_draft_stands_for_its_image(request_of, token):
-    data = {"title": "Dune", "image": token}
+@pytest.fixture
+def post_json(api, page):
+    """Posts JSON in the session of the visitor."""
+    api.cookies = page.client.cookies
 
-    saved(PhotoSerializer(data=data, context={"request": request_of}))
+    def post(address, **data):
+        return api.post(address, data, format="json")
 
-    assert Upload.objects.get().name == "dune.jpg"
+    return post
 
 
-def test_the_token_of_somebody_elses_draft_is_an_error_of_the_field(rf, token):
-    other = rf.post("/")
-    other.session = {}
-    serializer = PhotoSerializer(data={"title": "Dune", "image": token}, context={"request": other})
+def test_json_with_the_token_of_a_draft_stages_its_image(post_json, token, data):
+    answer = post_json("/api/photos/", title="Dune", image=token)
 
-    assert not serializer.is_valid()
-    assert "no longer there" in serializer.errors["image"][0]
+    assert answer.status_code == 201, answer.data
+    assert answer.data["state"]["name"] == "dune.jpg"
+    assert not Draft.objects.exists()
+    save_pending_uploads()
+    assert pictures.stored(Photo.objects.get().image) == data
+
+
+def test_a_draft_in_json_is_not_read_again(post_json, token, monkeypatch):
+    def refuse(self):
+        raise AssertionError("The staged bytes are read.")
+
+    monkeypatch.setattr(Draft, "open_staged", refuse)
+
+    assert post_json("/api/photos/", title="Dune", image=token).status_code == 201
+
+
+def test_a_draft_can_be_claimed_once(post_json, token):
+    post_json("/api/photos/", title="Dune", image=token)
+
+    answer = post_json("/api/photos/", title="Reef", image=token)
+
+    assert answer.status_code == 400
+    assert "no longer there" in answer.data["image"][0]
+
+
+def test_a_draft_that_is_claimed_between_validation_and_save_is_an_error(rf, page, token):
+    request = rf.post("/")
+    request.session = page.client.session
+    data, context = {"title": "Dune", "image": token}, {"request": request}
+    first, second = (PhotoSerializer(data=data, context=context) for _ in range(2))
+    assert second.is_valid()
+    saved(first)
+
+    with pytest.raises(serializers.ValidationError, match="no longer there"), atomic():
+        second.save()
+
+    assert Photo.objects.count() == 1
+
+
+def test_a_draft_for_another_field_is_refused(post_json, page):
+    page.grant = page.client.get("/grant/other/").content.decode()
+    token = drafts.token_in(page.send_all(pictures.jpeg()))
+
+    answer = post_json("/api/photos/", title="Dune", image=token)
+
+    assert answer.status_code == 400
+    assert "no longer there" in answer.data["image"][0]
+
+
+def test_the_token_of_somebody_elses_draft_is_an_error_of_the_field(api, token):
+    answer = api.post("/api/photos/", {"title": "Dune", "image": token}, format="json")
+
+    assert answer.status_code == 400
+    assert "no longer there" in answer.data["image"][0]
+
+
+def test_a_text_that_is_no_token_is_refused_as_usual(post_json):
+    answer = post_json("/api/photos/", title="Dune", image="dune.jpg")
+
+    assert answer.data["image"][0].code == "invalid"
 
 
 def test_a_text_without_a_request_is_refused_as_usual(token):
@@ -302,3 +497,33 @@ def test_a_text_without_a_request_is_refused_as_usual(token):
 
     assert not serializer.is_valid()
     assert serializer.errors["image"][0].code == "invalid"
+
+
+def test_the_sender_is_shown_the_image_while_it_is_pending(post_json, page, token):
+    post_json("/api/photos/", title="Dune", image=token)
+
+    state = PhotoSerializer(Photo.objects.get()).data["state"]
+    assert page.look(f"/async/staged/{state['token']}/").status_code == 200
+
+
+def test_nobody_is_shown_an_image_that_the_serializer_hides(rf, page, token):
+    class Hidden(PhotoSerializer):
+        hide_staged = ["image"]
+
+    request = rf.post("/")
+    request.session = page.client.session
+    saved(Hidden(data={"title": "Dune", "image": token}, context={"request": request}))
+
+    assert Upload.objects.get().sender == ""
+
+
+def test_a_client_without_a_page_polls_the_status(post_json, token):
+    state = post_json("/api/photos/", title="Dune", image=token).data["state"]
+    status = partial(APIClient().post, "/async/status/", {"tokens": [state["token"]]}, "json")
+
+    before = status().json()["images"][state["token"]]
+    save_pending_uploads()
+    after = status().json()["images"][state["token"]]
+
+    assert before["state"] == "pending"
+    assert after == {"state": "saved", "url": Photo.objects.get().image.url}
