@@ -44,6 +44,7 @@ LIBRARIES = {
         Library("easy-thumbnails", "easy_thumbnails", ("easy_thumbnails",)),
         Library("moto", "moto"),
         Library("sorl-thumbnail", "sorl", ("sorl.thumbnail",)),
+        Library("strawberry-graphql", "strawberry"),
     )
 }
 
