@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from ..views import AsyncImageViewMixin
 
 @dataclass(frozen=True)
 class _Found:
-    """A form class for a model, and the names of its fields; ``None`` stands for all fields."""
+    """A form or serializer for a model, and the fields it is limited to: ``None`` means all."""
 
     model: type[Model]
     form_class: type[Any]
@@ -49,17 +50,18 @@ def target_forms() -> Iterator[type[Any]]:
             yield form_class
 
 
-def _forms_of_admins() -> Iterator[_Found]:
+def registered_admins() -> Iterator[tuple[Any, type[Model]]]:
+    """Yield the registered classes of the admin and their inlines, each with its model."""
     if not apps.is_installed("django.contrib.admin"):
         return
     from django.contrib.admin.sites import all_sites
 
     for site in all_sites:
         for model, model_admin in site._registry.items():
-            yield _form_of_admin(model_admin, model)
+            yield model_admin, model
             for inline_class in model_admin.inlines:
                 inline = inline_class(model, site)  # This may put the mixin on its form.
-                yield _form_of_admin(inline, inline.model)
+                yield inline, inline.model
 
 
 def _form_of_admin(model_admin: Any, model: type[Model]) -> _Found:
@@ -85,6 +87,39 @@ def _forms_of_views() -> Iterator[_Found]:
             yield _Found(model, form_class, _limit(names))
 
 
+def serializers() -> Iterator[tuple[type[Any], type[Any], type[Any]]]:
+    """Yield the ModelSerializers that projects have written, each with the mixin and its base."""
+    # Without the extra, nothing has imported it.
+    module = sys.modules.get("rest_framework.serializers")
+    if module is None:
+        return
+    from ..rest_framework import AsyncImageSerializerMixin
+
+    for serializer_class in subclasses(module.ModelSerializer):
+        if getattr(getattr(serializer_class, "Meta", None), "model", None) is not None:
+            yield serializer_class, AsyncImageSerializerMixin, module.ModelSerializer
+
+
+def written_fields(serializer_class: type[Any]) -> list[FileField]:
+    """Return the model's file fields that a serializer writes."""
+    named = {field.name: field for field in all_file_fields(serializer_class.Meta.model)}
+    try:
+        fields = serializer_class().fields.values()
+    except Exception:
+        # A base class without fields, or one whose fields depend on a request.
+        return []
+    return [
+        named[field.source] for field in fields if field.source in named and not field.read_only
+    ]
+
+
+def _fields_of_serializers() -> Iterator[_Found]:
+    for serializer_class, mixin, _base in serializers():
+        if issubclass(serializer_class, mixin):
+            names = [field.name for field in written_fields(serializer_class)]
+            yield _Found(serializer_class.Meta.model, serializer_class, names)
+
+
 def _limit(names: Any) -> Collection[str] | None:
     return None if not names or names == "__all__" else names
 
@@ -92,10 +127,11 @@ def _limit(names: Any) -> Collection[str] | None:
 def _forms() -> Iterator[_Found]:
     for form_class in target_forms():
         yield _Found(form_class._meta.model, form_class, _limit(form_class.base_fields))
-    for found in _forms_of_admins():
+    for found in (_form_of_admin(*registered) for registered in registered_admins()):
         if issubclass(found.form_class, AsyncImageFormMixin):
             yield found
     yield from _forms_of_views()
+    yield from _fields_of_serializers()
 
 
 def target_fields() -> set[FileField]:

@@ -1,19 +1,19 @@
-"""Checks of the form classes with the mixin, as far as they are imported."""
+"""Checks of the imported forms and serializers with the mixin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import FileField
+from django.db.models import FileField, Model
 from django.forms.models import BaseModelForm
 
 from ..fields import file_field, file_fields
 from ..forms import AsyncImageFormMixin
-from .discovery import target_form_fields, target_forms
+from .discovery import serializers, target_form_fields, target_forms, written_fields
 
 
 @register()
@@ -22,41 +22,73 @@ def check_forms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     return [message for form_class in target_forms() for message in _check_form(form_class)]
 
 
+@register()
+def check_serializers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Each serializer with the mixin can leave its images to a worker."""
+    return [
+        message
+        for serializer_class, mixin, base in serializers()
+        if issubclass(serializer_class, mixin)
+        for message in _check_serializer(serializer_class, mixin, base)
+    ]
+
+
 def _check_form(form_class: type[Any]) -> Iterator[CheckMessage]:
-    order = form_class.__mro__
-    if order.index(BaseModelForm) < order.index(AsyncImageFormMixin):
+    yield from _check_order(form_class, AsyncImageFormMixin, BaseModelForm)
+    yield from _check_when(form_class)
+    yield from _check_names(form_class, form_class._meta.model, form_class.base_fields)
+
+
+def _check_serializer(
+    serializer_class: type[Any], mixin: type[Any], base: type[Any]
+) -> Iterator[CheckMessage]:
+    yield from _check_order(serializer_class, mixin, base)
+    yield from _check_when(serializer_class)
+    written = [field.name for field in written_fields(serializer_class)]
+    yield from _check_names(serializer_class, serializer_class.Meta.model, written)
+
+
+def _check_order(cls: type[Any], mixin: type[Any], base: type[Any]) -> Iterator[CheckMessage]:
+    order, base_name = cls.__mro__, base.__name__.removeprefix("Base")
+    if order.index(base) < order.index(mixin):
         yield Error(
-            f"{form_class.__qualname__} has AsyncImageFormMixin after ModelForm, so its images are "
-            "saved in the request.",
-            hint="Write the mixin first: class MyForm(AsyncImageFormMixin, ModelForm).",
-            obj=form_class,
+            f"{cls.__qualname__} has {mixin.__name__} after {base_name}, so its images are saved "
+            "in the request.",
+            hint=f"Write the mixin first: class {cls.__name__}({mixin.__name__}, {base_name}).",
+            obj=cls,
             id="django_async_forms.E007",
         )
-    if form_class.async_when not in ("always", "replacing"):
+
+
+def _check_when(cls: type[Any]) -> Iterator[CheckMessage]:
+    if cls.async_when not in ("always", "replacing"):
         yield Error(
-            f"{form_class.__qualname__}.async_when is {form_class.async_when!r}.",
+            f"{cls.__qualname__}.async_when is {cls.async_when!r}.",
             hint='Set it to "always" or "replacing".',
-            obj=form_class,
+            obj=cls,
             id="django_async_forms.E021",
         )
-    model = form_class._meta.model
-    for name in form_class.async_fields or ():
+
+
+def _check_names(
+    cls: type[Any], model: type[Model], field_names: Collection[str]
+) -> Iterator[CheckMessage]:
+    for name in cls.async_fields or ():
         try:
             file_field(model, name)
         except FieldDoesNotExist as error:
             yield Error(
-                f"{form_class.__qualname__}.async_fields names {name!r}: {error}",
+                f"{cls.__qualname__}.async_fields names {name!r}: {error}",
                 hint="Name file fields of the model only.",
-                obj=form_class,
+                obj=cls,
                 id="django_async_forms.E008",
             )
             continue
-        if name not in form_class.base_fields:
+        if name not in field_names:
             yield Error(
-                f"{form_class.__qualname__}.async_fields names {name!r}, which the form leaves "
-                "out.",
+                f"{cls.__qualname__}.async_fields names {name!r}, which it leaves out.",
                 hint="Add it to Meta.fields, or remove it from async_fields.",
-                obj=form_class,
+                obj=cls,
                 id="django_async_forms.E009",
             )
 

@@ -1,10 +1,14 @@
 """Django REST framework: saving a serializer behaves as saving a form with the mixin."""
 
 import base64
+import gc
 from functools import partial
+from io import StringIO
 
 import pytest
+from django.core.checks import run_checks
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.db import connection
 from django.db.transaction import atomic
 from django.forms import modelform_factory
@@ -527,3 +531,77 @@ def test_a_client_without_a_page_polls_the_status(post_json, token):
 
     assert before["state"] == "pending"
     assert after == {"state": "saved", "url": Photo.objects.get().image.url}
+
+
+# What a developer sees
+
+
+def messages(serializer_class):
+    """Return the ids of the system checks about a serializer."""
+    found = [message for message in run_checks() if message.obj is serializer_class]
+    return [message.id.removeprefix("django_async_forms.") for message in found]
+
+
+def listed(serializer_class):
+    """Return the lines of ``manage.py async_uploads forms`` about a serializer."""
+    out = StringIO()
+    call_command("async_uploads", "forms", skip_checks=True, stdout=out)
+    name = f"{serializer_class.__module__}.{serializer_class.__qualname__}"
+    return [
+        line.replace(name, "NAME").strip() for line in out.getvalue().splitlines() if name in line
+    ]
+
+
+@pytest.fixture
+def made():
+    """Makes a serializer for photos, which the checks no longer know after the test."""
+
+    def make(*bases, **attributes):
+        meta = type("Meta", (), {"model": Photo, "fields": ["title", "image"]})
+        return type("OwnSerializer", bases, {"Meta": meta, "__module__": __name__, **attributes})
+
+    yield make
+    gc.collect()
+
+
+def test_the_checks_have_nothing_to_say_about_a_good_serializer(made):
+    good = made(AsyncImageSerializerMixin, serializers.ModelSerializer, async_fields=["image"])
+
+    assert messages(good) == []
+    assert listed(good) == ["worker   NAME"]
+
+
+def test_a_mixin_after_modelserializer_is_found(made):
+    wrong = made(serializers.ModelSerializer, AsyncImageSerializerMixin)
+
+    assert messages(wrong) == ["E007"]
+    assert listed(wrong) == ["request  NAME: AsyncImageSerializerMixin comes after ModelSerializer"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "number"),
+    [
+        ({"async_fields": ["picture"]}, "E008"),
+        ({"async_fields": ["image"], "image": serializers.ImageField(read_only=True)}, "E009"),
+        ({"async_when": "sometimes"}, "E021"),
+    ],
+    ids=["no field", "a field that is only read", "an unknown word"],
+)
+def test_a_serializer_with_a_wrong_attribute_is_found(made, attributes, number):
+    wrong = made(AsyncImageSerializerMixin, serializers.ModelSerializer, **attributes)
+
+    assert messages(wrong) == [number]
+
+
+def test_a_serializer_without_the_mixin_is_listed(made):
+    plain = made(serializers.ModelSerializer)
+
+    assert listed(plain) == ["request  NAME: it has no AsyncImageSerializerMixin"]
+
+
+def test_a_serializer_that_needs_a_request_is_not_listed(made):
+    class Needing(serializers.ModelSerializer):
+        def get_fields(self):
+            return {"image": self.context["request"].field}
+
+    assert listed(made(Needing)) == []

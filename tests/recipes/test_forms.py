@@ -1,8 +1,11 @@
 """Forms, formsets, views and the admin, as the how-to pages write them."""
 
+from io import StringIO
+
 import pytest
 from django import forms
 from django.contrib import admin
+from django.core.management import call_command
 from django.test import RequestFactory
 from django.urls import path, reverse
 
@@ -203,3 +206,23 @@ def test_a_form_can_have_its_own_limit(in_memory):
     photo.refresh_from_db()
     assert form_class({"title": "Dunes"}, {}, instance=photo).is_valid()
     assert form_class({"title": "Dunes", "image-clear": "on"}, {}, instance=photo).is_valid()
+
+
+def test_a_command_prints_what_saves_images_as_the_page_shows():
+    class QuickForm(forms.ModelForm):
+        class Meta:
+            model = Photo
+            fields = ["image"]
+
+    out = StringIO()
+    call_command("async_uploads", "forms", stdout=out)
+
+    printed = out.getvalue()
+    assert "recipes.Photo.image: DatabaseStorage in the database 'default', then" in printed
+    assert (
+        f"    request  {__name__}.{QuickForm.__qualname__}: it has no AsyncImageFormMixin"
+        in printed
+    )
+    shown = block(FORMS, "async_uploads forms").code
+    for text in ("    worker   ", "    request  ", ": it has no ", " comes after "):
+        assert text in shown

@@ -1,33 +1,40 @@
-"""``manage.py async_uploads``: lists, retries, recovers and purges uploads."""
+"""``manage.py async_uploads``: lists, retries, recovers and purges uploads, and lists forms."""
 
 from __future__ import annotations
 
 import uuid
+from itertools import groupby
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from ... import recovery
+from ...checks.usage import storages_of, uses
 from ...delivery import retry
 from ...models import Upload, UploadQuerySet, printable
 
 
 class Command(BaseCommand):
-    help = "Lists uploads, retries or purges failed ones, or runs the recovery."
+    help = (
+        "Lists uploads, retries or purges failed ones, or runs the recovery; lists what saves images."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         subparsers = parser.add_subparsers(
-            dest="subcommand", required=True, metavar="list|retry|recover|purge"
+            dest="subcommand", required=True, metavar="list|retry|recover|purge|forms"
         )
         commands = {
             "list": "Print the uploads, the oldest first.",
             "retry": "Send failed uploads to the workers again, with the attempt count reset.",
             "recover": "Do the work of the task recover_uploads now.",
             "purge": "Discard failed uploads: delete them and their staged bytes.",
+            "forms": "Print which forms, serializers, views and admins save images, and where.",
         }
         for name, text in commands.items():
             command = subparsers.add_parser(name, help=text, description=text)
+            if name == "forms":
+                continue
             command.add_argument(
                 "--database",
                 choices=sorted(connections),
@@ -42,6 +49,9 @@ class Command(BaseCommand):
                 command.add_argument("--failed", action="store_true", help="Only failed ones.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["what"] == "forms":
+            self.handle_forms()
+            return
         database = options["database"]
         databases = [database] if database else recovery.databases()
         if "ids" in options:
@@ -84,6 +94,23 @@ class Command(BaseCommand):
 
     def handle_purge(self, using: str, options: dict[str, Any]) -> None:
         self._report(using, "purged", self._chosen(using, options).discard())
+
+    def handle_forms(self) -> None:
+        for field, of_field in groupby(uses(), key=lambda use: use.field):
+            if field is None:
+                self.stdout.write("With a mixin, but without a file field to save:")
+            else:
+                staging, final = storages_of(field)
+                self.stdout.write(f"{field}: {staging}, then {final}")
+            for use in of_field:
+                if use.reason:
+                    where = f"request  {use.saver_name}: {use.reason}"
+                elif field is None:
+                    where = use.saver_name
+                else:
+                    note = ": only an image that replaces one" if use.only_replaces else ""
+                    where = f"worker   {use.saver_name}{note}"
+                self.stdout.write(f"    {where}")
 
     def _chosen(self, using: str, options: dict[str, Any]) -> UploadQuerySet:
         failed = Upload.objects.using(using).failed()
