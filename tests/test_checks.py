@@ -21,6 +21,7 @@ from django.views.generic import CreateView, FormView
 
 from django_async_forms.admin import AsyncImageAdminMixin
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
+from django_async_forms.tasks import recover_uploads
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView, AsyncImageViewMixin
 from tests.project.models import Album, Document, Photo
 
@@ -723,6 +724,53 @@ def test_eager_tasks_need_no_broker(celery_app):
     celery_app("project", broker="memory://").conf.task_always_eager = True
 
     assert not any(found(number) for number in ("W013", "W014", "E015"))
+
+
+# Beat
+
+EVERY_MINUTE = {"task": "django_async_forms.recover_uploads", "schedule": 60}
+
+
+def test_a_schedule_without_the_recovery_is_found(celery_app):
+    celery_app("project").conf.beat_schedule = {"clean": {"task": "clean", "schedule": 60}}
+
+    (message,) = found("W022")
+
+    assert "django_async_forms.recover_uploads" in message.msg
+    assert "CELERY_BEAT_SCHEDULE" in message.hint
+    assert "SILENCED_SYSTEM_CHECKS" in message.hint
+
+
+def in_the_settings(app):
+    app.conf.beat_schedule = {"recover": EVERY_MINUTE}
+
+
+def by_a_receiver(app):
+    @app.on_after_finalize.connect(weak=False)
+    def add(sender, **kwargs):
+        sender.add_periodic_task(60, recover_uploads.s(), name="recover")
+
+
+def for_one_database(app):
+    app.conf.beat_schedule = {"recover": {**EVERY_MINUTE, "args": ["default"]}}
+
+
+def eager(app):
+    app.conf.task_always_eager = True
+
+
+@pytest.mark.parametrize("add", [in_the_settings, by_a_receiver, for_one_database, eager])
+def test_a_recovery_that_is_scheduled_or_not_needed_is_left_alone(celery_app, add):
+    add(celery_app("project", broker="memory://"))
+
+    assert found("W022") == []
+
+
+def test_a_project_without_a_celery_app_is_told_of_that_first(celery_app):
+    celery_app()
+
+    assert found("W013")
+    assert found("W022") == []
 
 
 # Templates

@@ -1,4 +1,4 @@
-"""Checks of the databases that hold the outbox, and of the Celery app and its broker."""
+"""The engines: the databases that hold the outbox, the Celery app with its broker, and beat."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import current_app
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections, router
 
 from ..models import Upload
+from ..tasks import recover_uploads
 from .discovery import target_models
 
 
@@ -59,7 +60,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     messages: list[CheckMessage] = []
     if current_app.conf.task_always_eager:
         return messages
-    if current_app.main in (None, "default"):
+    if not _has_app():
         messages.append(
             Warning(
                 "No Celery app is loaded, so uploads are sent to Celery's default broker.",
@@ -85,3 +86,55 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             )
         )
     return messages
+
+
+def _has_app() -> bool:
+    return current_app.main not in (None, "default")
+
+
+@register()
+def check_beat(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Celery beat has ``recover_uploads`` in the settings, or its tables can have it."""
+    is_enough = apps.is_installed("django_celery_beat") or not _needs_beat()
+    return [] if is_enough else [_never_recovers("CELERY_BEAT_SCHEDULE")]
+
+
+@register(Tags.database)
+def check_periodic_tasks(
+    app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The tables of django-celery-beat have ``recover_uploads``, unless the settings have it."""
+    if not apps.is_installed("django_celery_beat") or not _needs_beat():
+        return []
+    periodic_task: Any = apps.get_app_config("django_celery_beat").get_model("PeriodicTask")
+    using = router.db_for_read(periodic_task)
+    if using not in (databases or ()) or (
+        periodic_task._meta.db_table not in connections[using].introspection.table_names()
+    ):
+        return []
+    tasks = periodic_task._default_manager.using(using)
+    is_there = tasks.filter(task=recover_uploads.name, enabled=True).exists()
+    return [] if is_there else [_never_recovers("the periodic tasks in the admin")]
+
+
+def _needs_beat() -> bool:
+    """Tell whether uploads can get lost, and the schedule in the settings does not recover them."""
+    if current_app.conf.task_always_eager or not _has_app():
+        return False
+    current_app.tasks  # noqa: B018 - Receivers of on_after_finalize add to the schedule.
+    schedule: dict[str, Any] = current_app.conf.beat_schedule or {}
+    tasks = (
+        entry["task"] if isinstance(entry, dict) else entry.task for entry in schedule.values()
+    )
+    return recover_uploads.name not in tasks
+
+
+def _never_recovers(where: str) -> CheckMessage:
+    return Warning(
+        f"Nothing runs {recover_uploads.name}: an upload whose message or worker is lost stays "
+        "pending for ever.",
+        hint=f"Add it to {where}, once a minute. If cron runs manage.py async_uploads recover, "
+        "or another scheduler runs the task, add 'django_async_forms.W022' to "
+        "SILENCED_SYSTEM_CHECKS.",
+        id="django_async_forms.W022",
+    )

@@ -141,6 +141,10 @@ if CELERY_BROKER_URL == "filesystem://":
         "polling_interval": 0.05,
     }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# No test starts beat, and the system checks look for the schedule.
+CELERY_BEAT_SCHEDULE = {
+    "recover uploads": {"task": "django_async_forms.recover_uploads", "schedule": 60}
+}
 
 # For tests/compatibility: two of its libraries call a module of template tags "thumbnail".
 SILENCED_SYSTEM_CHECKS = ["templates.W003"]

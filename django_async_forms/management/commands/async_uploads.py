@@ -17,7 +17,8 @@ from ...models import Upload, UploadQuerySet, printable
 
 class Command(BaseCommand):
     help = (
-        "Lists uploads, retries or purges failed ones, or runs the recovery; lists what saves images."
+        "Lists uploads, retries or purges failed ones, runs the recovery, or lists what saves "
+        "images."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,7 +50,7 @@ class Command(BaseCommand):
                 command.add_argument("--failed", action="store_true", help="Only failed ones.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["what"] == "forms":
+        if options["subcommand"] == "forms":
             self.handle_forms()
             return
         database = options["database"]
