@@ -54,9 +54,16 @@ class _Detached:
 
     def note_staged(self, using: str) -> None:
         """Note that the file is staged, unless the open transaction rolls back."""
-        callback = partial(setattr, self, "file", None)
+        # The transaction may be long: it keeps no file of an instance that nobody has any more.
+        callback = partial(_let_go, weakref.ref(self))
         self.on_commit = weakref.ref(callback)
         transaction.on_commit(callback, using=using)
+
+
+def _let_go(reference: weakref.ref[_Detached]) -> None:
+    detached = reference()
+    if detached is not None:
+        detached.file = None
 
 
 def _draft_on(instance: Model, field: FileField) -> Draft | None:

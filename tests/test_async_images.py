@@ -1,7 +1,9 @@
 """``async_images()``: code that is neither a form nor a serializer has a worker save its images."""
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -181,6 +183,18 @@ def test_when_replacing_an_image_that_replaces_none_is_saved_at_once(in_memory, 
     assert new.image.name == "photos/dune.jpg"
     assert photo.image.name == "photos/first.jpg"
     assert Upload.objects.get().object_pk == str(old.pk)
+
+
+def test_a_long_transaction_keeps_no_file_in_memory(in_memory):
+    with transaction.atomic(), async_images(Photo):
+        image = in_memory()
+        Photo.objects.create(title="Dune", image=image)
+        kept = weakref.ref(image)
+        del image
+        gc.collect()
+        assert kept() is None
+
+    assert Upload.objects.count() == 1
 
 
 # Who is shown the image

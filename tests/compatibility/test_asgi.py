@@ -17,7 +17,7 @@ from django_async_forms import delivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
-from django_async_forms.uploads import save_image
+from django_async_forms.uploads import asave_image, async_images
 from django_async_forms.views import AsyncImageCreateView
 from tests import pictures
 from tests.project.models import Photo
@@ -53,7 +53,13 @@ class ClassView(View):
 
 async def save_image_view(request):
     photo = await Photo.objects.acreate(title="Dune")
-    await sync_to_async(save_image)(request.FILES["image"], photo)
+    await asave_image(request.FILES["image"], photo)
+    return HttpResponse(str(photo.pk))
+
+
+async def block_view(request):
+    with async_images(Photo):
+        photo = await Photo.objects.acreate(title="Dune", image=request.FILES["image"])
     return HttpResponse(str(photo.pk))
 
 
@@ -128,6 +134,7 @@ urlpatterns = [
     path("function/", function_view),
     path("class/", ClassView.as_view()),
     path("save-image/", save_image_view),
+    path("block/", block_view),
     path(
         "generic/",
         AsyncImageCreateView.as_view(model=Photo, fields=["title", "image"], success_url="/"),
@@ -150,7 +157,7 @@ def post(page, title, image):
     return async_to_sync(AsyncClient().post)(page, {"title": title, "image": image})
 
 
-@pytest.mark.parametrize("page", ["/function/", "/class/", "/save-image/", "/generic/"])
+@pytest.mark.parametrize("page", ["/function/", "/class/", "/save-image/", "/block/", "/generic/"])
 def test_an_image_posted_to_an_asynchronous_server_is_pending_and_then_saved(page, image):
     response = post(page, "Dune", image)
     assert response.status_code < 400, response.content
