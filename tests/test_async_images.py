@@ -67,6 +67,17 @@ def test_an_image_that_the_block_clears_is_gone_at_once(old):
     assert Photo.objects.get().image.name == ""
 
 
+def test_the_block_can_be_a_function(in_memory):
+    @async_images(Photo)
+    def create(name):
+        return Photo.objects.create(title="Dune", image=in_memory(name))
+
+    create("one.jpg")
+    create("two.jpg")
+
+    assert Upload.objects.count() == 2
+
+
 def test_other_models_are_saved_in_the_request(in_memory):
     with async_images(Document):
         photo = Photo.objects.create(title="Dune", image=in_memory())
