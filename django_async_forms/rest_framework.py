@@ -59,7 +59,8 @@ class AsyncImageSerializerMixin(_Serializer):
     #: As in ``AsyncImageFormMixin``: ``None`` stands for every ``ImageField`` that it has.
     async_fields: Sequence[str] | None = None
 
-    #: As in ``AsyncImageFormMixin``: ``"replacing"`` saves an image that replaces none at once.
+    #: As in ``AsyncImageFormMixin``: with ``"replacing"``, the request saves an image that replaces
+    #: none.
     async_when: Literal["always", "replacing"] = "always"
 
     #: As in ``AsyncImageFormMixin``: fields whose images nobody sees before they are saved.
@@ -95,7 +96,7 @@ class AsyncImageSerializerMixin(_Serializer):
                 if self.async_fields is None
                 else model_field.name in self.async_fields
             )
-            if is_wanted and isinstance(field, serializers.FileField):
+            if is_wanted:
                 found[name] = model_field
         return found
 
@@ -104,6 +105,8 @@ class AsyncImageSerializerMixin(_Serializer):
         fields: dict[str, Any] = super().get_fields()
         for name, model_field in self._async_fields_of(fields).items():
             field = fields[name]
+            if not isinstance(field, serializers.FileField):
+                continue  # One of the project's, of which nothing else is known.
             field.validators = [
                 *field.validators,
                 partial(check_limits, model_field),

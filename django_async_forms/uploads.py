@@ -77,14 +77,13 @@ def async_images(
             for row in rows:
                 Photo.objects.create(title=row.title, image=File(row.open(), name=row.name))
 
-    Each ``save()`` of an instance of ``models``, and of their subclasses, behaves as the ``save()``
-    of a form with the mixin: the instance is saved without its new images, and those are staged in
-    the same transaction. ``fields`` names the file fields of which this holds; by default it holds
-    of every ``ImageField``. ``when`` and ``hide_staged`` are what ``async_when`` and
-    ``hide_staged`` are in a form. The sender of ``request`` is shown the images while they are
-    pending.
+    Each ``save()`` of an instance of ``models``, or of their subclasses, does what the ``save()``
+    of a form with the mixin does: it saves the instance without its new images, and stages those in
+    the same transaction. ``fields`` names the file fields that a worker saves; it defaults to every
+    ``ImageField``. ``when`` and ``hide_staged`` mean what ``async_when`` and ``hide_staged`` mean
+    in a form. The sender of ``request`` is shown the images while they are pending.
 
-    The limits in ``ASYNC_FORMS`` are those of forms and serializers: the block refuses nothing.
+    The block validates nothing: the limits in ``ASYNC_FORMS`` are those of forms and serializers.
 
     Raises ``TypeError`` without a model, and ``FieldDoesNotExist`` for a name that is not a file
     field of one of the models.

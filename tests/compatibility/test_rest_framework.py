@@ -150,6 +150,24 @@ class Base64Field(serializers.ImageField):
         return super().to_internal_value(data)
 
 
+class ReferenceField(serializers.Field):
+    """A project's own field, which knows images by number."""
+
+    def to_internal_value(self, data):
+        return picture(f"{data}.jpg")
+
+    def to_representation(self, value):
+        return value.name
+
+
+class ReferenceSerializer(AsyncImageSerializerMixin, serializers.ModelSerializer):
+    image = ReferenceField()
+
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
 class Base64Serializer(AsyncImageSerializerMixin, serializers.ModelSerializer):
     image = Base64Field()
 
@@ -332,6 +350,12 @@ def test_a_field_that_reads_base64_stages_its_image():
     saved(Base64Serializer(data={"title": "Dune", "image": text}))
 
     assert Upload.objects.get().name == "text.jpg"
+
+
+def test_a_field_of_the_projects_own_stages_its_image():
+    saved(ReferenceSerializer(data={"title": "Dune", "image": 7}))
+
+    assert Upload.objects.get().name == "7.jpg"
 
 
 def test_a_plain_file_is_staged_if_the_serializer_names_it():
