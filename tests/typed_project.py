@@ -10,14 +10,16 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import models
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
+from rest_framework import serializers
 
 from django_async_forms.admin import AsyncImageAdminMixin
 from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.models import Upload
+from django_async_forms.rest_framework import AsyncImageSerializerMixin, ImageStateField
 from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.status import prefetch_uploads
 from django_async_forms.test import save_pending_uploads
-from django_async_forms.uploads import save_image
+from django_async_forms.uploads import asave_image, async_images, save_image
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 from django_async_forms.widgets import AsyncImageInput
 
@@ -51,6 +53,26 @@ class PictureUpdateView(AsyncImageUpdateView):
 
 class PictureAdmin(AsyncImageAdminMixin, admin.ModelAdmin[Picture]):
     list_display = ["title", "async_uploads"]
+
+
+class PictureSerializer(AsyncImageSerializerMixin, serializers.ModelSerializer[Picture]):
+    async_fields = ["image"]
+    async_when = "replacing"
+    state = ImageStateField(source="image")
+
+    class Meta:
+        model = Picture
+        fields = ["title", "image", "state"]
+
+
+async def add(request: HttpRequest) -> HttpResponse:
+    uploaded = request.FILES["image"]
+    assert isinstance(uploaded, UploadedFile)
+    with async_images(Picture, fields=["image"], when="replacing", request=request):
+        picture = Picture(title="Dune", image=uploaded)
+        await picture.asave()
+    upload: Upload = await asave_image(uploaded, picture)
+    return HttpResponse(str(upload.pk))
 
 
 def change(request: HttpRequest, picture: Picture) -> HttpResponse:
