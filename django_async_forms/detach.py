@@ -153,6 +153,8 @@ class Detachment(hooks.Change):
             self._fields |= earlier._fields.difference(form_field_names)
             self._cleared |= earlier._cleared
             self._detached = {**earlier._detached, **self._detached}
+            self._sender = sender or earlier._sender
+            self._hidden |= earlier._hidden
             before = self._before
             values = {**before.values, **earlier._before.values}
             self._before = Snapshot(before.using, before.key, values)

@@ -234,6 +234,23 @@ def test_nobody_is_shown_an_image_that_the_block_hides(in_memory, request_of):
     assert Upload.objects.get().sender == ""
 
 
+def test_the_block_shows_nobody_an_image_that_a_form_hides(in_memory, request_of):
+    form = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
+    form.hide_staged = ["image"]
+    with async_images(Photo, request=request_of):
+        form({"title": "Dune"}, {"image": in_memory()}).save()
+
+    assert Upload.objects.get().sender == ""
+
+
+def test_the_block_leaves_the_sender_that_a_form_has(in_memory, request_of):
+    form = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "image"])
+    with async_images(Photo):
+        form({"title": "Dune"}, {"image": in_memory()}, request=request_of).save()
+
+    assert Upload.objects.get().sender == sender_of(request_of).key
+
+
 # Threads and asynchronous code
 
 
