@@ -14,12 +14,22 @@ from .places import Places
 from .processes import ROOT, ObjectStore
 from .rounds import Results
 
-PARTS = ["hand-off", "request", "claim", "worker", "memory", "message", "growth", "start-up"]
+PARTS = [
+    "hand-off",
+    "request",
+    "claim",
+    "browser",
+    "worker",
+    "memory",
+    "message",
+    "growth",
+    "start-up",
+]
 
 
 def main():
     parser = argparse.ArgumentParser(prog="tests/benchmarks/run")
-    parser.add_argument("--quick", action="store_true", help="under two minutes")
+    parser.add_argument("--quick", action="store_true", help="two minutes")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "benchmarks")
     options = parser.parse_args()
@@ -62,6 +72,7 @@ def main():
 
 def _measure(results, places, options):
     from . import (
+        browser,
         claims,
         growth,
         hand_off,
@@ -87,6 +98,12 @@ def _measure(results, places, options):
         "claim": (
             20 if quick else 90,
             lambda: claims.measure(results, places, sizes, 15 if quick else 60, progress),
+        ),
+        "browser": (
+            20 if quick else 180,
+            lambda: browser.measure(
+                results, places, mb if quick else 5 * mb, 1 if quick else 5, progress
+            ),
         ),
         "worker": (
             25 if quick else 90,

@@ -49,6 +49,7 @@ def targets(results):
             found += _hand_off(results, database, name)
             found += _request(results, database, name)
             found += _claim(results, database, name)
+            found += _browser(results, database, name)
             found += _worker(results, database, name)
             found += _memory(results, database, name)
             found += _growth(results, database, name)
@@ -142,6 +143,23 @@ def _claim(results, database, name):
                 1.15,
                 results.ratio(case("200 MB", "a draft"), case("100 KB", "a draft")),
             )
+
+
+def _browser(results, database, name):
+    def case(size, case):
+        return "browser", size, database, case
+
+    for size in ("1 MB", "5 MB"):
+        yield _at_most(
+            f"Save at 2 Mbit/s, {size} sent before, against the form without an image, {name}",
+            1.15,
+            results.ratio(case(size, "a draft"), case(size, "no image")),
+        )
+    yield _at_least(
+        f"Save at 2 Mbit/s, 5 MB with the form against 5 MB sent before, {name}",
+        10,
+        results.ratio(case("5 MB", "the image with the form"), case("5 MB", "a draft")),
+    )
 
 
 def _worker(results, database, name):

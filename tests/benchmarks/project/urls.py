@@ -1,9 +1,13 @@
 """One address for each way to answer a form."""
 
+from pathlib import Path
+
 from django.forms import ModelForm, modelform_factory
 from django.http import HttpResponse, HttpResponseRedirect
-from django.urls import path
+from django.urls import include, path
+from django.views.static import serve
 
+import django_async_forms
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.views import AsyncImageCreateView
 
@@ -28,12 +32,22 @@ def post(form_class, save=True):
     return view
 
 
+STATIC = Path(django_async_forms.__file__).parent / "static"
+FORM = {"model": Photo, "fields": ["title", "image"], "success_url": "/saved/"}
+
 urlpatterns = [
     path("async/", post(form_class(Photo, AsyncImageModelForm))),
     path(
         "drafted/",
         AsyncImageCreateView.as_view(model=Photo, fields=["title", "image"], success_url="."),
     ),
+    path("browser/", AsyncImageCreateView.as_view(**FORM)),
+    path("browser/plain/", AsyncImageCreateView.as_view(**FORM, drafts=False)),
+    path(
+        "saved/", lambda request: HttpResponse("<!doctype html><title>Saved</title><h1>Saved</h1>")
+    ),
+    path("uploads/", include("django_async_forms.urls")),
+    path("static/<path:path>", serve, {"document_root": STATIC}),
     path("validated/", post(form_class(Photo), save=False)),
     path("plain/", post(form_class(Photo))),
     path("distant-50/", post(form_class(Distant50))),
