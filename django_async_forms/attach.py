@@ -232,17 +232,42 @@ class _Attempt(hooks.Change):
             return True
         try:
             self._store()
-            with self._own_statements(), transaction.atomic(using=self.upload.using):
-                # The instance first, then the upload: the order in which every path locks.
-                is_written = self._write_image()
-                self._write_others()
-                if is_written:
-                    self._settle_or_note()
+            with self._own_statements():
+                if not self._attach_at_once():
+                    self._attach_in_transaction()
         except Exception as error:
             self._error = error  # An overridden save() may catch it.
             raise
         self._is_attached = True
         return True
+
+    def _attach_at_once(self) -> bool:
+        """Attach the image and settle the upload in one statement, if there is nothing else."""
+        upload = self.upload
+        if self._is_attached or self._does_more() or self._changed_others():
+            return False
+        held = self._written
+        # Before the statement: the connection may break while it commits.
+        self._written, self._is_written = image_values(self.instance, self.field), True
+        self._is_settled = upload.settle_with(
+            self.field, self.instance, held[self.field.attname], self._written
+        )
+        if not self._is_settled:
+            self._written, self._is_written = held, False
+        return self._is_settled
+
+    def _attach_in_transaction(self) -> None:
+        with transaction.atomic(using=self.upload.using):
+            # The instance first, then the upload: the order in which every path locks.
+            is_written = self._write_image()
+            self._write_others()
+            if is_written:
+                self._settle_or_note()
+
+    def _does_more(self) -> bool:
+        """Tell whether ``save()`` goes on after the write."""
+        model = type(self.instance)
+        return hooks.overrides_save(model) or post_save.has_listeners(model)
 
     def _write_image(self) -> bool:
         """
@@ -264,8 +289,8 @@ class _Attempt(hooks.Change):
         self._written, self._is_written = values, True
         return True
 
-    def _write_others(self) -> None:
-        """Write the other columns that were set on the instance for this image."""
+    def _changed_others(self) -> dict[type[Model], list[Field[Any, Any]]]:
+        """Return the other columns that were set on the instance for this image, by table."""
         instance, own = self.instance, image_columns(self.field)
         changed: dict[type[Model], list[Field[Any, Any]]] = {}
         for column in instance._meta.concrete_fields:
@@ -273,7 +298,11 @@ class _Attempt(hooks.Change):
                 text = as_text(column, instance.__dict__[column.attname])
                 if text != self._before.get(column):
                     changed.setdefault(column.model, []).append(column)
-        for owner, columns in changed.items():
+        return changed
+
+    def _write_others(self) -> None:
+        instance = self.instance
+        for owner, columns in self._changed_others().items():
             row = rows(owner, self.upload.using)
             row = row.filter(pk=owner._meta.pk.value_from_object(instance))
             names = [column.attname for column in columns]
@@ -297,8 +326,7 @@ class _Attempt(hooks.Change):
 
         The rest of ``save()`` may fail and be retried. Meanwhile no row is locked.
         """
-        model = type(self.instance)
-        if hooks.overrides_save(model) or post_save.has_listeners(model):
+        if self._does_more():
             is_pending = self.upload.replace_held(self._written[self.field.attname])
         else:
             is_pending = self._is_settled = self.upload.settle()

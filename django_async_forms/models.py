@@ -366,15 +366,36 @@ class Upload(models.Model):
         self.held = name
         return True
 
+    def _as_it_is(self) -> dict[str, Any]:
+        """Return what the row holds as long as the upload is pending and not attached."""
+        return {"id": self.pk, "state": self.State.PENDING, "held": self.held}
+
     def settle(self) -> bool:
         """Settle the upload as attached: delete it and its staged bytes, unless it has ended."""
-        row = {"id": self.pk, "state": self.State.PENDING, "held": self.held}
         is_one = is_transactional(staging_storage(self.using), self.using)
         with transaction.atomic(self.using, savepoint=False) if is_one else nullcontext():
-            is_deleted = statements.delete(Upload, self.using, row)
+            is_deleted = statements.delete(Upload, self.using, self._as_it_is())
             if is_deleted:
                 self.remove_staged()
         return is_deleted
+
+    def settle_with(
+        self, field: models.FileField, instance: models.Model, held: str, values: dict[str, Any]
+    ) -> bool:
+        """
+        Write the image on its instance and settle the upload, in one statement.
+
+        Return False if nothing was done: the column does not hold ``held``, the upload has ended,
+        a transaction is open, or the database has no such statement.
+        """
+        doomed: list[Any] = [(Upload, self._as_it_is())]
+        is_one = is_transactional(staging_storage(self.using), self.using)
+        if is_one:
+            doomed.append((StoredChunk, {"name": self.staged}))
+        is_settled = statements.swap_and_delete(field, instance, self.using, held, values, *doomed)
+        if is_settled and not is_one:
+            self.remove_staged()
+        return is_settled
 
     def is_superseded(self) -> bool:
         """

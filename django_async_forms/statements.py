@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
+from django.db import DataError, connections
 from django.db.models import Field, FileField, Model
 from django.db.models.lookups import Exact
 
@@ -67,12 +67,67 @@ def swap(
     Return whether it did, or None if only a queryset can write this: the "=" of MySQL may ignore
     case, and a field may have SQL of its own.
     """
-    connection, table = connections[using], field.model
-    quote: Any = connection.ops.quote_name
+    connection = connections[using]
+    statement = _swap(field, instance, connection, held, values)
+    if statement is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(*statement)
+        return bool(cursor.rowcount)
+
+
+def swap_and_delete(
+    field: FileField,
+    instance: Model,
+    using: str,
+    held: str,
+    values: Mapping[str, Any],
+    *doomed: tuple[type[Model], Mapping[str, Any]],
+) -> bool:
+    """
+    Swap an image and delete rows in one statement, outside a transaction: all of it or nothing.
+
+    Each of ``doomed`` is a table and the values of its rows. Return False, having done nothing, if
+    the column does not hold ``held``, if there is no row of the first table, or if the database is
+    not PostgreSQL. The rows are locked in this order.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return False
+    statement = _swap(field, instance, connection, held, values)
+    if statement is None:
+        return False
+    sql, parameters = statement
+    steps = [f"step0 AS ({sql} RETURNING 1)"]
+    for number, (table, row) in enumerate(doomed):
+        where, more = _equals(table, connection, row)
+        parameters += more
+        steps.append(
+            f"step{number + 1} AS (DELETE FROM {connection.ops.quote_name(table._meta.db_table)}"
+            f" WHERE {' AND '.join(where)} AND EXISTS (SELECT FROM step{number}) RETURNING 1)"
+        )
+    with connection.cursor() as cursor:
+        try:
+            # Dividing by zero undoes the swap. Nothing else ends a statement from within.
+            cursor.execute(f"WITH {', '.join(steps)} SELECT 1 / count(*) FROM step1", parameters)
+        except DataError:
+            return False
+    return True
+
+
+def _swap(
+    field: FileField,
+    instance: Model,
+    connection: BaseDatabaseWrapper,
+    held: str,
+    values: Mapping[str, Any],
+) -> tuple[str, list[Any]] | None:
+    table = field.model
     keys = table._meta.pk_fields
     columns = (*keys, *image_columns(field))
     if connection.vendor not in ("postgresql", "sqlite") or not all(map(_is_plain, columns)):
         return None
+    quote: Any = connection.ops.quote_name
     key = {column.attname: column.value_from_object(instance) for column in keys}
     changes, changed = _equals(table, connection, values)
     where, parameters = _equals(table, connection, {**key, field.attname: held})
@@ -80,13 +135,11 @@ def swap(
         return None
     if not held:
         where[-1] = f"({where[-1]} OR {quote(field.column)} IS NULL)"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {quote(table._meta.db_table)} SET {', '.join(changes)}"
-            f" WHERE {' AND '.join(where)}",
-            changed + parameters,
-        )
-        return bool(cursor.rowcount)
+    return (
+        f"UPDATE {quote(table._meta.db_table)} SET {', '.join(changes)}"
+        f" WHERE {' AND '.join(where)}",
+        changed + parameters,
+    )
 
 
 def _is_plain(column: Field[Any, Any]) -> bool:
