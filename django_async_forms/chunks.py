@@ -48,11 +48,16 @@ def delete_chunks(using: str, table: str, name: str, offset: int = 0) -> None:
 
 
 class ChunkReader(io.BufferedReader):
-    """The bytes of one file. It keeps the current row, so sequential reads fetch each row once."""
+    """
+    The bytes of one file. It keeps the current row, so sequential reads fetch each row once.
 
-    def __init__(self, using: str, table: str, name: str, size: int) -> None:
-        super().__init__(_Rows(using, table, name, size))
-        self._size = size
+    Raises ``FileNotFoundError`` if there is no such file.
+    """
+
+    def __init__(self, using: str, table: str, name: str) -> None:
+        rows = _Rows(using, table, name)
+        super().__init__(rows)
+        self._size = rows.size
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read ``size`` bytes, or up to the end."""
@@ -65,14 +70,24 @@ class ChunkReader(io.BufferedReader):
 class _Rows(io.RawIOBase):
     """The rows of one file, below the buffer of a ``ChunkReader``."""
 
-    def __init__(self, using: str, table: str, name: str, size: int) -> None:
+    def __init__(self, using: str, table: str, name: str) -> None:
         self._using = using
         self._table = table
         self._name = name
-        self._size = size
         self._position = 0
         #: The row that was fetched last, and the position of its first byte.
         self._first, self._data = 0, b""
+        # The size comes with the first row: most files have no other.
+        table = connections[using].ops.quote_name(table)
+        first = self._query(
+            "SELECT data, (SELECT position + length(data)"
+            f" FROM {table} AS last WHERE last.name = first.name ORDER BY position DESC LIMIT 1)"
+            f" FROM {table} AS first WHERE name = %s AND position = %s",
+            (name, 0),
+        )
+        if first is None:
+            raise FileNotFoundError(f"DatabaseStorage has no file {name!r}.")
+        self._data, self.size = first
 
     def readable(self) -> bool:
         return True
@@ -84,14 +99,14 @@ class _Rows(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if start + offset < 0:
             raise ValueError(f"Cannot seek to {start + offset} in {self._name!r}.")
         self._position = start + offset
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        if self._position >= self._size:
+        if self._position >= self.size:
             return 0
         if not self._first <= self._position < self._first + len(self._data):
             self._fetch()
@@ -108,19 +123,23 @@ class _Rows(io.RawIOBase):
     def _fetch(self) -> None:
         """Fetch the row that holds the current position."""
         self._data = b""  # Only one row is ever in memory.
-        connection = connections[self._using]
-        options = {"binary": True} if _speaks_psycopg3(connection) else {}
-        with _cursor(connection) as cursor:
-            cursor.execute(
-                f"SELECT position, data FROM {connection.ops.quote_name(self._table)}"
-                " WHERE name = %s AND position <= %s ORDER BY position DESC LIMIT 1",
-                (self._name, self._position),
-                **options,
-            )
-            row: tuple[int, bytes] | None = cursor.fetchone()
+        table = connections[self._using].ops.quote_name(self._table)
+        row = self._query(
+            f"SELECT position, data FROM {table}"
+            " WHERE name = %s AND position <= %s ORDER BY position DESC LIMIT 1",
+            (self._name, self._position),
+        )
         if row is None or row[0] + len(row[1]) <= self._position:
             raise FileNotFoundError(f"DatabaseStorage lost {self._name!r} while it was read.")
         self._first, self._data = row
+
+    def _query(self, statement: str, parameters: tuple[Any, ...]) -> tuple[Any, Any] | None:
+        connection = connections[self._using]
+        options = {"binary": True} if _speaks_psycopg3(connection) else {}
+        with _cursor(connection) as cursor:
+            cursor.execute(statement, parameters, **options)
+            row: tuple[Any, Any] | None = cursor.fetchone()
+        return row
 
 
 @contextmanager

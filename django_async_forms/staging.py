@@ -22,7 +22,7 @@ from .draft_model import staged_name
 from .fields import current_values, file_name, key_text, row_of
 from .images import SHOWN, dimensions, find_format
 from .models import Upload, note_outbox
-from .storage import staging_storage
+from .storage import DatabaseStorage, staging_storage
 
 logger = logging.getLogger("django_async_forms")
 
@@ -125,6 +125,9 @@ def stage(
 
 def save_new(storage: Storage, name: str, content: File[Any]) -> str:
     """Save a file without looking for a free name: a name made from a UUID is free."""
+    if isinstance(storage, DatabaseStorage) and type(storage)._save is DatabaseStorage._save:
+        storage.save_new(name, content)
+        return name
     if type(storage).save is Storage.save:
         # Each storage defines _save(), which save() calls after looking for a name:
         # https://docs.djangoproject.com/en/stable/howto/custom-file-storage/

@@ -98,7 +98,7 @@ class DatabaseStorage(Storage):
             raise ValueError(
                 f"DatabaseStorage opens files for reading only, not with mode {mode!r}."
             )
-        reader = ChunkReader(self._alias(), self._table, self._key(name), self.size(name))
+        reader = ChunkReader(self._alias(), self._table, self._key(name))
         return reader if mode == "rb" else io.TextIOWrapper(reader, encoding="utf-8")
 
     def _save(self, name: str, content: File[Any]) -> str:
@@ -118,6 +118,12 @@ class DatabaseStorage(Storage):
             with transaction.atomic(using):
                 write_chunks(using, self._table, name, content)
         return name
+
+    def save_new(self, name: str, content: File[Any]) -> None:
+        """Save a file under a name that no other has, so without the savepoint of ``save()``."""
+        using = self._alias()
+        with transaction.atomic(using, savepoint=False):
+            write_chunks(using, self._table, self._key(name), content)
 
     def write_at(self, name: str, offset: int, content: File[Any]) -> None:
         """
