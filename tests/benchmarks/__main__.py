@@ -110,7 +110,7 @@ def _measure(results, places, options):
             lambda: worker_speed.measure(
                 results,
                 places,
-                [5 * mb] if quick else [5 * mb, 20 * mb],
+                [100_000, 5 * mb] if quick else [100_000, mb, 5 * mb, 20 * mb],
                 10,
                 2 if quick else 5,
                 progress,

@@ -19,7 +19,7 @@ class Places:
     def __init__(self):
         self.name = f"async_forms_bench_{uuid.uuid4().hex[:8]}"
         self.data = Path(tempfile.mkdtemp(prefix=f"{self.name}_"))
-        for folder in ("temporary", "media"):
+        for folder in ("temporary", "media", "by_hand"):
             (self.data / folder).mkdir()
         self.databases = ["sqlite"]
         if _has_postgresql():
@@ -145,6 +145,7 @@ class Places:
         tables = [
             StoredChunk,
             Upload,
+            models.Waiting,
             models.Photo,
             models.Distant50,
             models.Distant200,
@@ -158,7 +159,7 @@ class Places:
             else:
                 for name in names:
                     cursor.execute(f"DELETE FROM {name}")
-        for folder in ("staging", "media"):
+        for folder in ("staging", "media", "by_hand"):
             for path in (settings.DATA / folder).rglob("*"):
                 if path.is_file():
                     path.unlink()

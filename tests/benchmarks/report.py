@@ -67,6 +67,16 @@ def _hand_off(results, database, name):
     def case(size, case):
         return "difference", "hand-off", size, database, case
 
+    for staging, limits in (("files", (1, 1, 1)), ("database", (1.5, 1.5, None))):
+        for size, limit in zip(("100 KB", "1 MB", "5 MB"), limits, strict=True):
+            if limit is not None:
+                yield _at_most(
+                    f"hand-off, {size}, {staging} in a request against by hand, {name}",
+                    limit,
+                    results.ratio(
+                        case(size, f"{staging}, in a request"), case(size, f"{staging}, by hand")
+                    ),
+                )
     least = "rename, fsync and insert"
     for size in ("100 KB", "1 MB", "5 MB", "20 MB", "200 MB"):
         for arrives in ("", " as they arrive"):
@@ -162,6 +172,19 @@ def _browser(results, database, name):
     )
 
 
+#: The least ratios to the task that is written by hand, by size and staging.
+_BY_HAND = {
+    ("100 KB", "files"): 0.6,
+    ("1 MB", "files"): 0.9,
+    ("5 MB", "files"): 1,
+    ("20 MB", "files"): 1,
+    ("100 KB", "database"): 0.55,
+    ("1 MB", "database"): 0.55,
+    ("5 MB", "database"): 0.7,
+    ("20 MB", "database"): 0.7,
+}
+
+
 def _worker(results, database, name):
     drained = [what for what in results if what[0] == "worker" and what[-1] == "uploads/s"]
     for what in drained:
@@ -171,6 +194,11 @@ def _worker(results, database, name):
                 f"worker, {size} from {staging}, {way}, against the bare loop, {name}",
                 0.8,
                 results.ratio(what, (*what[:-1], "bare loop/s")),
+            )
+            yield _at_least(
+                f"worker, {size} from {staging}, {way}, against by hand, {name}",
+                _BY_HAND[size, staging],
+                results.ratio(what, (*what[:-1], "by hand/s")),
             )
 
 

@@ -14,6 +14,7 @@ from django_async_forms.models import Upload
 
 from . import images
 from .processes import Worker
+from .project import by_hand
 from .project.models import Photo
 from .project.tasks import nothing
 from .project.urls import form_class
@@ -40,11 +41,12 @@ def measure(results, places, sizes, uploads, rounds, progress, quick):
             for size in sizes:
                 way = f"{broker}, {processes} processes" if processes > 1 else broker
                 prefix = ("worker", images.label(size), database, staging, way)
-                cases = _cases(places, worker, database, broker, images.image(size), uploads)
+                data = images.image(size)
+                cases = _cases(places, worker, database, broker, staging, data, uploads)
                 interleave(results, prefix, cases, rounds, progress)
 
 
-def _cases(places, worker, database, broker, data, uploads):
+def _cases(places, worker, database, broker, staging, data, uploads):
     def emptied(case, *arguments):
         def run():
             value = case(*arguments)
@@ -55,6 +57,7 @@ def _cases(places, worker, database, broker, data, uploads):
 
     return {
         "uploads/s": emptied(_drain, worker, data, uploads),
+        "by hand/s": emptied(_drain_by_hand, worker, staging, data, uploads),
         "bare loop/s": emptied(_bare_loop, data, uploads),
         "empty tasks/s": emptied(_empty_tasks, places, broker, worker, 200),
         "commit to attached": emptied(_idle, data),
@@ -70,7 +73,7 @@ def valid_form(uploaded):
 
 def save(data):
     """Save a form with an image, as the request does, and return the instance."""
-    uploaded = images.on_disk(data)
+    uploaded = images.posted(data)
     photo = valid_form(uploaded).save()
     uploaded.close()
     return photo
@@ -82,6 +85,21 @@ def _drain(worker, data, uploads):
             save(data)
     with stopwatch() as watch:
         wait_until(lambda: not Upload.objects.exists(), "all images are attached", pause=0.02)
+    return uploads / watch.seconds
+
+
+def _drain_by_hand(worker, staging, data, uploads):
+    save_by_hand = by_hand.save_with_file if staging == "files" else by_hand.save_with_row
+    with worker.paused():
+        for _ in range(uploads):
+            uploaded = images.posted(data)
+            form = form_class(Photo)({"title": "Dune"}, {"image": uploaded})
+            assert form.is_valid(), form.errors
+            save_by_hand(form)
+            uploaded.close()
+    without = Photo.objects.filter(image="")
+    with stopwatch() as watch:
+        wait_until(lambda: not without.exists(), "all images are attached", pause=0.02)
     return uploads / watch.seconds
 
 
