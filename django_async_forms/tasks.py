@@ -60,6 +60,7 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
         pause = _attempt(upload)
     except Error as error:
         # The outbox itself cannot be written, so Celery counts the attempts.
+        _close_if_broken(alias)
         raise self.retry(exc=error, countdown=pause_after(self.request.retries + 1)) from error
     if pause is not None:
         raise self.retry(countdown=pause)
@@ -95,3 +96,15 @@ def recover_uploads(using: str | None = None) -> None:
             recovery.recover(alias)
         except Error:
             logger.exception("Database %s: not recovered.", alias)
+            _close_if_broken(alias)
+
+
+def _close_if_broken(using: str) -> None:
+    """
+    Let the next task open a new connection if the database has closed this one.
+
+    With ``CELERY_DB_REUSE_MAX``, Celery keeps a connection even then.
+    """
+    connection = connections[using]
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()

@@ -9,6 +9,7 @@ import pytest
 import requests
 from django import forms
 from django.core.management import call_command
+from django.db import connection
 from django.urls import include, path
 
 from django_async_forms.forms import AsyncImageModelForm
@@ -275,6 +276,46 @@ def test_a_storage_that_fails_for_a_while_costs_no_image(workers, witness, brows
     wait_until_no_upload_is_left()
 
     assert pictures.stored(Photo.objects.get().image) == data
+
+
+def cut_other_connections():
+    """End the other connections to the database, as its restart does; return how many."""
+    others, end = {
+        "postgresql": (
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid()",
+            "SELECT pg_terminate_backend(%s)",
+        ),
+        "mysql": (
+            "SELECT id FROM information_schema.processlist WHERE db = DATABASE()"
+            " AND id <> CONNECTION_ID()",
+            "KILL %s",
+        ),
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(others)
+        found = cursor.fetchall()
+        for row in found:
+            cursor.execute(end, row)
+    return len(found)
+
+
+@ANY_BROKER
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no server.")
+def test_a_worker_that_keeps_its_connection_survives_a_restart_of_the_database(
+    workers, monkeypatch, browser
+):
+    monkeypatch.setenv("TEST_DB_REUSE_MAX", "1000")
+    data = [pictures.jpeg(), pictures.jpeg()]
+    workers.start(processes=1, RETRY_PAUSE=0.1)
+    browser.post("/photos/add/", "Dune", image=("dune.jpg", data[0]))
+    wait_until_no_upload_is_left()
+
+    assert cut_other_connections() >= 1
+    browser.post("/photos/add/", "Dune", image=("dune.jpg", data[1]))
+    wait_until_no_upload_is_left()
+
+    assert [pictures.stored(photo.image) for photo in Photo.objects.order_by("pk")] == data
 
 
 @ANY_BROKER

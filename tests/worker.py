@@ -100,9 +100,9 @@ def sending_to_broker(broker):
 
 
 class Worker:
-    """``celery -A tests.project worker`` with two processes, in its own process group."""
+    """``celery -A tests.project worker`` with its processes, in its own process group."""
 
-    def __init__(self, broker, log, staging="database", **async_forms):
+    def __init__(self, broker, log, staging="database", processes=2, **async_forms):
         self.log = log
         self._starts_at = log.stat().st_size
         database = os.environ.get("TEST_DATABASE", "sqlite")
@@ -119,7 +119,16 @@ class Worker:
         if async_forms:
             environment["TEST_ASYNC_FORMS"] = json.dumps(async_forms)
         command = [sys.executable, "-m", "celery", "-A", "tests.project", "worker"]
-        command += ["--pool", "prefork", "-c", "2", "-l", "INFO", "-n", f"{broker.queue}@%h"]
+        command += [
+            "--pool",
+            "prefork",
+            "-c",
+            str(processes),
+            "-l",
+            "INFO",
+            "-n",
+            f"{broker.queue}@%h",
+        ]
         # Do not ask for other workers on the server, which takes a second.
         command += ["--without-mingle", "--without-gossip", "-I", "tests.project.witness"]
         with log.open("ab") as file:

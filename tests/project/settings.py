@@ -145,6 +145,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "recover uploads": {"task": "django_async_forms.recover_uploads", "schedule": 60}
 }
+if "TEST_DB_REUSE_MAX" in os.environ:
+    CELERY_DB_REUSE_MAX = int(os.environ["TEST_DB_REUSE_MAX"])
 
 # For tests/compatibility: two of its libraries call a module of template tags "thumbnail".
 SILENCED_SYSTEM_CHECKS = ["templates.W003"]
