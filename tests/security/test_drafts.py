@@ -246,7 +246,7 @@ def test_a_grant_that_was_changed_makes_no_draft(ann):
     assert_refused(ann.create(10, grant=payload))
 
 
-def test_a_token_is_no_grant(ann):
+def test_a_token_is_not_a_grant(ann):
     token = token_in(ann.begin(10))
     Draft.objects.all().delete()
 
@@ -373,7 +373,7 @@ def test_a_hundred_half_drafts_are_all_that_one_session_gets(ann, eve):
     assert eve.submit(eve.send_all(pictures.jpeg())).status_code == 302
 
 
-def test_half_drafts_take_the_room_that_they_have_announced(ann, settings):
+def test_half_drafts_count_with_the_bytes_that_they_have_announced(ann, settings):
     settings.ASYNC_FORMS = {"MAX_DRAFT_BYTES": 10_000}
     ann.begin(6000, b"a")
 

@@ -186,7 +186,7 @@ def named(photo):
     return photo
 
 
-def test_html_in_the_name_of_the_image_is_no_html_on_the_page(pack, client, named):
+def test_html_in_the_name_of_the_image_is_not_html_on_the_page(pack, client, named):
     assert HTML not in client.get(f"/async/photo/{named.pk}/").content.decode()
 
 
