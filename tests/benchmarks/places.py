@@ -69,6 +69,9 @@ class Places:
         if connections[alias].vendor == "postgresql":
             _on_server(alias, f'CREATE DATABASE "{connections[alias].settings_dict["NAME"]}"')
         self._made.append(alias)
+        # A staging folder has all of its folders after the first few hundred images.
+        for number in range(256):
+            (self.data / "staging" / alias / f"{number:02x}").mkdir(mode=0o700, parents=True)
         # The project lives as long as a run, so it has no migrations.
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
 
