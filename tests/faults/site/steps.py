@@ -22,6 +22,7 @@ from celery.signals import (
 )
 from django.conf import settings
 from django.core.signals import got_request_exception
+from django.db import transaction
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
@@ -67,15 +68,21 @@ def watch_statements(connection, **kwargs):
 
 
 def attaching(execute, sql, params, many, context):
-    result = execute(sql, params, many, context)
-    match = _WRITES_IMAGE.match(sql)
-    if match and now.upload is not None and context["cursor"].rowcount:
-        field, name = match[1], params[0]
-        key = params[sql.partition(" WHERE ")[0].count("%s")]
-        what = "attached" if name in now.stored else "detached"
-        Fact.objects.create(what=what, picture=key, field=field, upload=now.upload, name=name or "")
-        if what == "attached":
-            reach("attaching", **place(field, key))
+    match = _WRITES_IMAGE.search(sql)
+    if not match or now.upload is None:
+        return execute(sql, params, many, context)
+    # On PostgreSQL, one statement may be the whole transaction. The fact commits with it.
+    with transaction.atomic(savepoint=False):
+        result = execute(sql, params, many, context)
+        if context["cursor"].rowcount:
+            field, name = match[1], params[0]
+            key = params[sql.partition(" WHERE ")[0].count("%s")]
+            what = "attached" if name in now.stored else "detached"
+            Fact.objects.create(
+                what=what, picture=key, field=field, upload=now.upload, name=name or ""
+            )
+            if what == "attached":
+                reach("attaching", **place(field, key))
     return result
 
 
