@@ -60,9 +60,9 @@ def staged_image(request: HttpRequest, token: str) -> HttpResponseBase:
         response: HttpResponseBase | None = None if url is None else HttpResponseRedirect(url)
     else:
         sender = sender_of(request)
+        # Also one that has just failed: the page was made while it was pending.
         is_its_sender = sender is not None and upload.sender == sender.key
-        is_shown = is_its_sender and upload.state == Upload.State.PENDING
-        response = _preview(upload, request) if is_shown else None
+        response = _preview(upload, request) if is_its_sender else None
     if response is None:
         raise Http404
     return response

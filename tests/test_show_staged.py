@@ -295,11 +295,13 @@ def test_the_address_of_a_pending_image_leads_nowhere_if_it_was_discarded(page):
     assert page.client.get(address).status_code == 404
 
 
-def test_the_address_of_a_failed_image_shows_nothing(page):
+def test_the_address_of_an_image_that_has_just_failed_still_shows_it(page, others):
     photo = submit(page)
     Upload.objects.update(state="failed")
 
-    assert page.client.get(staged_address(photo)).status_code == 404
+    # A page that was made while it was pending is about to ask for it.
+    assert page.client.get(staged_address(photo)).status_code == 200
+    assert others.client.get(staged_address(photo)).status_code == 404
     assert seen(render(photo, page)).startswith("<svg")
 
 

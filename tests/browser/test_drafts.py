@@ -383,9 +383,9 @@ def test_a_form_that_stays_in_the_page_sends_its_image_again(pages, picture, pos
             arg=first,
         )
         wait_until_sent(page)
-    press(page)
+        press(page)
+        wait_for(page, lambda: Upload.objects.count() == 2, "the form is saved again")
 
-    wait_for(page, lambda: Upload.objects.count() == 2, "the form is saved again")
     assert [post.keys() for post in posts] == [{"title", "image-draft"}] * 2
 
 
