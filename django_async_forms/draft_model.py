@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from .columns import BinaryCollationCharField, BinaryCollationTextField
 from .conf import conf
 from .fields import outbox_name
-from .storage import is_transactional, staging_storage
+from .storage import is_transactional, remove_staged, staging_storage
 
 
 class DraftGoneError(Exception):
@@ -141,14 +140,14 @@ class Draft(models.Model):
     def use_up(self) -> None:
         """Claim the draft and remove its bytes, because the request stores the image itself."""
         self.claim()
-        self._remove_staged()
+        remove_staged(self.staged, self.using)
 
     def discard(self) -> bool:
         """Delete the draft and its bytes, unless it was claimed or kept longer meanwhile."""
         with self._atomic():
             if not self.row().filter(expires_at=self.expires_at)._raw_delete(self.using):
                 return False
-            self._remove_staged()
+            remove_staged(self.staged, self.using)
         return True
 
     def keep(self) -> bool:
@@ -161,11 +160,3 @@ class Draft(models.Model):
         return (
             transaction.atomic(self.using, savepoint=False) if shares_transaction else nullcontext()
         )
-
-    def _remove_staged(self) -> None:
-        storage = staging_storage(self.using)
-        if is_transactional(storage, self.using):
-            storage.delete(self.staged)
-        else:
-            remove = partial(storage.delete, self.staged)
-            transaction.on_commit(remove, using=self.using, robust=True)

@@ -9,13 +9,13 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.base import File
 from django.db.models import FileField, ImageField
-from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from PIL import Image
 
 from .conf import conf
 from .draft_file import DraftFile
+from .draft_limits import check_size
 from .draft_model import Draft
 from .images import has_more_pixels, open_image
 from .models import Upload
@@ -35,15 +35,7 @@ def check_limits(field: FileField | None, uploaded: File[Any]) -> None:
     if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
         return
     limits = conf()
-    if limits.MAX_BYTES is not None and uploaded.size > limits.MAX_BYTES:
-        raise ValidationError(
-            _("This file is %(size)s; the limit is %(limit)s."),
-            code="too_many_bytes",
-            params={
-                "size": filesizeformat(uploaded.size),
-                "limit": filesizeformat(limits.MAX_BYTES),
-            },
-        )
+    check_size(uploaded.size, limits.MAX_BYTES)
     if limits.MAX_PIXELS is None and limits.FORMATS is None:
         return
     if not isinstance(field, ImageField) and not hasattr(uploaded, "image"):

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.apps import apps
@@ -33,7 +32,7 @@ from .fields import (
     outbox_name,
     rows,
 )
-from .storage import is_transactional, staging_storage
+from .storage import is_transactional, remove_staged, staging_storage
 
 logger = logging.getLogger("django_async_forms")
 
@@ -271,12 +270,7 @@ class Upload(models.Model):
 
     def remove_staged(self) -> None:
         """Remove the staged bytes: immediately if a rollback restores them, else on commit."""
-        storage = staging_storage(self.using)
-        if is_transactional(storage, self.using):
-            storage.delete(self.staged)
-        else:
-            remove = partial(storage.delete, self.staged)
-            transaction.on_commit(remove, using=self.using, robust=True)
+        remove_staged(self.staged, self.using)
 
     # The transitions of the state. Each is one statement with the old state as its condition
     # (compare and swap): a process that comes second changes nothing.

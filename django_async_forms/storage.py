@@ -8,6 +8,7 @@ import posixpath
 import secrets
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,15 @@ def staging_storage(using: str) -> Storage:
 def is_transactional(storage: Storage, using: str) -> bool:
     """Tell whether the files in ``storage`` commit and roll back with the database ``using``."""
     return isinstance(storage, DatabaseStorage) and storage.using == using
+
+
+def remove_staged(name: str, using: str) -> None:
+    """Remove a staged file: immediately if a rollback restores it, else on commit."""
+    storage = staging_storage(using)
+    if is_transactional(storage, using):
+        storage.delete(name)
+    else:
+        transaction.on_commit(partial(storage.delete, name), using=using, robust=True)
 
 
 @deconstructible(path="django_async_forms.storage.DatabaseStorage")
