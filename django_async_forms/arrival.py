@@ -45,7 +45,7 @@ def create(grant: Grant, sender: Sender, *, name: str, content_type: str, size: 
     Raises ``ValidationError`` if the file is too large, or if there are too many drafts or uploads.
     """
     check_size(size, grant.max_bytes)
-    check_backlog(grant.using, None)
+    check_backlog(grant.using)
     check_drafts(grant.using, sender.key, size)
     draft = _new(grant, sender, name, content_type, size)
     draft.save(using=grant.using, force_insert=True)

@@ -80,6 +80,17 @@ def file_name(value: Any) -> str:
     return str(getattr(value, "name", value) or "")
 
 
+def files_in(value: Any) -> list[File[Any]]:
+    """
+    Return the new files in a form field's value, which is a sequence for a field of several inputs.
+
+    An example is an image with its point of interest. The unchanged files of an instance are not
+    among them.
+    """
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [file for file in values if isinstance(file, File) and not isinstance(file, FieldFile)]
+
+
 def uncommitted_file(instance: Model, field: FileField) -> FieldFile | None:
     """Return the file that saving the instance would store for a field, if there is one."""
     if not isinstance(instance.__dict__.get(field.attname), File):

@@ -21,8 +21,8 @@ from .conf import conf
 from .detach import Detachment
 from .draft_form import FieldDrafts
 from .draft_sender import sender_of
-from .fields import current_values, file_field, file_fields, file_name
-from .limits import check_backlog, check_limits
+from .fields import current_values, file_field, file_fields, file_name, files_in
+from .limits import check_limits, check_value_against_backlog
 from .models import Upload, has_outbox, has_upload
 from .status import upload_for
 from .widgets import AsyncImageInput
@@ -92,7 +92,7 @@ class AsyncImageFormMixin(_Form):
             form_field = self.fields[field.name]
             form_field.validators.append(partial(check_limits, field))
             if field in self._fields_for_worker():
-                form_field.validators.append(partial(check_backlog, using))
+                form_field.validators.append(partial(check_value_against_backlog, using))
             if isinstance(form_field.widget, AsyncImageInput):
                 form_field.widget.install(self, field.name)
             elif self.image_widget is not None and isinstance(field, ImageField):
@@ -275,6 +275,6 @@ def async_form_class(
 def sends_images(form: AsyncImageFormMixin) -> bool:
     """Tell whether a valid form has new images that a worker saves."""
     return any(
-        isinstance(form.cleaned_data.get(field.name), UploadedFile)
+        any(isinstance(file, UploadedFile) for file in files_in(form.cleaned_data.get(field.name)))
         for field in form._fields_for_worker()
     )

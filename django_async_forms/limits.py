@@ -17,6 +17,7 @@ from .conf import conf
 from .draft_file import DraftFile
 from .draft_limits import check_size
 from .draft_model import Draft
+from .fields import files_in
 from .images import has_more_pixels, open_image
 from .models import Upload
 
@@ -24,14 +25,20 @@ from .models import Upload
 _DISPLAYED = {"AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP"}
 
 
-def check_limits(field: FileField | None, uploaded: File[Any]) -> None:
+def check_limits(field: FileField | None, value: Any) -> None:
     """
     Refuse a file over ``MAX_BYTES`` or ``MAX_PIXELS``, or in a format that is not in ``FORMATS``.
 
-    Pillow detects pixels and format; the client's claims do not count. Both are checked for image
-    fields, and for a plain ``FileField`` whose form field opens the file as an image. A draft that
-    was validated when it arrived is not checked again. Raises ``ValidationError``.
+    ``value`` is what a form field returns: a file, or a sequence with one. Pillow detects pixels
+    and format; the client's claims do not count. Both are checked for image fields, and for a plain
+    ``FileField`` whose form field opens the file as an image. A draft that was validated when it
+    arrived is not checked again. Raises ``ValidationError``.
     """
+    for uploaded in files_in(value):
+        _check_file(field, uploaded)
+
+
+def _check_file(field: FileField | None, uploaded: File[Any]) -> None:
     if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
         return
     limits = conf()
@@ -88,14 +95,24 @@ def _check_format(image: Image.Image | None, formats: Sequence[str]) -> None:
         )
 
 
-def check_backlog(using: str, uploaded: File[Any] | None) -> None:
+def check_value_against_backlog(using: str, value: Any) -> None:
     """
-    Refuse a file if its database already holds ``MAX_BACKLOG`` uploads and drafts.
+    Refuse what a form field returns if it has a new file, and ``check_backlog()`` refuses one more.
 
     A draft is not refused, because it is among those already. Raises ``ValidationError``.
     """
+    if any(not isinstance(file, DraftFile) for file in files_in(value)):
+        check_backlog(using)
+
+
+def check_backlog(using: str) -> None:
+    """
+    Refuse a file if its database already holds ``MAX_BACKLOG`` uploads and drafts.
+
+    Raises ``ValidationError``.
+    """
     limit = conf().MAX_BACKLOG
-    if limit is None or isinstance(uploaded, DraftFile):
+    if limit is None:
         return
     # Count no further than the limit.
     count = Upload.objects.using(using).order_by("pk")[:limit].count()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.files.base import File
 from django.db import router
 from django.db.models import FileField, ImageField, Model
 from django.http import HttpRequest
@@ -23,7 +22,7 @@ from .draft_model import DraftGoneError
 from .drafts import DraftFile, claimable
 from .fields import file_field, file_fields
 from .grants import purpose_of, read_draft_token
-from .limits import check_backlog, check_limits
+from .limits import check_limits, check_value_against_backlog
 from .models import Upload
 from .status import base_name, stored_file, token_for, upload_for, url_of
 
@@ -115,11 +114,11 @@ class AsyncImageSerializerMixin(_Serializer):
             _accept_drafts(field, model_field)
         return fields
 
-    def _check_backlog(self, model_field: FileField, uploaded: File[Any]) -> None:
+    def _check_backlog(self, model_field: FileField, value: Any) -> None:
         instance = self.instance
         if self.async_when == "replacing" and not getattr(instance, model_field.attname, None):
             return  # The request saves it.
-        check_backlog(router.db_for_write(self.Meta.model), uploaded)
+        check_value_against_backlog(router.db_for_write(self.Meta.model), value)
 
     def save(self, **kwargs: Any) -> Any:
         """

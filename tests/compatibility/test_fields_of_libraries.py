@@ -106,6 +106,20 @@ def test_a_point_of_interest_is_kept_for_an_image_that_stays(model, alike):
     assert ours.columns[0]["ppoi"] == (0.2, 0.8)
 
 
+@pytest.mark.parametrize("limit", [{"MAX_BYTES": 100}, {"MAX_PIXELS": 100}, {"MAX_BACKLOG": 1}])
+def test_an_image_with_its_point_of_interest_is_limited_when_it_is_new(
+    model, limits, limit, in_memory
+):
+    versatile = model("Versatile", "django-versatileimagefield")
+    form_class = modelform_factory(versatile, form=AsyncImageModelForm, fields=["title", "image"])
+    image = {"image_0": in_memory("dune.jpg")}
+    pending = form_class({"title": "Dune"}, image).save()
+    limits(**limit)
+
+    assert not form_class({"title": "Dune"}, image).is_valid()
+    assert form_class({"title": "Reef", "image_1": "0.2x0.8"}, {}, instance=pending).is_valid()
+
+
 def test_an_old_image_that_a_form_would_remove_is_left_in_the_storage(model, both_ways):
     varied = model("VariedWithoutOrphans", "django-stdimage")
 
