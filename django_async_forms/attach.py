@@ -514,6 +514,12 @@ def _where_holds(row: QuerySet[Any], field: FileField, name: str) -> QuerySet[An
     return row
 
 
+#: The longest pause, in seconds, for which a worker keeps a message. While a storage is down for an
+#: hour, messages with longer ones would be all that a worker prefetches, and on a quorum queue no
+#: other task would start: https://docs.celeryq.dev/en/stable/userguide/calling.html#eta-and-countdown
+LONGEST_COUNTDOWN = 10.0
+
+
 def pause_after(attempts: int) -> float:
     """Return the seconds before the next attempt: exponential backoff with jitter, bounded."""
     longest = min(conf().RETRY_PAUSE * 2.0 ** min(attempts - 1, 60), conf().MAX_RETRY_PAUSE)
@@ -524,9 +530,10 @@ def record_failure(upload: Upload, error: Exception) -> float | None:
     """
     Note a failed attempt; return the seconds before the next one, or None after the last.
 
-    After the last attempt, the upload is failed and ``image_failed`` is sent. The attempt is the
-    last if it raised ``SuspiciousOperation``, because a storage that refuses a name refuses it
-    again, or ``PermanentError``.
+    Recovery sends the upload after a pause above ``LONGEST_COUNTDOWN``. After the last attempt, the
+    upload is failed and ``image_failed`` is sent. The attempt is the last if it raised
+    ``SuspiciousOperation``, because a storage that refuses a name refuses it again, or
+    ``PermanentError``.
     """
     # Databases do not store NUL or a lone surrogate as text. Each becomes a question mark.
     text = f"{type(error).__name__}: {error}".replace("\x00", "?")[:2000]
@@ -534,7 +541,7 @@ def record_failure(upload: Upload, error: Exception) -> float | None:
     is_last = isinstance(error, (SuspiciousOperation, PermanentError))
     if upload.attempts < conf().MAX_ATTEMPTS and not is_last:
         pause = pause_after(upload.attempts)
-        if not upload.reschedule(text, pause):
+        if not upload.reschedule(text, pause, is_sent=pause <= LONGEST_COUNTDOWN):
             return None
         logger.warning(
             "Upload %s: attempt %d failed, the next in %.1f s: %s",

@@ -292,9 +292,14 @@ class Upload(models.Model):
         """Note that the upload could not be sent, so that the next recovery sends it."""
         self._change(self.State.PENDING, due_at=timezone.now())
 
-    def reschedule(self, error: str, pause: float) -> bool:
-        """Note that an attempt failed, and that the next one begins after ``pause`` seconds."""
-        due_at = _due_at(self.State.PENDING) + timedelta(seconds=pause)
+    def reschedule(self, error: str, pause: float, *, is_sent: bool) -> bool:
+        """
+        Note that an attempt failed, and that the next one begins after ``pause`` seconds.
+
+        Unless the message of that attempt is sent already, recovery sends it then.
+        """
+        start = _due_at(self.State.PENDING) if is_sent else timezone.now()
+        due_at = start + timedelta(seconds=pause)
         return self._change(self.State.PENDING, error=error, due_at=due_at, reserved=None)
 
     def fail(self, error: str) -> bool:

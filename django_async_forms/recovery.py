@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from .draft_model import Draft
 from .fields import file_fields, outbox_name
 from .models import AbandonedName, Upload, UploadQuerySet, has_outbox
 from .storage import is_transactional, staging_storage
+
+#: Half of a minute, after which the next run usually begins.
+SENDING_SECONDS = 30
 
 logger = logging.getLogger("django_async_forms")
 
@@ -55,14 +59,15 @@ def recover(using: str) -> Recovered:
     Recover the uploads of one database, at most ``RECOVER_BATCH`` of each kind.
 
     This purges failed uploads after ``KEEP_FAILED``, sends overdue uploads again, longest overdue
-    first, and removes expired drafts and old abandoned staged files.
+    first, and removes expired drafts and old abandoned staged files. It sends one batch after
+    another for half a minute, because a storage that was down leaves many.
     """
     batch = conf().RECOVER_BATCH
     uploads = Upload.objects.using(using)
     overdue = list(uploads.failed().due().values_list("pk", flat=True)[:batch])
     recovered = Recovered(
         purged=uploads.failed().filter(pk__in=overdue).discard(),
-        sent=_send_again(uploads.pending().due()[:batch]),
+        sent=_send_again(uploads.pending().due()),
         expired=Draft.objects.using(using).expired()[:batch].discard(),
         abandoned=remove_abandoned(using, batch),
     )
@@ -74,14 +79,20 @@ def recover(using: str) -> Recovered:
 
 def _send_again(uploads: UploadQuerySet) -> int:
     sent = 0
-    for upload in uploads:
-        try:
-            publish(upload)
-        except Exception as error:
-            logger.warning("Recovery stops sending because the broker does not answer: %r", error)
+    end = time.monotonic() + SENDING_SECONDS
+    while batch := list(uploads[: conf().RECOVER_BATCH]):
+        for upload in batch:
+            try:
+                publish(upload)
+            except Exception as error:
+                logger.warning(
+                    "Recovery stops sending because the broker does not answer: %r", error
+                )
+                return sent
+            upload.mark_sent()
+            sent += 1
+        if time.monotonic() > end:
             break
-        upload.mark_sent()
-        sent += 1
     return sent
 
 

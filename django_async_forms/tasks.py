@@ -11,7 +11,7 @@ from django.db import Error, connections
 from django.utils.connection import ConnectionDoesNotExist
 
 from . import recovery
-from .attach import attach, pause_after, record_failure
+from .attach import LONGEST_COUNTDOWN, attach, pause_after, record_failure
 from .conf import conf
 from .delivery import SAVE_IMAGE
 from .models import Upload
@@ -61,8 +61,12 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
     except Error as error:
         # The outbox itself cannot be written, so Celery counts the attempts.
         _close_if_broken(alias)
-        raise self.retry(exc=error, countdown=pause_after(self.request.retries + 1)) from error
-    if pause is not None:
+        pause = pause_after(self.request.retries + 1)
+        if pause > LONGEST_COUNTDOWN:
+            raise  # The upload is overdue soon, because nothing has changed its row.
+        raise self.retry(exc=error, countdown=pause) from error
+    # Without a worker, Celery does not wait, and nothing can fill up.
+    if pause is not None and (pause <= LONGEST_COUNTDOWN or self.request.is_eager):
         raise self.retry(countdown=pause)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from django.db import OperationalError, connections
 from django.utils import timezone
 
 from django_async_forms import recovery
+from django_async_forms.attach import record_failure
 from django_async_forms.fields import file_fields
 from django_async_forms.models import AbandonedName, Upload, forget_outboxes
 from django_async_forms.storage import DatabaseStorage, staging_storage
@@ -154,10 +156,22 @@ def test_an_upload_that_a_worker_has_just_begun_is_left_to_it_for_a_while(
     assert mailbox.take() == names(upload)
 
 
-def test_a_run_sends_one_batch_with_the_longest_overdue_uploads_first(
+def test_a_run_sends_one_batch_of_overdue_uploads_after_another(
     new_upload, recover, clock, mailbox, settings
 ):
     settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
+    uploads = [new_upload() for _ in range(5)]
+
+    recover(after=121)
+
+    assert mailbox.take() == names(*uploads)
+
+
+def test_a_run_sends_the_longest_overdue_uploads_first_and_ends_in_time(
+    new_upload, recover, clock, mailbox, settings, monkeypatch
+):
+    settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
+    monkeypatch.setattr(recovery, "SENDING_SECONDS", 0)
     uploads = []
     for _ in range(3):
         uploads.append(new_upload())
@@ -167,6 +181,21 @@ def test_a_run_sends_one_batch_with_the_longest_overdue_uploads_first(
     assert mailbox.take() == names(*uploads[:2])
     recover()
     assert mailbox.take() == names(uploads[2])
+
+
+@pytest.mark.parametrize(("pause", "seconds"), [(10, 130), (20, 20)])
+def test_a_run_sends_an_upload_after_a_long_pause_which_no_message_keeps(
+    new_upload, recover, mailbox, settings, monkeypatch, pause, seconds
+):
+    settings.ASYNC_FORMS = {"RETRY_PAUSE": pause, "RESEND_AFTER": 120}
+    monkeypatch.setattr(random, "uniform", max)
+    upload = new_upload()
+    record_failure(Upload.objects.start(upload.pk), OSError("the storage is away"))
+
+    recover(after=seconds - 1)
+    assert mailbox.take() == []
+    recover(after=2)
+    assert mailbox.take() == names(upload)
 
 
 def test_an_upload_that_is_sent_again_is_saved(new_upload, recover, clock, mailbox, in_memory):
