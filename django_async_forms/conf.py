@@ -71,6 +71,10 @@ class AsyncFormsSettings:
     #: returns JSON data in the request, ``restore(data)`` is a context manager around the worker's
     #: save. The default preserves the active language and time zone.
     CONTEXT: str = "django_async_forms.context.RequestContext"
+    #: The dotted path of a class that sends messages to workers: ``publish(upload)`` sends one, and
+    #: ``in_background`` tells whether a background thread calls it. The default sends them by
+    #: Celery.
+    DELIVERY: str = "django_async_forms.celery_delivery.CeleryDelivery"
 
 
 #: The keys whose values are counts, so whole numbers. The other numbers are seconds.
@@ -87,6 +91,8 @@ _WHOLE = {
 }
 #: The keys for which None means that there is no limit.
 _UNLIMITED = {*_WHOLE, "FORMATS"} - {"MAX_ATTEMPTS", "RECOVER_BATCH"}
+#: The keys whose values are dotted paths of classes, with what each class has.
+_CLASSES = {"CONTEXT": ("capture", "restore"), "DELIVERY": ("publish", "in_background")}
 #: A hundred years in seconds. A date with a much longer time added to it overflows.
 _LONGEST = 100 * 365 * 24 * 3600
 #: A pebibyte. No upload is larger.
@@ -122,8 +128,8 @@ def conf() -> AsyncFormsSettings:
         if key == "FORMATS":
             _check_formats(value)
             continue
-        if key == "CONTEXT":
-            _check_context(value)
+        if key in _CLASSES:
+            _check_class(key, value)
             continue
         numbers, most = (int, _MOST) if key in _WHOLE else ((int, float), _LONGEST)
         if (
@@ -156,18 +162,19 @@ def _check_formats(value: object) -> None:
         )
 
 
-def _check_context(value: object) -> None:
+def _check_class(key: str, value: object) -> None:
+    names = _CLASSES[key]
     try:
         if not isinstance(value, str):
             raise TypeError("it is not a string")
         found = import_string(value)
         if not isinstance(found, type):
             raise TypeError("it is not a class")
-        missing = [name for name in ("capture", "restore") if not hasattr(found, name)]
+        missing = [name for name in names if not hasattr(found, name)]
         if missing:
-            raise TypeError(f"it has no {missing[0]}()")
+            raise TypeError(f"it has no {missing[0]}")
     except Exception as error:  # The module is the project's, and may raise anything.
         raise ImproperlyConfigured(
-            f'ASYNC_FORMS["CONTEXT"] is {value!r}. Set it to the dotted path of a class with '
-            f"capture() and restore(data) ({error})."
+            f'ASYNC_FORMS["{key}"] is {value!r}. Set it to the dotted path of a class with '
+            f"{' and '.join(names)} ({error})."
         ) from error

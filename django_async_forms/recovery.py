@@ -17,7 +17,7 @@ from django.db import Error, router
 from django.utils import timezone
 
 from .conf import conf
-from .delivery import publish
+from .delivery import make_delivery
 from .draft_model import Draft
 from .fields import file_fields, outbox_name
 from .models import AbandonedName, Upload, UploadQuerySet, has_outbox
@@ -79,11 +79,12 @@ def recover(using: str) -> Recovered:
 
 def _send_again(uploads: UploadQuerySet) -> int:
     sent = 0
+    delivery = make_delivery()
     end = time.monotonic() + SENDING_SECONDS
     while batch := list(uploads[: conf().RECOVER_BATCH]):
         for upload in batch:
             try:
-                publish(upload)
+                delivery.publish(upload)
             except Exception as error:
                 logger.warning(
                     "Recovery stops sending because the broker does not answer: %r", error

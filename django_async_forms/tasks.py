@@ -12,8 +12,8 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from . import recovery
 from .attach import LONGEST_COUNTDOWN, attach, pause_after, record_failure
+from .celery_delivery import SAVE_IMAGE
 from .conf import conf
-from .delivery import SAVE_IMAGE
 from .models import Upload
 
 logger = logging.getLogger("django_async_forms")
@@ -42,11 +42,41 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
     The task makes up to ``ASYNC_FORMS["MAX_ATTEMPTS"]`` attempts, with exponential backoff.
     """
     try:
+        pause = _attempt_by_id(upload_id, using)
+    except Error as error:
+        # The outbox itself cannot be written, so Celery counts the attempts.
+        pause = pause_after(self.request.retries + 1)
+        if pause > LONGEST_COUNTDOWN:
+            raise  # The upload is overdue soon, because nothing has changed its row.
+        raise self.retry(exc=error, countdown=pause) from error
+    # Without a worker, Celery does not wait, and nothing can fill up.
+    if pause is not None and (pause <= LONGEST_COUNTDOWN or self.request.is_eager):
+        raise self.retry(countdown=pause)
+
+
+def make_attempt(upload_id: str, using: str) -> float | None:
+    """
+    Make one attempt to save the image of an upload, in the worker of an engine other than Celery.
+
+    ``upload_id`` is the text of the upload's primary key, and ``using`` the alias of its database.
+    An upload that is not pending is ignored.
+
+    Return the seconds after which to send a message again, or ``None``: there is no further
+    attempt, or its pause is so long that recovery sends the message. Raises ``django.db.Error`` if
+    the outbox cannot be read or written; then recovery sends the message as well.
+    """
+    pause = _attempt_by_id(upload_id, using)
+    return None if pause is None or pause > LONGEST_COUNTDOWN else pause
+
+
+def _attempt_by_id(upload_id: str, using: str) -> float | None:
+    """Make an attempt at a pending upload; return the seconds before the next one, or None."""
+    try:
         key = uuid.UUID(upload_id)
         alias = connections[using].alias
     except (ValueError, TypeError, AttributeError, ConnectionDoesNotExist):
         logger.warning("Ignored a message without the id of an upload.")
-        return
+        return None
     try:
         upload = Upload.objects.using(alias).start(key)
         if upload is None:
@@ -56,18 +86,11 @@ def save_image_task(self: Any, upload_id: str, using: str) -> None:
                 key,
                 alias,
             )
-            return
-        pause = _attempt(upload)
-    except Error as error:
-        # The outbox itself cannot be written, so Celery counts the attempts.
+            return None
+        return _attempt(upload)
+    except Error:
         _close_if_broken(alias)
-        pause = pause_after(self.request.retries + 1)
-        if pause > LONGEST_COUNTDOWN:
-            raise  # The upload is overdue soon, because nothing has changed its row.
-        raise self.retry(exc=error, countdown=pause) from error
-    # Without a worker, Celery does not wait, and nothing can fill up.
-    if pause is not None and (pause <= LONGEST_COUNTDOWN or self.request.is_eager):
-        raise self.retry(countdown=pause)
+        raise
 
 
 def _attempt(upload: Upload) -> float | None:

@@ -13,6 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 from celery import Celery, current_app
+from celery.signals import before_task_publish
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.forms import modelform_factory, modelformset_factory
@@ -22,6 +24,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from django_async_forms import after_response, background, delivery
+from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
@@ -69,7 +72,7 @@ broker_of_test = Broker()
 def published(monkeypatch):
     """The names of the published uploads."""
     monkeypatch.setattr(broker_of_test, "names", [])
-    monkeypatch.setattr(delivery, "publish", broker_of_test.publish)
+    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(broker_of_test.publish))
     return broker_of_test.names
 
 
@@ -98,7 +101,7 @@ class Held:
 @pytest.fixture
 def held(monkeypatch):
     held = Held()
-    monkeypatch.setattr(delivery, "publish", held.publish)
+    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(held.publish))
     yield held
     held.let_go()
 
@@ -236,7 +239,7 @@ def test_an_instance_that_a_view_saves_again_keeps_the_attached_image(client, mo
     def save_immediately(upload):
         save_image_task.apply((str(upload.pk), upload.using), throw=True)
 
-    monkeypatch.setattr(delivery, "publish", save_immediately)
+    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(save_immediately))
 
     client.post("/formset/", image())
 
@@ -298,7 +301,9 @@ def test_a_request_without_an_end_is_forgotten_with_its_thread(published, image,
 
 def test_a_message_is_sent_in_the_context_in_which_the_image_was_saved(client, monkeypatch, image):
     spans = []
-    monkeypatch.setattr(delivery, "publish", lambda upload: spans.append(span.get()))
+    monkeypatch.setattr(
+        CeleryDelivery, "publish", staticmethod(lambda upload: spans.append(span.get()))
+    )
 
     client.post("/traced/", image())
 
@@ -405,13 +410,14 @@ import time
 import django
 django.setup()
 from django_async_forms import after_response, delivery
+from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.models import Upload
 
 def publish(upload):
     time.sleep(0.2)
     print("published", upload.name)
 
-delivery.publish = publish
+CeleryDelivery.publish = staticmethod(publish)
 after_response.begin()
 delivery.send(Upload(name="dune.jpg"))
 after_response.end()
@@ -492,7 +498,7 @@ def test_a_request_with_many_images_asks_a_broker_that_is_down_once(client, monk
         asked.append(upload.name)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(delivery, "publish", refuse)
+    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(refuse))
 
     client.post("/forms/", image())
 
@@ -508,7 +514,7 @@ def test_an_upload_that_cannot_be_marked_as_due_is_logged(
 
     save(in_memory())
     upload = Upload.objects.get()
-    monkeypatch.setattr(delivery, "publish", refuse)
+    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(refuse))
     monkeypatch.setattr(Upload, "mark_due", refuse)
 
     delivery.send(upload)
@@ -585,6 +591,95 @@ def test_an_eager_task_that_fails_is_logged_and_stops_nothing_else(
     assert f"Upload {upload.pk}: the eager task failed." in caplog.text
 
 
+# A class of the project's own:
+
+
+class OwnDelivery:
+    """Notes what it publishes, and in which thread."""
+
+    in_background = True
+    published = []
+
+    def publish(self, upload):
+        if upload.name == "refused.jpg":
+            raise ConnectionRefusedError
+        connection.ensure_connection()
+        self.published.append((upload.name, threading.current_thread().name))
+
+
+class OwnDeliveryHere(OwnDelivery):
+    """Publishes in the thread that saves the image."""
+
+    in_background = False
+
+
+class OnlyPublish:
+    def publish(self, upload):
+        pass
+
+
+@pytest.fixture(params=[OwnDelivery, OwnDeliveryHere], ids=["background", "here"])
+def own(request, settings, monkeypatch):
+    """Sends messages by a class of this module, and returns it."""
+    settings.ASYNC_FORMS = {"DELIVERY": f"{__name__}.{request.param.__name__}"}
+    monkeypatch.setattr(OwnDelivery, "published", [])
+    return request.param
+
+
+def test_a_class_of_the_projects_own_sends_the_message_after_the_response(own, client, image):
+    moment.set()
+    response = client.post("/streaming/", image())
+    assert own.published == []
+
+    b"".join(response.streaming_content)
+
+    wait_until(lambda: own.published, "the message is published")
+    here = threading.current_thread().name
+    thread = "async_forms" if own.in_background else here
+    assert own.published == [("dune.jpg", thread)]
+
+
+def test_an_upload_that_a_class_of_the_projects_own_refuses_is_left_to_recovery(own, in_memory):
+    save(in_memory("refused.jpg"))
+
+    assert Upload.objects.pending().due().get().name == "refused.jpg"
+
+
+def test_a_refused_upload_stops_no_other_where_there_is_no_broker(own, in_memory):
+    save(in_memory("refused.jpg"))
+    save(in_memory())
+
+    # With a broker, the circuit breaker is open.
+    assert [name for name, _ in own.published] == ([] if own.in_background else ["dune.jpg"])
+
+
+def test_a_class_of_the_projects_own_leaves_no_connection_open(own, in_memory):
+    save(in_memory())
+    upload = Upload.objects.get()
+    connection.close()
+
+    delivery.send(upload)
+
+    assert connection.connection is None
+
+
+@pytest.mark.parametrize("value", [None, "", "nothing.Delivery", f"{__name__}.OnlyPublish"])
+def test_a_class_that_cannot_send_is_found(settings, value):
+    settings.ASYNC_FORMS = {"DELIVERY": value}
+
+    (message,) = [m for m in run_checks() if m.id == "django_async_forms.E001"]
+
+    assert f'ASYNC_FORMS["DELIVERY"] is {value!r}.' in message.msg
+    assert "publish and in_background" in message.msg
+
+
+def test_a_class_of_the_projects_own_needs_no_celery(own):
+    with sending_to("memory://", beat_schedule={}):
+        found = {message.id for message in run_checks()}
+
+    assert not found & {f"django_async_forms.{name}" for name in ("W013", "W014", "W022")}
+
+
 # How long a message waits, and how many:
 
 
@@ -650,18 +745,20 @@ def test_leaving_an_upload_to_recovery_leaves_no_connection_open(broker_is_silen
 # What a message is sent with:
 
 
-def test_a_message_is_sent_by_the_app_that_is_current_when_the_image_is_saved(
-    monkeypatch, in_memory
-):
+def test_a_message_is_sent_by_the_app_that_is_current_when_the_image_is_saved(in_memory):
     apps = []
-    monkeypatch.setattr(
-        delivery, "publish", lambda upload: apps.append(current_app._get_current_object())
-    )
-    previous, app = current_app._get_current_object(), Celery("another", set_as_current=False)
+
+    def note(**kwargs):
+        apps.append(current_app._get_current_object())
+
+    previous = current_app._get_current_object()
+    app = Celery("another", broker="memory://", set_as_current=False)
     app.set_current()
+    before_task_publish.connect(note)
     try:
         save(in_memory())
     finally:
+        before_task_publish.disconnect(note)
         previous.set_current()
 
     assert apps == [app]
@@ -688,7 +785,7 @@ def test_a_message_leaves_no_connection_of_its_thread_open(monkeypatch, in_memor
         connection.ensure_connection()
         used.append(connections["default"])
 
-    monkeypatch.setattr(delivery, "publish", publish)
+    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(publish))
 
     save(in_memory())
 

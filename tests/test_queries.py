@@ -8,7 +8,8 @@ from django.db import connection
 from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
 
-from django_async_forms import chunks, delivery
+from django_async_forms import chunks
+from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import recover_uploads, save_image_task
@@ -37,7 +38,7 @@ AT_ONCE = ["WITH photo"]
 def sent(monkeypatch):
     """Sends uploads to a list in place of a broker."""
     sent = []
-    monkeypatch.setattr(delivery, "publish", sent.append)
+    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(sent.append))
     return sent
 
 

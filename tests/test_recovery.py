@@ -4,6 +4,7 @@ import logging
 import os
 import random
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.core.files.base import ContentFile
@@ -73,6 +74,12 @@ def mailbox(queue):
 
 
 @pytest.fixture
+def broker_down():
+    """Makes the broker refuse connections in a block."""
+    return partial(sending_to, NO_BROKER)
+
+
+@pytest.fixture
 def recover(clock, django_capture_on_commit_callbacks):
     """Runs the task in this process, some seconds later, with its ``on_commit`` callbacks."""
 
@@ -123,7 +130,7 @@ def test_an_upload_that_nothing_was_heard_of_for_a_while_is_sent_again(
 
 
 def test_the_wait_before_sending_again_is_a_setting(new_upload, recover, mailbox, settings):
-    settings.ASYNC_FORMS = {"RESEND_AFTER": 10}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RESEND_AFTER": 10}
     upload = new_upload()
 
     recover(after=11)
@@ -159,7 +166,7 @@ def test_an_upload_that_a_worker_has_just_begun_is_left_to_it_for_a_while(
 def test_a_run_sends_one_batch_of_overdue_uploads_after_another(
     new_upload, recover, clock, mailbox, settings
 ):
-    settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 2}
     uploads = [new_upload() for _ in range(5)]
 
     recover(after=121)
@@ -170,7 +177,7 @@ def test_a_run_sends_one_batch_of_overdue_uploads_after_another(
 def test_a_run_sends_the_longest_overdue_uploads_first_and_ends_in_time(
     new_upload, recover, clock, mailbox, settings, monkeypatch
 ):
-    settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 2}
     monkeypatch.setattr(recovery, "SENDING_SECONDS", 0)
     uploads = []
     for _ in range(3):
@@ -187,7 +194,7 @@ def test_a_run_sends_the_longest_overdue_uploads_first_and_ends_in_time(
 def test_a_run_sends_an_upload_after_a_long_pause_which_no_message_keeps(
     new_upload, recover, mailbox, settings, monkeypatch, pause, seconds
 ):
-    settings.ASYNC_FORMS = {"RETRY_PAUSE": pause, "RESEND_AFTER": 120}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RETRY_PAUSE": pause, "RESEND_AFTER": 120}
     monkeypatch.setattr(random, "uniform", max)
     upload = new_upload()
     record_failure(Upload.objects.start(upload.pk), OSError("the storage is away"))
@@ -215,13 +222,15 @@ def test_an_upload_that_is_sent_again_is_saved(new_upload, recover, clock, mailb
 # The broker
 
 
-def test_uploads_stay_due_while_the_broker_is_down(new_upload, recover, clock, mailbox):
+def test_uploads_stay_due_while_the_broker_is_down(
+    new_upload, recover, broker_down, clock, mailbox
+):
     uploads = []
     for _ in range(3):
         uploads.append(new_upload())
         clock.forward(1)
 
-    with sending_to(NO_BROKER):
+    with broker_down():
         recover(after=121)
     assert Upload.objects.pending().count() == 3
 
@@ -229,11 +238,11 @@ def test_uploads_stay_due_while_the_broker_is_down(new_upload, recover, clock, m
     assert mailbox.take() == names(*uploads)
 
 
-def test_a_broker_that_is_down_is_asked_once_in_a_run(new_upload, recover, caplog):
+def test_a_broker_that_is_down_is_asked_once_in_a_run(new_upload, recover, broker_down, caplog):
     for _ in range(3):
         new_upload()
 
-    with sending_to(NO_BROKER):
+    with broker_down():
         recover(after=121)
 
     complaints = [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -241,12 +250,14 @@ def test_a_broker_that_is_down_is_asked_once_in_a_run(new_upload, recover, caplo
     assert "stops sending" in complaints[0].getMessage()
 
 
-def test_recovery_does_everything_else_while_the_broker_is_down(new_upload, recover, clock):
+def test_recovery_does_everything_else_while_the_broker_is_down(
+    new_upload, recover, broker_down, clock
+):
     fail(new_upload("Failed"))
     clock.forward(MONTH + 1)
     new_upload("Pending")
 
-    with sending_to(NO_BROKER):
+    with broker_down():
         recover(after=121)
 
     assert not Upload.objects.failed().exists()
@@ -409,7 +420,7 @@ def test_files_that_are_not_named_for_an_upload_are_not_touched(location, recove
 
 
 def test_a_run_looks_at_a_bounded_number_of_files(location, recover, mailbox, settings):
-    settings.ASYNC_FORMS = {"RECOVER_BATCH": 2}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 2}
     for first in ("aa", "bb", "cc", "dd"):
         abandoned_file(location, f"default/{first}/{first}{ID[2:]}", age=2 * DAY)
 
@@ -546,7 +557,7 @@ def test_a_run_logs_its_result(location, new_upload, clock, mailbox):
 
 
 def test_a_run_purges_one_batch_of_failed_uploads(new_upload, recover, clock, mailbox, settings):
-    settings.ASYNC_FORMS = {"RECOVER_BATCH": 1}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 1}
     for _ in range(2):
         fail(new_upload())
     clock.forward(MONTH + 1)
@@ -559,7 +570,7 @@ def test_a_run_purges_one_batch_of_failed_uploads(new_upload, recover, clock, ma
 def test_a_failed_upload_beyond_the_batch_is_not_sent(
     new_upload, recover, clock, mailbox, settings
 ):
-    settings.ASYNC_FORMS = {"RECOVER_BATCH": 1}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 1}
     for _ in range(2):
         fail(new_upload())
     clock.forward(MONTH + 1)
@@ -572,7 +583,7 @@ def test_a_failed_upload_beyond_the_batch_is_not_sent(
 def test_a_failed_upload_is_purged_however_many_uploads_are_pending_for_longer(
     new_upload, recover, clock, mailbox, settings
 ):
-    settings.ASYNC_FORMS = {"RECOVER_BATCH": 1}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 1}
     pending = new_upload("Pending")
     clock.forward(1)
     fail(new_upload("Failed"))
@@ -602,7 +613,7 @@ def test_an_upload_that_an_operator_retries_during_the_run_is_not_purged(
 
 
 def test_each_folder_of_staged_files_has_its_turn(location, recover, mailbox, settings):
-    settings.ASYNC_FORMS = {"RECOVER_BATCH": 1}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 1}
     for first in ("aa", "bb", "cc", "dd"):
         abandoned_file(location, f"default/{first}/{first}{ID[2:]}", age=60)
     last = staging_storage("default").listdir("default")[0][-1]

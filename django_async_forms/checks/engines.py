@@ -8,8 +8,11 @@ from typing import Any
 from celery import current_app
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
+from ..celery_delivery import CeleryDelivery
+from ..delivery import make_delivery
 from ..models import Upload
 from ..tasks import recover_uploads
 from .discovery import target_models
@@ -58,7 +61,7 @@ def check_tables(
 def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """A Celery app is loaded, and its broker carries messages to other processes."""
     messages: list[CheckMessage] = []
-    if current_app.conf.task_always_eager:
+    if not _sends_by_celery():
         return messages
     if not _has_app():
         messages.append(
@@ -86,6 +89,15 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             )
         )
     return messages
+
+
+def _sends_by_celery() -> bool:
+    """Tell whether messages leave by Celery, neither eagerly nor by a class of the project."""
+    try:
+        delivery = make_delivery()
+    except ImproperlyConfigured:
+        return False  # E001 has found it.
+    return isinstance(delivery, CeleryDelivery) and delivery.in_background
 
 
 def _has_app() -> bool:
@@ -119,7 +131,7 @@ def check_periodic_tasks(
 
 def _needs_beat() -> bool:
     """Tell whether uploads can get lost, and the schedule in the settings does not recover them."""
-    if current_app.conf.task_always_eager or not _has_app():
+    if not _sends_by_celery() or not _has_app():
         return False
     current_app.tasks  # noqa: B018 - Receivers of on_after_finalize add to the schedule.
     schedule: dict[str, Any] = current_app.conf.beat_schedule or {}

@@ -39,6 +39,7 @@ LIBRARIES = {
         Library("django-simple-history", "simple_history", ("simple_history",)),
         Library("django-stdimage", "stdimage"),
         Library("django-storages", "storages"),
+        Library("django-tasks-db", "django_tasks_db"),
         Library("django-tenants", "django_tenants"),
         Library("djangorestframework", "rest_framework", ("rest_framework",)),
         Library("drf-spectacular", "drf_spectacular"),

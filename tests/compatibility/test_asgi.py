@@ -14,6 +14,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from django_async_forms import delivery
+from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
@@ -246,7 +247,7 @@ def crossed(monkeypatch, asking_anew):
     crossed = Crossing()
     monkeypatch.setitem(globals(), "crossing", crossed)
     monkeypatch.setattr(delivery, "_threads", {})
-    monkeypatch.setattr(delivery, "publish", crossed.publish)
+    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(crossed.publish))
     return crossed
 
 

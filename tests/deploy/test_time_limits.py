@@ -1,11 +1,10 @@
 """Attempts that reach one of Celery's time limits."""
 
 import pytest
-from celery import current_app
 from django import forms
 from django.utils import timezone
 
-from django_async_forms import delivery
+from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import recover_uploads
@@ -26,12 +25,12 @@ def hold(witness, monkeypatch, in_memory):
     """Post an image whose storing does not end, with a time limit for its task."""
 
     def post(data, **limit):
-        def publish(upload):
+        def publish(delivery, upload):
             arguments = [str(upload.pk), upload.using]
-            current_app.send_task("django_async_forms.save_image", arguments, **limit)
+            delivery.app.send_task("django_async_forms.save_image", arguments, **limit)
 
         with monkeypatch.context() as patched:
-            patched.setattr(delivery, "publish", publish)
+            patched.setattr(CeleryDelivery, "publish", publish)
             witness.order("hold")
             form_class = forms.modelform_factory(
                 Photo, AsyncImageModelForm, fields=["title", "image"]

@@ -5,7 +5,7 @@ from celery import current_app
 from django import forms
 from django.utils import timezone
 
-from django_async_forms import delivery
+from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import recover_uploads
@@ -26,7 +26,11 @@ def sent_as(monkeypatch):
     """Make this process send the messages of another version."""
 
     def send_as(message):
-        monkeypatch.setattr(delivery, "publish", message)
+        def publish(delivery, upload):
+            delivery.app.set_current()
+            message(upload)
+
+        monkeypatch.setattr(CeleryDelivery, "publish", publish)
         return monkeypatch.undo
 
     return send_as
@@ -90,7 +94,7 @@ def test_an_upload_that_a_worker_does_not_know_waits_for_one_that_does(
     ours = {name: getattr(upload, name) for name in newer}
     Upload.objects.update(**newer)
 
-    delivery.publish(upload)
+    CeleryDelivery().publish(upload)
     wait_until(lambda: f"{upload.pk}: attempt 1 failed" in worker.text(), "an attempt fails")
     assert "newer" in Upload.objects.pending().get().error.lower()
     Upload.objects.update(**ours)

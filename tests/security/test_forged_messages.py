@@ -10,7 +10,7 @@ import pytest
 from celery import current_app
 from django.utils import timezone
 
-from django_async_forms.delivery import SAVE_IMAGE
+from django_async_forms.celery_delivery import SAVE_IMAGE
 from django_async_forms.models import Upload
 from django_async_forms.uploads import save_image
 from tests import pictures

@@ -26,7 +26,7 @@ from django.db import transaction
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from django_async_forms.delivery import SAVE_IMAGE
+from django_async_forms.celery_delivery import SAVE_IMAGE
 from django_async_forms.signals import image_failed, image_saved
 
 from .models import Fact, Slide, saved
