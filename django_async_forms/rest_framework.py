@@ -129,7 +129,9 @@ class AsyncImageSerializerMixin(_Serializer):
         """
         with _saving_images(self) as block:
             if self.instance is not None and block is not None:
-                block.take(self.instance, self._cleared(self.validated_data))
+                # Nothing is validated yet if super().save() raises the error that says so.
+                data = {**getattr(self, "_validated_data", {}), **kwargs}
+                block.take(self.instance, self._cleared(data))
             return super().save(**kwargs)
 
     def create(self, validated_data: Any) -> Any:

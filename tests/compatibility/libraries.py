@@ -42,7 +42,7 @@ LIBRARIES = {
         Library("django-tasks-db", "django_tasks_db"),
         Library("django-tenants", "django_tenants"),
         Library("djangorestframework", "rest_framework", ("rest_framework",)),
-        Library("drf-spectacular", "drf_spectacular"),
+        Library("drf-spectacular", "drf_spectacular", ("drf_spectacular",)),
         Library("django-versatileimagefield", "versatileimagefield", ("versatileimagefield",)),
         Library("easy-thumbnails", "easy_thumbnails", ("easy_thumbnails",)),
         Library("moto", "moto"),

@@ -4,6 +4,7 @@ import base64
 import gc
 from functools import partial
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.checks import run_checks
@@ -31,6 +32,7 @@ libraries.need("djangorestframework", "drf-spectacular")
 
 from drf_spectacular.generators import SchemaGenerator  # noqa: E402
 from drf_spectacular.openapi import AutoSchema  # noqa: E402
+from drf_spectacular.settings import patched_settings  # noqa: E402
 from rest_framework import routers, serializers, viewsets  # noqa: E402
 from rest_framework.test import APIClient  # noqa: E402
 
@@ -55,12 +57,21 @@ class Photos(viewsets.ModelViewSet):
     serializer_class = PhotoSerializer
 
 
+class FailingPhotos(Photos):
+    """Fails after it has saved."""
+
+    def perform_create(self, serializer):
+        super().perform_create(serializer)
+        raise serializers.ValidationError("No more photos.")
+
+
 def grant(request, purpose="project.photo.image"):
     return HttpResponse(make_grant(request, purpose))
 
 
 router = routers.DefaultRouter()
 router.register("photos", Photos)
+router.register("failing", FailingPhotos, "failing")
 urlpatterns = [
     path("grant/", grant),
     path("grant/<str:purpose>/", grant),
@@ -274,6 +285,17 @@ def test_clearing_an_image_discards_a_pending_one_that_replaces_none():
     assert not Upload.objects.exists()
 
 
+def test_an_image_that_save_empties_discards_a_pending_one_that_replaces_none():
+    measured = Measured.objects.create(title="Dune")
+    save_image(picture("new.jpg"), measured, "image")
+    serializer = MeasuredSerializer(measured, {"title": "Dune"}, partial=True)
+    assert serializer.is_valid()
+
+    serializer.save(image="")
+
+    assert not Upload.objects.exists()
+
+
 def test_many_at_once_are_staged_each():
     data = [{"title": name, "image": picture(f"{name}.jpg")} for name in ("one", "two")]
 
@@ -393,6 +415,18 @@ def test_a_serializer_refuses_a_file_over_the_limit(settings):
     assert serializer.errors["image"][0].code == "too_many_bytes"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_error_after_the_save_in_a_request_with_a_transaction_leaves_nothing(api, settings):
+    # REST framework rolls the transaction back, because its view answers with the error.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+        answer = api.post("/api/failing/", {"title": "Dune", "image": picture()})
+
+    assert answer.status_code == 400
+    assert not Photo.objects.exists()
+    assert not Upload.objects.exists()
+
+
 def test_code_that_is_not_the_serializers_saves_images_at_once_after_it():
     photo = saved(PhotoSerializer(data={"title": "Dune", "image": picture()}))
     photo.image = picture("second.jpg")
@@ -413,17 +447,54 @@ def test_the_states_of_a_list_take_no_query_each():
     assert len(captured) == 0
 
 
-def test_the_description_of_the_api_has_the_state():
-    class Described(Photos):
-        schema = AutoSchema()
+class Described(Photos):
+    schema = AutoSchema()
 
+
+class DescribedPlainPhotos(viewsets.ModelViewSet):
+    """Photos that the request saves."""
+
+    schema = AutoSchema()
+    queryset = Photo.objects.all()
+
+    class serializer_class(serializers.ModelSerializer):  # noqa: N801
+        class Meta:
+            model = Photo
+            fields = ["image"]
+
+
+@pytest.fixture(params=[False, True], ids=["one component", "split"])
+def components(request):
+    """The components of the description of the API: with separate ones for requests, or not."""
     described = routers.DefaultRouter()
     described.register("photos", Described)
-    schema = SchemaGenerator(patterns=described.urls).get_schema(public=True)
+    described.register("plain", DescribedPlainPhotos, "plain")
+    with patched_settings({"COMPONENT_SPLIT_REQUEST": request.param}):
+        schema = SchemaGenerator(patterns=described.urls).get_schema(public=True)
+    found = schema["components"]["schemas"]
+    return SimpleNamespace(
+        answer=found["Photo"]["properties"],
+        request=found["PhotoRequest" if request.param else "Photo"]["properties"],
+        plain=found["serializer_class"]["properties"],
+    )
 
-    state = schema["components"]["schemas"]["Photo"]["properties"]["state"]
+
+def test_the_description_of_the_api_has_the_state(components):
+    state = components.answer["state"]
     assert state["properties"]["state"]["enum"] == ["pending", "failed", "saved"]
     assert state["readOnly"]
+
+
+def test_the_description_of_the_api_says_that_an_image_takes_a_draft(components):
+    assert "the token of a draft" in components.request["image"]["description"]
+
+
+def test_the_description_of_the_api_says_that_an_image_is_null_while_it_is_pending(components):
+    assert components.answer["image"]["nullable"]
+
+
+def test_the_description_of_an_image_that_the_request_saves_is_left_alone(components):
+    assert components.plain["image"].keys() == {"type", "format"}
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["one", "list"])
