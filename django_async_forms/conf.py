@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -15,8 +14,7 @@ from django.utils.module_loading import import_string
 from PIL import Image
 
 
-@dataclass(frozen=True)
-class AsyncFormsSettings:
+class AsyncFormsSettings(NamedTuple):
     """The keys of ``ASYNC_FORMS``, with their defaults. All times are in seconds."""
 
     #: How many attempts workers make before an upload is failed.
@@ -111,7 +109,7 @@ def conf() -> AsyncFormsSettings:
     given = getattr(settings, "ASYNC_FORMS", {})
     if not isinstance(given, dict):
         raise ImproperlyConfigured(f"ASYNC_FORMS is {given!r}. Set it to a dict.")
-    known = {field.name: field.default for field in fields(AsyncFormsSettings)}
+    known = AsyncFormsSettings._fields
     for key, value in given.items():
         if key not in known:
             raise ImproperlyConfigured(

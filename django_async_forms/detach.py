@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Collection, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,14 +31,14 @@ from .snapshot import Snapshot
 from .staging import claim_draft, stage
 
 
-@dataclass(eq=False)
 class _Detached:
     """A file that was taken off its instance, and the name to store it under."""
 
-    file: File[Any] | None
-    name: str
-    #: The callback of the transaction that staged the file. A rollback drops the callback.
-    on_commit: weakref.ref[Any] | None = None
+    def __init__(self, file: File[Any], name: str) -> None:
+        self.file: File[Any] | None = file
+        self.name = name
+        #: The callback of the transaction that staged the file. A rollback drops the callback.
+        self.on_commit: weakref.ref[Any] | None = None
 
     def needs_staging(self) -> bool:
         """Tell whether the file was never staged, or a rollback has undone the staging."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -26,17 +25,15 @@ from .images import SHOWN
 logger = logging.getLogger("django_async_forms")
 
 
-@dataclass
 class FieldDrafts:
     """The drafts of one field of one form, which its widget asks for."""
 
-    form: Any
-    field: FileField
-    form_field: forms.FileField
-
-    def __post_init__(self) -> None:
+    def __init__(self, form: Any, field: FileField, form_field: forms.FileField) -> None:
+        self.form = form
+        self.field = field
+        self.form_field = form_field
         self._found: dict[str, DraftFile | LostDraft] = {}
-        _accept_drafts(self.form_field)
+        _accept_drafts(form_field)
 
     @property
     def request(self) -> HttpRequest | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
@@ -195,8 +194,7 @@ def outbox_name(using: str) -> str:
     return using if schema is None else f"{using}.{schema}"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """The field of one row that an image is for. A parent's field is in the parent's row."""
 
     model: str

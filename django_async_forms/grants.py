@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.apps import apps
@@ -23,8 +22,7 @@ _GRANT = "django_async_forms.grant"
 _DRAFT = "django_async_forms.draft"
 
 
-@dataclass(frozen=True)
-class FieldPath:
+class FieldPath(NamedTuple):
     """Where a form field is declared, so that another process finds it."""
 
     #: The dotted path of a form class that has the field, or "" if no module has it.
@@ -67,8 +65,7 @@ def _import(path: str, base: type[Any]) -> Any:
     return found if isinstance(found, type) and issubclass(found, base) else None
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(NamedTuple):
     """The permission to send files for one form field, which a sender gets with a page."""
 
     #: The form field: ``app.model.field``, or a name that the project gives.
@@ -83,7 +80,7 @@ class Grant:
 
     def dumps(self) -> str:
         """Return the signed text of the grant, which is valid for ``KEEP_DRAFTS``."""
-        *values, field = astuple(self)
+        *values, field = self
         return signing.dumps([*values, *field, outbox_name(self.using)], salt=_GRANT)
 
     @classmethod

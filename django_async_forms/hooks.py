@@ -27,7 +27,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
 
@@ -74,11 +73,11 @@ class Change:
         return ()
 
 
-@dataclass(eq=False)
 class _Waiting:
-    instance: weakref.ref[Model]
-    change: Change
-    is_active: bool = False
+    def __init__(self, instance: weakref.ref[Model], change: Change) -> None:
+        self.instance = instance
+        self.change = change
+        self.is_active = False
 
 
 #: By the id of the instance. The instance itself cannot be a key: it has no hash before it has a

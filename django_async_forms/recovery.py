@@ -8,8 +8,8 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.apps import apps
 from django.core.files.storage import Storage
@@ -29,8 +29,7 @@ SENDING_SECONDS = 30
 logger = logging.getLogger("django_async_forms")
 
 
-@dataclass(frozen=True)
-class Recovered:
+class Recovered(NamedTuple):
     """The result of a run of ``recover``: the numbers of uploads and of files."""
 
     sent: int

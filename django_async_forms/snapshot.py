@@ -8,8 +8,7 @@ Each instance has the names that it was loaded or saved with. After a form, it a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, router
 from django.db.models import FileField, Model
@@ -58,8 +57,7 @@ def _note(instance: Model, names: Mapping[str, str]) -> None:
     state[_LOADED] = {**state.get(_LOADED, {}), **names}
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """
     The values that an instance held in its image columns at one moment, by attribute name.
 

@@ -1,8 +1,7 @@
 """The directive ``settings-table``: the keys of ASYNC_FORMS, from the comments beside them."""
 
-import ast
-import dataclasses
 import re
+import typing
 from pathlib import Path
 
 from django_async_forms import conf
@@ -10,11 +9,10 @@ from django_async_forms import conf
 
 def settings_rows():
     """Return (key, default, meaning) for each key, as reStructuredText."""
-    return [
-        (field.name, _readable(field), meaning)
-        for field in dataclasses.fields(conf.AsyncFormsSettings)
-        for meaning in [_comments()[field.name]]
-    ]
+    defaults = conf.AsyncFormsSettings._field_defaults
+    kinds = typing.get_type_hints(conf.AsyncFormsSettings)
+    comments = _comments()
+    return [(key, _readable(defaults[key], kinds[key]), comments[key]) for key in defaults]
 
 
 def _comments():
@@ -24,12 +22,11 @@ def _comments():
     return {key: re.sub(r"\s*#: ", " ", comment).strip() for comment, key in found}
 
 
-def _readable(field):
+def _readable(value, kind):
     """Return a default as a person would say it: times are seconds, which are floats there."""
-    value = ast.literal_eval(repr(field.default))
-    if field.type == "str":
+    if kind is str:
         return f"``{value}``"
-    if field.type != "float":
+    if kind is not float:
         return f"{value}"
     for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if value >= 2 * seconds or value == seconds:

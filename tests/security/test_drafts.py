@@ -2,7 +2,6 @@
 
 import base64
 import io
-from dataclasses import replace
 
 import pytest
 from django.core import signing
@@ -75,7 +74,7 @@ def own_grant(page, **changes):
     """Return a grant for the sender of a page that no form of the project has rendered."""
     field = FieldPath("", "", "django.forms.fields.FileField")
     key = Sender(None, page.client.session[SESSION_KEY]).key
-    return replace(Grant("letters", "default", key, None, False, field), **changes)
+    return Grant("letters", "default", key, None, False, field)._replace(**changes)
 
 
 # Whose draft it is
