@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 
 #: The limit of waiting calls. More of them are a sign of a fault that memory does not fix.
 _MAX_WAITING = 1000
@@ -65,6 +66,7 @@ class BackgroundThread:
                 done.set()
 
 
+@cache
 def threads_run_between_requests() -> bool:
     """Tell whether threads run between requests. In uWSGI, they need an option for that."""
     try:

@@ -6,6 +6,7 @@ import io
 import os
 import posixpath
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -332,11 +333,8 @@ class StagingFileSystemStorage(FileSystemStorage):
         return missing
 
     def _sync(self, path: str, missing: list[str], *, is_new: bool = True) -> None:
-        _fsync(path)
-        if is_new:
-            _fsync(os.path.dirname(path))
-        for folder in missing:
-            _fsync(os.path.dirname(folder))
+        folders = [os.path.dirname(folder) for folder in (path, *missing)] if is_new else []
+        _fsync_together([path, *folders])
 
     def _save(self, name: str, content: File[Any]) -> str:
         path = self.path(name)
@@ -387,6 +385,12 @@ class StagingFileSystemStorage(FileSystemStorage):
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _fsync_together(paths: list[str]) -> None:
+    """Wait until the disk has all of these. A journal is written once for all that wait for it."""
+    with ThreadPoolExecutor(len(paths)) as pool:
+        list(pool.map(_fsync, paths))
 
 
 def _fsync(path: str) -> None:
