@@ -23,7 +23,7 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 
 from . import context, hooks
-from .codec import is_read_into_memory, reconstruct
+from .codec import reconstruct
 from .conf import conf
 from .fields import (
     as_text,
@@ -464,12 +464,10 @@ class _Attempt(hooks.Change):
         upload = self.upload
         storage = staging_storage(upload.using)
         content = None
-        # A link shares its bytes and its mode with the staged file. An overridden save() may change
-        # the image in place, to shrink it for example, and an earlier attempt may have attached its
-        # link. These two cases get a copy.
-        is_alone = upload.attempts <= 1 and not hooks.overrides_save(type(self.instance))
-        # An image that was in memory is small. Reading it is faster than a link.
-        is_alone = is_alone and not is_read_into_memory(upload.file)
+        # A link shares its bytes and its mode with the staged file. An overridden save() or a
+        # receiver of post_save may change the image in place, to shrink it for example, and an
+        # earlier attempt may have attached its link. These cases get a copy.
+        is_alone = upload.attempts <= 1 and not self._does_more()
         if is_alone and isinstance(storage, StagingFileSystemStorage):
             content = storage.link_out(upload.staged)
         try:

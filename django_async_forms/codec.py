@@ -94,19 +94,34 @@ def _file_at_path(uploaded: File[Any]) -> File[Any]:
         return uploaded
 
 
-def is_read_into_memory(data: Any) -> bool:
-    """Tell whether ``reconstruct`` returns a file in memory, as the request had it."""
-    cls = FILE_CLASSES.get(data.get("class", "")) if isinstance(data, dict) else None
-    return cls is not None and issubclass(cls, (InMemoryUploadedFile, ContentFile))
+class _BytesOfLink(io.BytesIO):
+    """The bytes of a file in memory, as the request had them, and the path that has them too."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        super().__init__(data)
+        self._path = path
+        self._data = data
+
+    def path_if_unchanged(self) -> str | None:
+        # BytesIO returns the object that it was made with, until something writes to it.
+        return self._path if self.getvalue() == self._data else None
+
+
+def path_of(uploaded: File[Any]) -> str | None:
+    """Return the path of a file with the bytes of ``uploaded`` that may be moved, if it has one."""
+    if hasattr(uploaded, "temporary_file_path"):
+        return str(uploaded.temporary_file_path())
+    file = getattr(uploaded, "file", None)
+    return file.path_if_unchanged() if isinstance(file, _BytesOfLink) else None
 
 
 def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
     """
     Return the uploaded file that ``deconstruct`` took apart.
 
-    The file keeps the path of ``content`` if it has a ``temporary_file_path()``, so a storage may
-    move it. Otherwise the content is copied in chunks into a temporary file, or into memory if it
-    came from there.
+    If the content came from memory, it is read into memory. Otherwise the file keeps the path of
+    ``content`` if it has a ``temporary_file_path()``, so a storage may move it, or it is copied in
+    chunks into a temporary file.
 
     Raises ``ValueError`` for data that ``deconstruct`` did not make, and Django's
     ``SuspiciousFileOperation`` for a name that is not a file's name.
@@ -139,10 +154,12 @@ def reconstruct(data: dict[str, Any], content: File[Any]) -> File[Any]:
         UploadedFile.__init__(uploaded, None, name, content_type, size, charset, extra)
     if issubclass(cls, InMemoryUploadedFile):
         uploaded.field_name = field_name
-    if hasattr(content, "temporary_file_path"):
+    path = path_of(content)
+    if issubclass(cls, InMemoryUploadedFile):
+        in_memory = content.read()
+        uploaded.file = _BytesOfLink(path, in_memory) if path else io.BytesIO(in_memory)
+    elif path:
         uploaded.file = content
-    elif issubclass(cls, InMemoryUploadedFile):
-        uploaded.file = io.BytesIO(content.read())
     else:
         uploaded.file = _filled(tempfile.TemporaryFile(), content)
     return uploaded  # type: ignore[no-any-return]

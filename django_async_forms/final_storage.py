@@ -12,6 +12,7 @@ from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage, Storage
 from django.utils.functional import LazyObject, empty
 
+from .codec import path_of
 from .models import Upload
 
 logger = logging.getLogger("django_async_forms")
@@ -143,15 +144,20 @@ class _Watched(Storage):
 
     def _save(self, name: str, content: Any) -> str:
         save: Any = super()._save  # type: ignore[misc]
-        if not self._takes or not hasattr(content, "temporary_file_path"):
-            return str(save(name, content))
-        # Django moves such a file, and would replace one that was stored meanwhile. So an empty
-        # file takes the name, and the image replaces that.
         folder: Any = self._original
+        # Where the project sets no mode, Django gives a file from memory that of the umask.
+        moves = self._takes and (
+            hasattr(content, "temporary_file_path") or folder.file_permissions_mode is not None
+        )
+        source = path_of(content) if moves else None
+        if source is None:
+            return str(save(name, content))
+        # Django moves a file with a path, and would replace one that was stored meanwhile. So an
+        # empty file takes the name, and the image replaces that.
         name = str(save(name, ContentFile(b"")))
         self._stored.note(folder, name)
         path = folder.path(name)
-        file_move_safe(content.temporary_file_path(), path, allow_overwrite=True)
+        file_move_safe(source, path, allow_overwrite=True)
         # As Django does for a file that it has moved.
         if folder.file_permissions_mode is not None:
             os.chmod(path, folder.file_permissions_mode)

@@ -13,7 +13,8 @@ import pytest
 from django import forms
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.db.models.signals import post_save, pre_save
 
 from django_async_forms import recovery
 from django_async_forms.forms import AsyncImageFormMixin
@@ -99,7 +100,7 @@ def test_a_temporary_file_can_be_closed_after_it_was_staged(location, photo, on_
     assert staged_files(location)
 
 
-def test_a_temporary_file_is_attached_without_a_copy(location, photo, on_disk, media):
+def test_a_temporary_file_is_attached_without_a_copy(location, photo, on_disk, media, no_receivers):
     uploaded = on_disk()
     inode = Path(uploaded.temporary_file_path()).stat().st_ino
     save_image(uploaded, photo)
@@ -109,6 +110,72 @@ def test_a_temporary_file_is_attached_without_a_copy(location, photo, on_disk, m
     photo.refresh_from_db()
     assert (media / photo.image.name).stat().st_ino == inode
     assert staged_files(location) == []
+
+
+def test_an_image_from_memory_is_attached_without_another_copy(
+    location, photo, in_memory, media, no_receivers
+):
+    save_image(in_memory(), photo)
+    (staged,) = staged_files(location)
+    inode = staged.stat().st_ino
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert (media / photo.image.name).stat().st_ino == inode
+    assert staged_files(location) == []
+
+
+def test_an_image_from_memory_that_a_receiver_changes_is_attached_as_changed(
+    location, photo, in_memory, connect, no_receivers
+):
+    small = pictures.jpeg(4, 3)
+
+    def shrink(instance, **kwargs):
+        file = instance.image.file.file
+        file.seek(0)
+        file.truncate()
+        file.write(small)
+
+    save_image(in_memory(data=pictures.jpeg(640, 480)), photo)
+    connect(pre_save, shrink, Photo)
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert pictures.stored(photo.image) == small
+
+
+def test_an_image_from_memory_has_the_mode_of_the_umask_where_the_final_storage_sets_none(
+    location, photo, in_memory, media, no_receivers, settings, umask
+):
+    settings.FILE_UPLOAD_PERMISSIONS = None
+    plain = default_storage.save("plain.jpg", in_memory())
+    save_image(in_memory(), photo)
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    assert mode(media / photo.image.name) == mode(media / plain)
+
+
+@pytest.mark.parametrize("kind", ["in_memory", "on_disk"])
+def test_a_receiver_that_changes_its_image_in_place_does_not_reach_the_staged_bytes(
+    location, photo, request, kind, connect, no_receivers
+):
+    data = pictures.jpeg(640, 480)
+    save_image(request.getfixturevalue(kind)(data=data), photo)
+    staged_while_saving = []
+
+    def shrink(instance, **kwargs):
+        Path(instance.image.path).write_bytes(pictures.jpeg(4, 3))
+        staged_while_saving.extend(path.read_bytes() for path in staged_files(location))
+
+    connect(post_save, shrink, Photo)
+
+    save_pending_uploads()
+
+    assert staged_while_saving == [data]
 
 
 def test_an_attached_file_has_the_mode_of_the_final_storage(location, photo, on_disk, media):
@@ -361,7 +428,8 @@ KILLED = """
 import os, signal, sys
 from django.conf import settings
 settings.configure()
-from django.core.files.storage import FileSystemStorage
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.db.models.signals import post_save, pre_save
 from django_async_forms.storage import StagingFileSystemStorage
 
 location, name, media, when = sys.argv[1:]
