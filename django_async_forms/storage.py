@@ -140,13 +140,17 @@ class DatabaseStorage(Storage):
         """
         Write the part of a file that begins at ``offset``. All earlier parts are there already.
 
-        The part replaces all that an earlier attempt has written from ``offset`` on.
+        The part replaces all that an earlier attempt has written from ``offset`` on. Raises
+        ``FileNotFoundError`` for a file that is gone.
         """
         key, using = self._key(name), self._alias()
+        # Look first, without a lock: at REPEATABLE READ, InnoDB locks the gap where a DELETE finds
+        # nothing, and two parts would each wait to insert into the gap of the other.
+        last = self._chunks(name).order_by("-position").values_list("position").first()
+        if last is None and offset:
+            raise _not_found(name)
         with transaction.atomic(using, savepoint=False):
-            # Look first, without a lock: at REPEATABLE READ, InnoDB locks the gap where a DELETE
-            # finds nothing, and two parts would each wait to insert into the gap of the other.
-            if self._chunks(name).filter(position__gte=offset).exists():
+            if last is not None and last[0] >= offset:
                 delete_chunks(using, self._table, key, offset)
             write_chunks(using, self._table, key, content, offset)
 

@@ -214,6 +214,16 @@ def test_a_missing_file_is_not_found(storage):
             ask("missing")
 
 
+def test_a_part_of_a_file_that_is_gone_is_not_written(storage):
+    storage.write_at("file.bin", 0, ContentFile(b"first"))
+    storage.delete("file.bin")
+
+    with pytest.raises(FileNotFoundError):
+        storage.write_at("file.bin", 5, ContentFile(b"second"))
+
+    assert not StoredChunk.objects.exists()
+
+
 def test_a_deleted_file_is_gone_and_can_be_deleted_again(storage):
     name = storage.save("file.bin", ContentFile(b"data"))
 
