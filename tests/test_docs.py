@@ -77,6 +77,8 @@ PUBLIC_NAMES = [
     "tasks.make_attempt",
     "tasks.recover_uploads",
     "tasks.save_image_task",
+    "test.StagingStorageTests",
+    "test.StagingStorageTests.get_storage",
     "test.save_pending_uploads",
     "uploadhandler.FlushingFileUploadHandler",
     "uploads.asave_image",

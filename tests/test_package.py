@@ -31,6 +31,7 @@ PUBLIC_NAMES = [
     "storage.StagingFileSystemStorage",
     "signals.image_saved",
     "signals.image_failed",
+    "test.StagingStorageTests",
     "test.save_pending_uploads",
 ]
 

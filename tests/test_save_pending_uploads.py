@@ -3,11 +3,13 @@
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
+from django.core.management import call_command
 from django.test import TestCase
 from django.urls import reverse
 
+from django_async_forms.conf import conf
 from django_async_forms.models import Upload
-from django_async_forms.signals import image_saved
+from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
@@ -130,6 +132,42 @@ def test_failed_uploads_are_left_to_an_operator(photo, in_memory):
     assert save_pending_uploads() == 0
 
     assert Upload.objects.failed().get() == upload
+
+
+def test_uploads_can_be_brought_to_failed(photo, in_memory, connect):
+    seen = []
+    connect(image_failed, lambda instance, upload, **kwargs: seen.append((instance, upload)))
+    upload = save_image(in_memory(), photo)
+
+    assert save_pending_uploads(fail_with=OSError("No space left on device")) == 1
+
+    failed = Upload.objects.failed().get()
+    assert failed.error == "OSError: No space left on device"
+    assert failed.attempts == conf().MAX_ATTEMPTS
+    assert seen == [(photo, upload)]
+    photo.refresh_from_db()
+    assert not photo.image
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_an_upload_that_was_brought_to_failed_can_be_retried(photo, in_memory):
+    save_image(in_memory(), photo)
+    save_pending_uploads(fail_with=OSError("No space left on device"))
+
+    call_command("async_uploads", "retry", "--all")
+
+    assert save_pending_uploads() == 1
+    photo.refresh_from_db()
+    assert photo.image
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_only_uploads_of_the_given_database_are_brought_to_failed(photo, in_memory):
+    save_image(in_memory(), photo)
+
+    assert save_pending_uploads("other", fail_with=OSError()) == 0
+
+    assert Upload.objects.pending().count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

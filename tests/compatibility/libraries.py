@@ -45,6 +45,7 @@ LIBRARIES = {
         Library("drf-spectacular", "drf_spectacular", ("drf_spectacular",)),
         Library("django-versatileimagefield", "versatileimagefield", ("versatileimagefield",)),
         Library("easy-thumbnails", "easy_thumbnails", ("easy_thumbnails",)),
+        Library("gcp-storage-emulator", "gcp_storage_emulator"),
         Library("moto", "moto"),
         Library("sorl-thumbnail", "sorl", ("sorl.thumbnail",)),
         Library("strawberry-graphql", "strawberry"),

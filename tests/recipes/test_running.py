@@ -69,7 +69,7 @@ def test_the_documented_tests_of_a_project_pass(monkeypatch):
     unittest.defaultTestLoader.loadTestsFromTestCase(page.PhotoTests).run(result)
 
     assert result.wasSuccessful(), result.errors + result.failures
-    assert result.testsRun == 1
+    assert result.testsRun == 2
 
 
 @pytest.mark.django_db

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import unittest
 from types import ModuleType
 
 import pytest
@@ -128,6 +129,28 @@ def test_half_an_upload_in_redis_is_an_error(redis_staging, save_form):
 
     with pytest.raises(FileNotFoundError):
         save_pending_uploads()
+
+
+def test_the_documented_test_case_passes_for_it(redis_staging, settings, monkeypatch):
+    made = []
+
+    def make(url, prefix):
+        made.append(
+            redis_staging.RedisStagingStorage(**settings.STORAGES["async_forms"]["OPTIONS"])
+        )
+        return made[-1]
+
+    monkeypatch.setattr(sys.modules["mysite.staging"], "RedisStagingStorage", make)
+    page = block(CUSTOM, "StagingStorageTests").execute("mysite")
+    result = unittest.TestResult()
+
+    unittest.defaultTestLoader.loadTestsFromTestCase(page.RedisStagingTests).run(result)
+
+    for storage in made:
+        storage._redis.close()
+    assert result.wasSuccessful(), result.errors + result.failures
+    reasons = {reason for _, reason in result.skipped}
+    assert reasons == {"This storage has no path(), which is optional."}
 
 
 # S3
