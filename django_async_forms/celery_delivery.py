@@ -67,20 +67,24 @@ class CeleryDelivery:
                 logger.exception("Upload %s: the eager task failed.", upload.pk)
             return
         timeout = conf().PUBLISH_TIMEOUT
-        with pools.producers[self._connection(timeout)].acquire(
-            block=True, timeout=timeout
-        ) as producer:
-            task.apply_async(
-                arguments,
-                producer=producer,
-                # Only use shows whether a connection from the pool has died.
-                retry=True,
-                retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
-                # Nobody reads these. Without them, a message is under 1 KiB for any host name.
-                argsrepr="",
-                origin="-",
-                reply_to="-",
-            )
+        connection = self._connection(timeout)
+        try:
+            with pools.producers[connection].acquire(block=True, timeout=timeout) as producer:
+                task.apply_async(
+                    arguments,
+                    producer=producer,
+                    # Only use shows whether a connection from the pool has died.
+                    retry=True,
+                    retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
+                    # Nobody reads these. Without them, a message is under 1 KiB for any host name.
+                    argsrepr="",
+                    origin="-",
+                    reply_to="-",
+                )
+        except Exception:
+            # Kombu tries the next broker of a list if one refuses connections, not if it is silent.
+            connection.maybe_switch_next()
+            raise
 
     def _connection(self, timeout: float) -> Any:
         global _process

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_async_forms import delivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
+from django_async_forms.uploads import save_image
 from tests import pictures, services
 from tests.project.models import Photo, Triptych
 from tests.worker import (
@@ -155,6 +156,29 @@ def test_a_broker_that_was_silent_is_not_asked_again_by_the_next_form(broken, in
     seconds = [save_three(in_memory)[1] for _ in range(5)]
 
     assert sum(seconds) < IN_TIME
+
+
+@pytest.mark.parametrize("broker_name", ["redis", "rabbitmq"], indirect=True)
+@pytest.mark.parametrize("port", [silent], indirect=True)
+def test_the_next_broker_of_a_list_gets_the_message_after_one_that_is_silent(
+    broker, port, settings, in_memory
+):
+    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.2, "PUBLISH_PAUSE": 0.01}
+    scheme = broker.url.partition(":")[0]
+    with sending_to(
+        f"{scheme}://127.0.0.1:{port}/;{broker.url}",
+        broker_transport_options=broker.options,
+        task_default_queue=broker.queue,
+    ):
+        wait_until(lambda: not is_left_to_recovery(in_memory), "a message is sent")
+
+    with broker.connection() as connection:
+        assert connection.default_channel.basic_get(broker.queue, no_ack=True)
+
+
+def is_left_to_recovery(in_memory):
+    upload = save_image(in_memory(), Photo.objects.create())
+    return Upload.objects.due().filter(pk=upload.pk).exists()
 
 
 @pytest.mark.parametrize("broker_name", ["redis", "rabbitmq"], indirect=True)
