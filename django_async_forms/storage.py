@@ -392,7 +392,7 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def _fsync_together(paths: list[str]) -> None:
-    """Wait until the disk has all of these. A journal is written once for all that wait for it."""
+    """Wait until the disk has all of these. It writes its log once for all that wait for it."""
     with ThreadPoolExecutor(len(paths)) as pool:
         list(pool.map(_fsync, paths))
 
