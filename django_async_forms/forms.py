@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from asgiref.sync import sync_to_async
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.db import router
@@ -204,6 +205,14 @@ class AsyncImageFormMixin(_Form):
             )
         self.is_saved = True
         return super().save(commit)
+
+    async def ais_valid(self) -> bool:
+        """Do as ``is_valid()``, in asynchronous code."""
+        return await sync_to_async(self.is_valid)()
+
+    async def asave(self, commit: bool = True) -> Any:
+        """Do as ``save()``, in asynchronous code. Its transaction needs a thread."""
+        return await sync_to_async(self.save)(commit)
 
     def _sender_key(self) -> str:
         """Return the key of the person who is shown the pending images of this form, or ""."""

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from asgiref.sync import sync_to_async
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import router
@@ -133,6 +134,14 @@ class AsyncImageSerializerMixin(_Serializer):
                 data = {**getattr(self, "_validated_data", {}), **kwargs}
                 block.take(self.instance, self._cleared(data))
             return super().save(**kwargs)
+
+    async def ais_valid(self, *, raise_exception: bool = False) -> bool:
+        """Do as ``is_valid()``, in asynchronous code."""
+        return await sync_to_async(self.is_valid)(raise_exception=raise_exception)
+
+    async def asave(self, **kwargs: Any) -> Any:
+        """Do as ``save()``, in asynchronous code. Its transaction needs a thread."""
+        return await sync_to_async(self.save)(**kwargs)
 
     def create(self, validated_data: Any) -> Any:
         """Create an instance, whose images a worker saves."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, FileField, ImageField, Model
@@ -31,6 +32,7 @@ from .fields import (
 )
 from .models import Upload
 from .tokens import make_token, read_token
+from .view_kinds import in_no_transaction
 
 logger = logging.getLogger("django_async_forms")
 
@@ -212,19 +214,47 @@ def image_status(request: HttpRequest) -> HttpResponse:
     left out. The number of queries depends on the number of models and databases, not on that of
     tokens.
     """
+    targets = _targets_in(request.body)
+    return _answer(targets) if targets is not None else _bad_request()
+
+
+# An async view runs in no transaction, and Django refuses one under ATOMIC_REQUESTS.
+@in_no_transaction
+@csrf_exempt
+@login_not_required
+@require_POST
+@cache_control(no_store=True)
+async def aimage_status(request: HttpRequest) -> HttpResponse:
+    """Do as ``image_status()``, in an asynchronous view."""
+    targets = _targets_in(request.body)
+    if targets is None:
+        return _bad_request()
+    # Django's connections are synchronous: make all queries in one visit to a thread.
+    return await sync_to_async(_answer)(targets) if targets else _answer(targets)
+
+
+def _targets_in(body: bytes) -> dict[str, Target] | None:
+    """Return the targets of the tokens that are ours, or ``None`` for a body that is not valid."""
     try:
-        tokens = json.loads(request.body)["tokens"]
+        tokens = json.loads(body)["tokens"]
         if not isinstance(tokens, list) or len(tokens) > MAX_TOKENS:
-            raise ValueError
+            return None
     except (ValueError, TypeError, KeyError, RecursionError):  # The last: brackets in brackets.
-        return HttpResponseBadRequest(
-            f'Post {{"tokens": […]}} as JSON, with at most {MAX_TOKENS} tokens.'
-        )
+        return None
     targets = {token: read_token(token) for token in tokens if isinstance(token, str)}
-    known = {token: target for token, target in targets.items() if target is not None}
+    return {token: target for token, target in targets.items() if target is not None}
+
+
+def _bad_request() -> HttpResponse:
+    return HttpResponseBadRequest(
+        f'Post {{"tokens": […]}} as JSON, with at most {MAX_TOKENS} tokens.'
+    )
+
+
+def _answer(targets: dict[str, Target]) -> HttpResponse:
     # The uploads first: an image that is no longer pending then has been attached.
-    uploads = _find_uploads(set(known.values()))
-    files = _find_files({target for target in known.values() if target not in uploads})
+    uploads = _find_uploads(set(targets.values()))
+    files = _find_files({target for target in targets.values() if target not in uploads})
     return JsonResponse(
         {
             "images": {
@@ -233,7 +263,7 @@ def image_status(request: HttpRequest) -> HttpResponse:
                     if target in uploads
                     else {"state": "saved", **files.get(target, {"url": None})}
                 )
-                for token, target in known.items()
+                for token, target in targets.items()
             }
         }
     )

@@ -20,12 +20,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
-from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParser
 from django.http.response import HttpResponseBase
@@ -53,19 +51,11 @@ from .tus_headers import (
     read_number,
     write_metadata,
 )
+from .view_kinds import in_no_transaction
 
 logger = logging.getLogger("django_async_forms")
 
 _CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
-
-_View = Callable[..., HttpResponseBase]
-
-
-def _in_its_own_transactions(view: _View) -> _View:
-    """Keep ATOMIC_REQUESTS away: a cut body would roll back, and a slow one hold a transaction."""
-    for alias in connections:
-        view = transaction.non_atomic_requests(using=alias)(view)
-    return view
 
 
 class _TusView(View):
@@ -205,5 +195,6 @@ def _answer(draft: Draft, status: int) -> HttpResponse:
 
 # CSRF is as in the rest of the project: POST, PATCH and DELETE need X-CSRFToken. No login is
 # required, because a client cannot use a login page. Whoever may see the form may send its image.
-drafts_view = _in_its_own_transactions(login_not_required(DraftsView.as_view()))
-draft_view = _in_its_own_transactions(login_not_required(DraftView.as_view()))
+# With ATOMIC_REQUESTS, a cut body would roll back, and a slow one hold a transaction.
+drafts_view = in_no_transaction(login_not_required(DraftsView.as_view()))
+draft_view = in_no_transaction(login_not_required(DraftView.as_view()))

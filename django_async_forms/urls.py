@@ -3,12 +3,13 @@
 from django.urls import path
 
 from .previews import staged_image
-from .status import image_status
+from .status import aimage_status, image_status
 from .tus import draft_view, drafts_view
+from .view_kinds import SyncOrAsync
 
 app_name = "django_async_forms"
 urlpatterns = [
-    path("status/", image_status, name="status"),
+    path("status/", SyncOrAsync(image_status, aimage_status), name="status"),
     path("drafts/", drafts_view, name="drafts"),
     path("drafts/<str:token>/", draft_view, name="draft"),
     path("staged/<str:token>/", staged_image, name="staged"),

@@ -1,17 +1,18 @@
 """What a page is told of an image that it waits for: who may ask, what it hears, what it costs."""
 
+import asyncio
 import json
 import time
 from contextlib import ExitStack
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.core import signing
 from django.core.files.base import ContentFile
 from django.db import connections
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
-from django.urls import include, path
+from django.urls import include, path, resolve
 
 from django_async_forms.fields import Target
 from django_async_forms.models import Upload
@@ -354,6 +355,47 @@ def test_the_endpoint_answers_under_asgi(photo, upload):
 
     token = token_of(photo)
     assert ask_async(token).json() == {"images": {token: {"state": "pending"}}}
+
+
+@pytest.mark.parametrize("body", ['{"tokens": ["forged"]}', "[]"])
+def test_the_endpoint_answers_under_asgi_without_a_thread(body, monkeypatch):
+    view = resolve(ADDRESS).func
+    request = RequestFactory().post(ADDRESS, body, content_type="application/json")
+
+    async def ask_async():
+        assert iscoroutinefunction(view)
+        return await view(request)
+
+    loop = asyncio.new_event_loop()
+    monkeypatch.setattr(loop, "run_in_executor", None)
+    try:
+        answer = loop.run_until_complete(ask_async())
+    finally:
+        loop.close()
+
+    assert answer.status_code == post(body).status_code
+    assert answer.content == post(body).content
+
+
+def test_the_endpoint_is_not_a_coroutine_under_wsgi():
+    assert not iscoroutinefunction(resolve(ADDRESS).func)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["wsgi", "asgi"])
+def test_the_endpoint_answers_where_requests_have_transactions(
+    photo, upload, monkeypatch, is_async
+):
+    for alias in connections:
+        monkeypatch.setitem(connections[alias].settings_dict, "ATOMIC_REQUESTS", True)
+    token = token_of(photo)
+    arguments = [ADDRESS, json.dumps({"tokens": [token]})]
+    client = AsyncClient() if is_async else Client()
+
+    post = async_to_sync(client.post) if is_async else client.post
+    answer = post(*arguments, content_type="application/json")
+
+    assert answer.json() == {"images": {token: {"state": "pending"}}}
 
 
 def test_an_image_without_a_url_has_none_and_the_others_have_theirs(without_url, caplog):

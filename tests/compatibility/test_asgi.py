@@ -6,6 +6,7 @@ import threading
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.asgi import get_asgi_application
+from django.db.models.signals import post_save
 from django.forms import modelform_factory
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient
@@ -37,17 +38,16 @@ PhotoForm = modelform_factory(Photo, AsyncImageModelForm, fields=["title", "imag
 @csrf_exempt
 async def function_view(request):
     form = PhotoForm(request.POST, request.FILES)
-    # Validation and saving may query the database, so both run in a thread, as usual in Django.
-    if not await sync_to_async(form.is_valid)():
+    if not await form.ais_valid():
         return HttpResponse(form.errors.as_json(), status=400)
-    photo = await sync_to_async(form.save)()
+    photo = await form.asave()
     return HttpResponse(str(photo.pk))
 
 
 class ClassView(View):
     async def post(self, request):
         form = PhotoForm(request.POST, request.FILES)
-        photo = await sync_to_async(form.save)(commit=False)
+        photo = await form.asave(commit=False)
         await photo.asave()
         return HttpResponse(str(photo.pk))
 
@@ -301,6 +301,27 @@ def test_the_message_leaves_although_the_client_has_left(crossed, page):
     asyncio.run(post_and_leave())
 
     wait_until(lambda: crossed.seen() == ["first"], "the message is published")
+
+
+def test_a_form_is_saved_although_the_client_leaves_in_the_middle_of_it(crossed):
+    def wait(instance, **kwargs):
+        crossed.wait("first")
+
+    async def post_and_leave():
+        left = asyncio.to_thread(crossed.saved["first"].wait, DEADLINE)
+        body = multipart("first", pictures.jpeg())
+        request = asyncio.create_task(speak(get_asgi_application(), body, 1000, leave=left))
+        await request
+        crossed.go_on["first"].set()
+
+    post_save.connect(wait, Photo)
+    try:
+        asyncio.run(post_and_leave())
+        wait_until(lambda: crossed.published, "the message is published")
+    finally:
+        post_save.disconnect(wait, Photo)
+
+    assert Upload.objects.get().object_pk == str(Photo.objects.get().pk)
 
 
 def test_the_message_has_left_when_the_asynchronous_test_client_has_its_response(crossed, image):

@@ -1,13 +1,11 @@
-"""Scripts, GraphQL and async views, as their how-to page writes them."""
+"""Scripts and GraphQL, as their how-to page writes them."""
 
 import json
 import sys
 from types import ModuleType
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.core.management import call_command
-from django.test import AsyncRequestFactory
 from django.urls import path
 
 from django_async_forms.models import Upload
@@ -62,48 +60,3 @@ def test_a_mutation_of_graphql_stages_its_image(client, settings, in_memory, mon
     photo = Photo.objects.get()
     assert answer.json() == {"data": {"addPhoto": str(photo.pk)}}
     assert Upload.objects.get().object_pk == str(photo.pk)
-
-
-# Async views
-
-
-@pytest.fixture
-def views(monkeypatch):
-    """The views of the page, and the form that they import."""
-    module = ModuleType("photos.forms")
-    module.PhotoForm = (
-        block("docs/howto/forms.rst", "import AsyncImageFormMixin").execute().PhotoForm
-    )
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return block(PAGE, "async def").execute()
-
-
-@pytest.fixture
-def post(in_memory):
-    """Posts a form with an image to an async view."""
-
-    def post(view, *arguments):
-        data = {"title": "Dune", "image": in_memory()}
-        return async_to_sync(view)(AsyncRequestFactory().post("/", data), *arguments)
-
-    return post
-
-
-def test_an_async_view_creates_a_photo_in_a_block(views, post):
-    assert post(views.import_photo).status_code == 202
-
-    assert Upload.objects.get().object_pk == str(Photo.objects.get().pk)
-
-
-def test_an_async_view_replaces_an_image(views, post):
-    photo = Photo.objects.create(title="Dune")
-
-    assert post(views.replace_photo, photo.pk).status_code == 202
-
-    assert Upload.objects.get().object_pk == str(photo.pk)
-
-
-def test_an_async_view_saves_a_form_in_a_thread(views, post):
-    assert post(views.add_photo).status_code == 302
-
-    assert Upload.objects.get().object_pk == str(Photo.objects.get().pk)
