@@ -12,15 +12,14 @@ from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import Storage
 from django.core.files.uploadedfile import UploadedFile
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from .codec import reconstruct
 from .draft_file import DraftFile
 from .draft_limits import check_drafts, check_size
-from .draft_model import Draft, DraftQuerySet, expiry, staged_name
+from .draft_model import Draft, expiry, staged_name
 from .draft_sender import Sender
-from .fields import for_update
 from .grants import FieldPath, Grant, model_field_of
 from .images import dimensions, open_image
 from .limits import check_backlog, check_limits
@@ -189,11 +188,10 @@ INCOMPLETE = _("This image was not sent completely. Choose it again.")
 
 def sent_by(sender: Sender | None, key: uuid.UUID, using: str) -> Draft | None:
     """Return a draft of this sender, complete or not, that has not expired."""
-    return _if_sent_by(sender, Draft.objects.using(using).current().filter(pk=key))
+    return _if_sent_by(sender, Draft.objects.using(using).current().filter(pk=key).first())
 
 
-def _if_sent_by(sender: Sender | None, drafts: DraftQuerySet) -> Draft | None:
-    draft = drafts.first()
+def _if_sent_by(sender: Sender | None, draft: Draft | None) -> Draft | None:
     return draft if draft and sender and sender.has_sent(draft) else None
 
 
@@ -205,10 +203,7 @@ def find(key: uuid.UUID, using: str, sender: Sender | None, purpose: str | None)
     two forms want it at the same time, the second finds it gone when it is validated. Raises
     ``ValidationError``.
     """
-    drafts: Any = Draft.objects.using(using).current().filter(pk=key)
-    if connections[using].in_atomic_block:
-        drafts = for_update(drafts)
-    draft = _if_sent_by(sender, drafts)
+    draft = _if_sent_by(sender, Draft.objects.using(using).find(key))
     if draft is None or purpose not in (None, draft.purpose):
         # One message for all reasons: nobody else learns from a token whether there is a draft.
         raise ValidationError(GONE, code="draft_gone")

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from . import statements
 from .columns import BinaryCollationCharField, BinaryCollationTextField
 from .conf import conf
 from .fields import outbox_name
@@ -48,6 +49,11 @@ class DraftQuerySet(models.QuerySet["Draft"]):
     def expired(self) -> DraftQuerySet:
         """Return the drafts that recovery removes, oldest first."""
         return self.filter(expires_at__lte=timezone.now()).order_by("expires_at")
+
+    def find(self, key: uuid.UUID) -> Draft | None:
+        """Return a draft that can still be claimed, or None. An open transaction locks it."""
+        found: Any = statements.find(Draft, self.db, {"id": key})
+        return found if found is not None and found.is_current else None
 
     def discard(self) -> int:
         """Delete these drafts with their bytes, and return how many."""
@@ -113,6 +119,11 @@ class Draft(models.Model):
         return self.received == self.size
 
     @property
+    def is_current(self) -> bool:
+        """Whether the draft has not expired, as far as this instance knows."""
+        return self.expires_at > timezone.now()
+
+    @property
     def file_class(self) -> str:
         """The class that Django's upload handlers would have chosen for a file of this size."""
         is_small = self.size <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE
@@ -133,8 +144,7 @@ class Draft(models.Model):
         If two forms claim one draft, only one of them deletes the row. For the other one, this
         raises ``DraftGoneError``.
         """
-        current = self.row().current()
-        if not current._raw_delete(self.using):
+        if not (self.is_current and statements.delete(Draft, self.using, {"id": self.pk})):
             raise DraftGoneError(f"Draft {self.pk} was claimed by another form, or has expired.")
 
     def use_up(self) -> None:

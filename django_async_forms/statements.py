@@ -1,8 +1,8 @@
 """
-The statements of every attempt, as SQL.
+The statements of every attempt and every claim, as SQL.
 
-A worker is as fast as its processor. Building such a statement from a queryset takes about five
-times as long as to send it and to read the answer.
+Building such a statement from a queryset takes about five times as long as to send it and to read
+the answer.
 """
 
 from __future__ import annotations
@@ -28,21 +28,33 @@ def start(table: type[Model], using: str, row: Mapping[str, Any], **values: Any)
     """
     connection = connections[using]
     quote: Any = connection.ops.quote_name
-    fields = table._meta.concrete_fields
     where, parameters = _equals(table, connection, row)
     changes, changed = _equals(table, connection, values)
-    attempts, columns = quote("attempts"), ", ".join(quote(field.column) for field in fields)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {quote(table._meta.db_table)} SET {attempts} = {attempts} + 1,"
-            f" {', '.join(changes)} WHERE {' AND '.join(where)} RETURNING {columns}",
-            changed + parameters,
-        )
-        found = cursor.fetchone()
-    if found is None:
-        return None
-    loaded = [_loaded(field, value, connection) for field, value in zip(fields, found, strict=True)]
-    return table.from_db(using, [field.attname for field in fields], loaded)
+    attempts = quote("attempts")
+    return _load(
+        table,
+        using,
+        f"UPDATE {quote(table._meta.db_table)} SET {attempts} = {attempts} + 1,"
+        f" {', '.join(changes)} WHERE {' AND '.join(where)} RETURNING {_columns(table, quote)}",
+        changed + parameters,
+    )
+
+
+def find(table: type[Model], using: str, row: Mapping[str, Any]) -> Model | None:
+    """Return a row, or None if there is no such row. An open transaction locks it."""
+    connection = connections[using]
+    quote: Any = connection.ops.quote_name
+    where, parameters = _equals(table, connection, row)
+    lock, features = "", connection.features
+    if connection.in_atomic_block and features.has_select_for_update:
+        lock = connection.ops.for_update_sql(no_key=features.has_select_for_no_key_update)
+    return _load(
+        table,
+        using,
+        f"SELECT {_columns(table, quote)} FROM {quote(table._meta.db_table)}"
+        f" WHERE {' AND '.join(where)} {lock}",
+        parameters,
+    )
 
 
 def delete(table: type[Model], using: str, row: Mapping[str, Any]) -> bool:
@@ -159,6 +171,22 @@ def _equals(
         [f"{quote(columns[name].column)} = %s" for name in values],
         [columns[name].get_db_prep_save(value, connection) for name, value in values.items()],
     )
+
+
+def _columns(table: type[Model], quote: Any) -> str:
+    return ", ".join(quote(field.column) for field in table._meta.concrete_fields)
+
+
+def _load(table: type[Model], using: str, sql: str, parameters: list[Any]) -> Model | None:
+    """Return the row that a statement returns, as an instance."""
+    connection, fields = connections[using], table._meta.concrete_fields
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    loaded = [_loaded(field, value, connection) for field, value in zip(fields, found, strict=True)]
+    return table.from_db(using, [field.attname for field in fields], loaded)
 
 
 def _loaded(field: Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
