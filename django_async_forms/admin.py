@@ -62,9 +62,21 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
     #: Whether images are kept as drafts, by ``AsyncImageFormMixin.keep_drafts()``.
     drafts = True
 
+    #: Whether an inline has an input that takes several images, each for a form of its own.
+    several_images = False
+
+    #: The name of the model field with the order of the images of such an inline, which can then be
+    #: moved.
+    order_field = ""
+
+    template: str  # Of an inline.
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.form = admin_form_class(self.form)
+        if self.several_images:
+            self.inline_template = self.template
+            self.template = "admin/django_async_forms/inline.html"
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[Any]:
         """Return the form class of the add and change pages, with the mixin."""

@@ -26,6 +26,8 @@ PUBLIC_NAMES = [
     "admin.AsyncImageAdminMixin",
     "admin.AsyncImageAdminMixin.async_uploads",
     "admin.AsyncImageAdminMixin.drafts",
+    "admin.AsyncImageAdminMixin.order_field",
+    "admin.AsyncImageAdminMixin.several_images",
     "celery_delivery.CeleryDelivery",
     "celery_delivery.CeleryDelivery.in_background",
     "celery_delivery.CeleryDelivery.publish",

@@ -27,8 +27,8 @@ PACKAGE = Path(django_async_forms.__file__).parent
 LANGUAGES = ["de", "es", "fr", "nl"]
 each_language = pytest.mark.parametrize("language", LANGUAGES)
 
-#: The placeholders of a text: %(size)s, %d.
-PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[^\s%]*?[a-z]")
+#: The placeholders of a text: %(size)s, %d, {count}.
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[^\s%]*?[a-z]|\{\w+\}")
 GETTEXT = re.compile(r"_|(n?)(p?)gettext(?:_lazy)?")
 
 

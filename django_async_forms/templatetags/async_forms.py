@@ -10,16 +10,17 @@ from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Field, Submit
 from crispy_forms.layout_slice import LayoutSlice
 from crispy_forms.templatetags.crispy_forms_tags import CrispyFormNode
-from django import template
+from django import forms, template
 from django.conf import settings
 from django.db.models import Model
-from django.forms import BaseForm
+from django.forms import BaseForm, BaseFormSet
 from django.template.context import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..conf import conf
 from ..draft_sender import sender_of
@@ -57,7 +58,7 @@ def async_form(context: Context, form: BaseForm) -> str:
     with context.push(form=form, helper=helper):
         html = CrispyFormNode("form", "helper", template_pack=pack).render(context)
     # Last: a layout object may have changed a widget, and with it the media.
-    return format_html("{}{}", _media(form, nonce) if nonce else "", html)
+    return format_html("{}{}", _media(form.media, nonce) if nonce else "", html)
 
 
 def _with_image_inputs(helper: Any, form: BaseForm) -> Any:
@@ -85,11 +86,70 @@ def _with_image_inputs(helper: Any, form: BaseForm) -> Any:
     return helper
 
 
-def _media(form: BaseForm, nonce: str) -> str:
-    """Return a form's media with a nonce. Before Django 6.1, ``Media`` takes no attributes."""
-    attribute = format_html(' nonce="{}"', nonce)
+def _media(media: forms.Media, nonce: str) -> str:
+    """Return media with a nonce. Before Django 6.1, ``Media`` takes no attributes."""
+    attribute = format_html(' nonce="{}"', nonce) if nonce else ""
     tags = r"<(?:script|link|style)\b(?![^>]*\snonce=)"
-    return mark_safe(re.sub(tags, lambda tag: tag[0] + attribute, str(form.media)))  # noqa: S308
+    return mark_safe(re.sub(tags, lambda tag: tag[0] + attribute, str(media)))  # noqa: S308
+
+
+@register.simple_tag(takes_context=True)
+def async_formset(
+    context: Context,
+    formset: BaseFormSet[Any],
+    field: str = "",
+    order: str = "",
+    template_name: str = "django_async_forms/formset.html",
+) -> str:
+    """
+    Render a formset, and an input that takes several images: ``{% async_formset formset %}``.
+
+    Each image gets a form of its own. ``field`` is the form field for the image, and defaults to
+    the first image field. ``order`` is the form field with the order of the images, and defaults to
+    the formset's own where that has ``can_order``. With it, the page can move the images.
+    ``template_name`` is the template that is rendered. The scripts and style sheets carry the
+    page's nonce, if it has one. Without JavaScript, the formset is one like any other.
+
+    Raises ``TemplateSyntaxError`` for a field that the forms do not have.
+    """
+    all_forms = [*formset, formset.empty_form]
+    fields = all_forms[-1].fields
+    images = (name for name in fields if isinstance(fields[name], forms.ImageField))
+    field = field or next(images, "")
+    order = order or ("ORDER" if formset.can_order else "")
+    # Without an image field, as in an inline that may only be viewed, there is nothing to add.
+    for name in (field, order) if field else ():
+        if name and name not in fields:
+            raise template.TemplateSyntaxError(
+                f"{{% async_formset %}} found no form field {name!r}. Choose one of these: "
+                f"{', '.join(fields)}."
+            )
+    for form in all_forms if field else ():
+        AsyncImageInput.install(form, field)
+    nonce = _nonce(context)
+    limit = ngettext(
+        "The limit is %(count)d image.", "The limit is %(count)d images.", formset.max_num
+    )
+    shown = {
+        "formset": formset,
+        "forms": all_forms,
+        "field": field,
+        "order": order,
+        "accept": _accept(fields[field]) if field else "",
+        "limit": limit % {"count": formset.max_num},
+        "nonce": nonce,
+        "media": _media(formset.media, nonce),
+    }
+    engine = context.template.engine  # type: ignore[union-attr]  # It is being rendered.
+    with context.push(**shown):
+        html: str = engine.get_template(template_name).render(context)
+    return html
+
+
+def _accept(form_field: forms.Field) -> str:
+    """Return the types of files that the input of a form field accepts."""
+    widget = form_field.widget
+    return str(widget.build_attrs(widget.attrs).get("accept", ""))
 
 
 @register.simple_tag(takes_context=True)

@@ -123,6 +123,18 @@ class Page(models.Model):
     tags = models.ManyToManyField(Country, blank=True)
 
 
+class Slide(models.Model):
+    """An image that has a place among others."""
+
+    album = models.ForeignKey(Album, models.CASCADE, related_name="slides")
+    image = models.ImageField(upload_to="slides")
+    caption = models.CharField(max_length=100, blank=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+
 class Elsewhere(models.Model):
     """Kept in the second database."""
 

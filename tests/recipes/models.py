@@ -42,8 +42,21 @@ class Album(models.Model):
     name = models.CharField(max_length=100)
     cover = models.ImageField(upload_to="albums", blank=True)
 
+    def get_absolute_url(self):
+        return f"/albums/{self.pk}/"
+
 
 class Page(models.Model):
     album = models.ForeignKey(Album, models.CASCADE, null=True)
     image = models.ImageField(upload_to="pages")
     caption = models.CharField(max_length=100, blank=True)
+
+
+class Picture(models.Model):
+    album = models.ForeignKey(Album, models.CASCADE)
+    image = models.ImageField(upload_to="pictures")
+    caption = models.CharField(max_length=100, blank=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position"]

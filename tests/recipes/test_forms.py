@@ -6,6 +6,7 @@ import pytest
 from django import forms
 from django.contrib import admin
 from django.core.management import call_command
+from django.template import engines
 from django.test import RequestFactory
 from django.urls import path, reverse
 
@@ -100,7 +101,7 @@ def test_async_fields_can_be_chosen_for_one_request(is_draft, count, in_memory):
 
 
 def test_a_formset_stages_its_images(in_memory):
-    page = block(FORMSETS, "inlineformset_factory").execute()
+    page = block(FORMSETS, "modelformset_factory").execute()
     data = {"form-TOTAL_FORMS": 2, "form-INITIAL_FORMS": 0, "form-0-caption": "A dune"}
     files = {"form-0-image": in_memory(), "form-1-image": in_memory()}
     formset = page.PageFormSet(data, files, queryset=Page.objects.none())
@@ -117,6 +118,41 @@ def test_a_formset_stages_its_images(in_memory):
     save_pending_uploads()
     assert Page.objects.exclude(image="").count() == 3
     assert Album.objects.get().page_set.count() == 1
+
+
+def test_a_page_with_several_images_shows_and_saves_them_in_order(in_memory, post):
+    page = block(FORMSETS, "def edit_pictures").execute()
+    template = block(FORMSETS, "async_formset formset").code
+    album = Album.objects.create(name="Dunes")
+    request = post()
+    formset = page.PictureFormSet(instance=album, form_kwargs={"request": request})
+    html = engines["django"].from_string(template).render({"formset": formset}, request)
+    assert 'data-order="position"' in html
+    assert 'id="picture_set-empty"' in html
+
+    data = {"picture_set-TOTAL_FORMS": 2, "picture_set-INITIAL_FORMS": 0}
+    for index in range(2):
+        data[f"picture_set-{index}-position"] = 2 - index
+        data[f"picture_set-{index}-image"] = in_memory(f"{index}.jpg")
+    response = page.edit_pictures(post(**data), album.pk)
+    save_pending_uploads()
+
+    assert response.url == album.get_absolute_url()
+    names = [picture.image.name for picture in album.picture_set.all()]
+    assert names == ["pictures/1.jpg", "pictures/0.jpg"]
+
+
+def test_a_template_of_ones_own_for_several_images_has_all_that_the_formset_needs(post):
+    page = block(FORMSETS, "def edit_pictures").execute()
+    formset = page.PictureFormSet(
+        instance=Album.objects.create(name="Dunes"), form_kwargs={"request": post()}
+    )
+    block_of_form = block(FORMSETS, "block form").render(
+        formset=formset, forms=[*formset, formset.empty_form], field="image", order="position"
+    )
+
+    for name in formset.empty_form.fields:
+        assert f'name="picture_set-__prefix__-{name}"' in block_of_form
 
 
 def test_a_view_without_a_model_form_stages_an_image(in_memory, post, owner):
@@ -226,3 +262,15 @@ def test_a_command_prints_what_saves_images_as_the_page_shows():
     shown = block(FORMS, "async_uploads forms").code
     for text in ("    worker   ", "    request  ", ": it has no ", " comes after "):
         assert text in shown
+
+
+def test_an_inline_of_the_admin_takes_several_images(admin_client, settings):
+    block(FORMSETS, "several_images").execute()
+    try:
+        settings.ROOT_URLCONF = (path("admin/", admin.site.urls),)
+        html = admin_client.get(reverse("admin:recipes_album_add")).content.decode()
+    finally:
+        admin.site.unregister(Album)
+
+    assert 'data-order="position"' in html
+    assert 'id="id_picture_set-several"' in html
