@@ -3,10 +3,13 @@
 import secrets
 
 from django.contrib import admin
+from django.forms import inlineformset_factory
+from django.shortcuts import get_object_or_404, render
 from django.urls import path
 from django.views.generic import ListView, TemplateView
 
 from django_async_forms.admin import AsyncImageAdminMixin, UploadAdmin
+from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 from tests.browser import site
@@ -39,6 +42,7 @@ class PageInline(AsyncImageAdminMixin, admin.TabularInline):
     model = Page
     fields = ["image", "caption"]
     extra = 1
+    several_images = True
 
 
 class AlbumAdmin(AsyncImageAdminMixin, admin.ModelAdmin):
@@ -50,6 +54,17 @@ admin_site.register(Photo, site.PhotoAdmin)
 admin_site.register(Album, AlbumAdmin)
 admin_site.register(Upload, UploadAdmin)
 
+
+def several(request, pk):
+    """Show the pages of an album as a formset that takes several images."""
+    formset_class = inlineformset_factory(
+        Album, Page, AsyncImageModelForm, fields=["image", "caption"], extra=1, can_order=True
+    )
+    album = get_object_or_404(Album, pk=pk)
+    formset = formset_class(instance=album, form_kwargs={"request": request})
+    return render(request, "browser/several.html", {"formset": formset})
+
+
 OWN = {"model": Measured, "fields": ["title", "image", "cover"], "success_url": "?saved"}
 
 urlpatterns = [
@@ -60,6 +75,7 @@ urlpatterns = [
     path("files/", ListView.as_view(model=Document, template_name="browser/files.html")),
     # A page with a library, by its address, that swaps the states into this one.
     path("swapped/<path:library>", TemplateView.as_view(template_name="browser/swapped.html")),
+    path("several/<int:pk>/", several),
     path("own/", AsyncImageCreateView.as_view(**OWN)),
     path("own/<int:pk>/", AsyncImageUpdateView.as_view(**OWN)),
     *(pattern for pattern in site.urlpatterns if str(pattern.pattern) != "admin/"),

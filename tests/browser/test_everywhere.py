@@ -27,6 +27,7 @@ PAGES = {
     "files": "/files/",
     "own create": "/own/",
     "own update": "/own/{measured.pk}/",
+    "several": "/several/{album.pk}/",
 }
 ADMIN = {
     "admin list": "/admin/project/photo/",
@@ -186,7 +187,7 @@ def test_no_page_breaks_a_strict_policy(name, look_at, shown):
     assert violations == []
 
 
-@pytest.mark.parametrize("name", ["states", "update", "list"])
+@pytest.mark.parametrize("name", ["states", "update", "list", "several"])
 def test_nothing_jumps_when_an_image_is_updated(name, look_at, shown):
     page = look_at(name, shown)
     page.wait_for_selector("async-image[data-state=pending]")
@@ -215,7 +216,7 @@ def test_in_a_swapped_page_no_file_of_ours_breaks_a_policy(name, look_at, shown,
 
 
 @pytest.mark.parametrize(
-    "name", ["create", "update", "own update", "admin change", "outbox upload"]
+    "name", ["create", "update", "own update", "several", "admin change", "outbox upload"]
 )
 def test_each_control_is_reached_by_keyboard(name, look_at, shown):
     page = look_at(name, shown)
