@@ -13,29 +13,44 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 TWICE = {"width": 640, "height": 450}  # The same at 200 %.
 PAGES = ["", "photos/add/", "photos/1/", "photos/1/change/", "compare/"]
+PAGES += ["albums/", "albums/add/", "albums/1/", "albums/1/change/"]
 
 
 def add_photo(address, title, **files):
     """Add a photo without a browser; return the address of its page."""
+    return post_form(f"{address}photos/add/", {"title": title}, files)
+
+
+def post_form(address, data, files):
+    """Post the form of a page without a browser; return the address that follows."""
     session = requests.Session()
     session.trust_env = False  # No proxy between this machine and itself.
-    page = session.get(f"{address}photos/add/").text
+    page = session.get(address).text
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
-    data = {"csrfmiddlewaretoken": token, "title": title}
+    data = {"csrfmiddlewaretoken": token, **data}
     files = {name: (f"{name}.jpg", content) for name, content in files.items()}
-    answer = session.post(f"{address}photos/add/", data, files=files)
+    answer = session.post(address, data, files=files)
     assert answer.history, answer.text
     return answer.url
 
 
+def add_album(address, title, *images):
+    """Add an album without a browser; return the address of its page."""
+    data = {"title": title, "pictures-TOTAL_FORMS": len(images), "pictures-INITIAL_FORMS": 0}
+    data |= {f"pictures-{index}-position": index for index, _ in enumerate(images)}
+    files = {f"pictures-{index}-image": image for index, image in enumerate(images)}
+    return post_form(f"{address}albums/add/", data, files)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The example with a photo whose images are wide and tall, stored."""
+    """The example with a photo and an album whose images are wide and tall, stored."""
     with example.running(tmp_path_factory.mktemp("example"), seconds=0) as site:
         images = {"image": pictures.jpeg(1800, 600), "detail": pictures.jpeg(300, 900)}
         add_photo(site.address, "A_very_long_name_without_a_space_that_no_phone_can_show", **images)
+        add_album(site.address, "Tall and wide", *images.values())
         example.wait_until(
-            lambda: len([*site.data.glob("media/*/*.jpg")]) == 2, "both images are stored"
+            lambda: len([*site.data.glob("media/*/*.jpg")]) == 4, "all images are stored"
         )
         yield site
 
@@ -199,3 +214,31 @@ def test_the_chosen_image_of_the_example_is_shown_before_it_is_sent(visit, pictu
     page.set_input_files("[name=image]", picture())
 
     page.wait_for_selector(".async-image-preview img")
+
+
+def test_an_album_of_the_example_is_filled_at_once_and_shown_in_its_order(visit, picture):
+    page = visit("albums/add/")
+    page.fill("[name=title]", "Dunes")
+    page.set_input_files(".async-images-chooser input", [picture("a.jpg"), picture("b.jpg")])
+    page.wait_for_selector("text=Images sent: 2 of 2.")
+    page.click("#pictures-1 [data-step='-1']")
+    page.click("main form > button")
+
+    page.wait_for_url(re.compile(r"/albums/\d+/$"))
+    page.wait_for_function(
+        "() => document.querySelectorAll('async-image[data-state=saved] img').length === 2"
+    )
+    sources = page.locator(".card img").evaluate_all("all => all.map(({src}) => src)")
+    assert [source.split("/")[-1] for source in sources] == ["b.jpg", "a.jpg"]
+
+
+def test_the_admin_of_the_example_takes_several_pictures(visit, picture):
+    page = visit("admin/")
+    log_in(page)
+    page.goto("admin/photos/album/add/")
+    page.fill("[name=title]", "Dunes")
+    page.set_input_files("#id_pictures-several", [picture("a.jpg"), picture("b.jpg")])
+    page.wait_for_selector("text=Images sent: 2 of 2.")
+    page.click("[name=_save]")
+
+    page.wait_for_selector(".success")

@@ -1,4 +1,4 @@
-"""The photos of the example."""
+"""The photos of the example, and its albums, which have many pictures each."""
 
 from django.db import models
 from django.urls import reverse
@@ -21,3 +21,33 @@ class Photo(models.Model):
 
     def get_absolute_url(self):
         return reverse("photo", args=[self.pk])
+
+
+class Album(models.Model):
+    """A title with pictures in an order."""
+
+    title = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self):
+        return self.title
+
+    def get_absolute_url(self):
+        return reverse("album", args=[self.pk])
+
+
+class Picture(models.Model):
+    """One of the pictures of an album."""
+
+    album = models.ForeignKey(Album, models.CASCADE, related_name="pictures")
+    image = models.ImageField(upload_to="pictures")
+    caption = models.CharField(max_length=100, blank=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self):
+        return self.caption or "A picture"

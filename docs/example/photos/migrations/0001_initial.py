@@ -1,5 +1,6 @@
-"""The table of photos."""
+"""The tables of photos, albums and pictures."""
 
+import django.db.models.deletion
 from django.db import migrations, models
 
 
@@ -34,6 +35,46 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Album",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("title", models.CharField(max_length=100)),
+            ],
+            options={
+                "ordering": ["-pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Picture",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("image", models.ImageField(upload_to="pictures")),
+                ("caption", models.CharField(blank=True, max_length=100)),
+                ("position", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "album",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="pictures",
+                        to="photos.album",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["position", "pk"],
             },
         ),
     ]
