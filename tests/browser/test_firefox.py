@@ -13,7 +13,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures, services
 from tests.browser.firefox import FIREFOX, Firefox
-from tests.project.models import Photo
+from tests.project.models import Album, Photo
 from tests.worker import DEADLINE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -250,3 +250,19 @@ def test_in_firefox_axe_finds_nothing_in_the_dark(what, direction, pages_in, dar
 
     assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+
+
+def test_several_images_in_firefox_get_forms_and_are_ordered(pages, broker, picture, settings):
+    settings.ROOT_URLCONF = "tests.browser.several_site"
+    album = Album.objects.create(name="Dunes")
+    page = pages(f"/album/{album.pk}/")
+
+    page.choose(".async-images-chooser input", *[picture(f"{name}.jpg") for name in "abc"])
+    page.waitFor("document.querySelectorAll('[data-state=sent]').length === 3")
+    page.click("#slides-2 [data-step='-1']")
+    page.click("#slides-0 .async-image-remove")
+    page.click("form > button")
+    page.waitFor("document.querySelector('h1').textContent === 'Thanks'")
+
+    save_pending_uploads()
+    assert [slide.image.name for slide in album.slides.all()] == ["slides/c.jpg", "slides/b.jpg"]

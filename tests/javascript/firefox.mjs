@@ -34,7 +34,7 @@ const calls = {
   },
   // Not goBack(), which waits for a load: a page from the cache of Back and Forward has none.
   back: () => page.evaluate("setTimeout(() => history.back())"),
-  choose: async (selector, path) => void (await (await page.$(selector)).uploadFile(path)),
+  choose: async (selector, ...paths) => void (await (await page.$(selector)).uploadFile(...paths)),
   click: async (selector) => void (await page.click(selector)),
   errors: () => errors,
   evaluate: (expression) => page.evaluate(expression),
