@@ -73,6 +73,9 @@ class AsyncFormsSettings(NamedTuple):
     #: ``in_background`` tells whether a background thread calls it. The default sends them by
     #: Celery.
     DELIVERY: str = "django_async_forms.celery_delivery.CeleryDelivery"
+    #: The dotted paths of functions that observe uploads: ``observe(step, upload)`` returns a
+    #: context manager around the step ``"stage"`` in the request, or ``"attach"`` in the worker.
+    TELEMETRY: Sequence[str] = ()
 
 
 #: The keys whose values are counts, so whole numbers. The other numbers are seconds.
@@ -129,6 +132,9 @@ def conf() -> AsyncFormsSettings:
         if key in _CLASSES:
             _check_class(key, value)
             continue
+        if key == "TELEMETRY":
+            _check_telemetry(value)
+            continue
         numbers, most = (int, _MOST) if key in _WHOLE else ((int, float), _LONGEST)
         if (
             isinstance(value, bool)
@@ -175,4 +181,18 @@ def _check_class(key: str, value: object) -> None:
         raise ImproperlyConfigured(
             f'ASYNC_FORMS["{key}"] is {value!r}. Set it to the dotted path of a class with '
             f"{' and '.join(names)} ({error})."
+        ) from error
+
+
+def _check_telemetry(value: object) -> None:
+    try:
+        if not isinstance(value, (list, tuple)):
+            raise TypeError("it is not a list")
+        for path in value:
+            if not callable(import_string(path)):
+                raise TypeError(f"{path} is not a function")
+    except Exception as error:  # The modules may be the project's, and may raise anything.
+        raise ImproperlyConfigured(
+            f'ASYNC_FORMS["TELEMETRY"] is {value!r}. Set it to a list of the dotted paths of '
+            f"functions ({error})."
         ) from error

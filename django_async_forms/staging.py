@@ -23,6 +23,7 @@ from .fields import current_values, file_name, key_text, row_of
 from .images import SHOWN, dimensions, find_format
 from .models import Upload, note_outbox
 from .storage import DatabaseStorage, staging_storage
+from .telemetry import observed
 
 logger = logging.getLogger("django_async_forms")
 
@@ -99,7 +100,7 @@ def stage(
     )
     try:
         # Part of the open transaction: a savepoint would cost two more statements.
-        with transaction.atomic(using=using, savepoint=False):
+        with observed("stage", upload), transaction.atomic(using=using, savepoint=False):
             upload.save(using=using, force_insert=True)
             note_outbox(using)
             if not isinstance(upload.held, str):

@@ -15,6 +15,7 @@ from .attach import LONGEST_COUNTDOWN, attach, pause_after, record_failure
 from .celery_delivery import SAVE_IMAGE
 from .conf import conf
 from .models import Upload
+from .telemetry import observed
 
 logger = logging.getLogger("django_async_forms")
 
@@ -101,7 +102,8 @@ def _attempt(upload: Upload) -> float | None:
                 f"{conf().MAX_ATTEMPTS} attempts ended without reporting an error: the worker was "
                 "killed, or ran out of memory or time. Look at the image before you retry."
             )
-        attach(upload)
+        with observed("attach", upload):
+            attach(upload)
     except Exception as error:
         return record_failure(upload, error)
     return None

@@ -110,6 +110,25 @@ def test_formats_that_pillow_does_not_read_are_found(settings, value):
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        "django_async_forms.log.keys_of",
+        ["django_async_forms.log.missing"],
+        ["django_async_forms.log.EVENTS"],
+        [5],
+        None,
+    ],
+)
+def test_telemetry_that_cannot_be_called_is_found(settings, value):
+    settings.ASYNC_FORMS = {"TELEMETRY": value}
+
+    (message,) = found("E001")
+
+    assert 'ASYNC_FORMS["TELEMETRY"]' in message.msg
+    assert repr(value) in message.msg
+
+
+@pytest.mark.parametrize(
     "keys",
     [
         {"MAX_ATTEMPTS": 3, "RETRY_PAUSE": 0.5, "KEEP_FAILED": 3650 * 24 * 3600},

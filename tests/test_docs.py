@@ -16,6 +16,7 @@ from django.dispatch import Signal
 import django_async_forms
 from django_async_forms import urls
 from django_async_forms.conf import AsyncFormsSettings
+from django_async_forms.log import EVENTS
 from tests.pages import PAGES, ROOT
 
 PACKAGE = Path(django_async_forms.__file__).parent
@@ -52,7 +53,13 @@ PUBLIC_NAMES = [
     "forms.AsyncImageFormMixin.keep_drafts",
     "forms.AsyncImageFormMixin.save",
     "forms.AsyncImageModelForm",
+    "health.find_problems",
+    "health.health",
+    "health.ready",
+    "health_check.UploadHealthCheck",
     "layout.AsyncImage",
+    "log.JSONFormatter",
+    "log.KeysFilter",
     "models.Upload",
     "models.Upload.get_field",
     "models.Upload.get_instance",
@@ -65,6 +72,11 @@ PUBLIC_NAMES = [
     "models.UploadQuerySet.failed",
     "models.UploadQuerySet.for_instance",
     "models.UploadQuerySet.pending",
+    "opentelemetry.observe",
+    "prometheus.UploadCollector",
+    "prometheus.metrics",
+    "prometheus.observe",
+    "prometheus.process_registry",
     "rest_framework.AsyncImageSerializerMixin",
     "rest_framework.AsyncImageSerializerMixin.ais_valid",
     "rest_framework.AsyncImageSerializerMixin.asave",
@@ -178,7 +190,8 @@ def test_each_system_check_is_in_the_reference():
         assert set(named) <= set(ids), page.name
 
 
-def test_each_log_record_is_in_the_reference_with_its_level():
+def log_records():
+    """Return the level and the text of each log record in the code of the package."""
     records = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -189,8 +202,24 @@ def test_each_log_record_is_in_the_reference_with_its_level():
             ):
                 level = node.func.attr.upper().replace("EXCEPTION", "ERROR")
                 records.add((level, ast.literal_eval(node.args[0])))
+    return records
+
+
+def test_each_log_record_is_in_the_reference_with_its_level():
     rows = re.findall(r"^   \* - ([A-Z]+)\n     - ``(.+)``\n", REFERENCE, re.M)
-    assert set(rows) == records
+    assert set(rows) == log_records()
+
+
+def test_each_log_record_has_an_event_and_a_key_for_each_argument():
+    assert set(EVENTS) == {record for _, record in log_records()}
+    for record, (_, *keys) in EVENTS.items():
+        assert len(keys) == len(re.findall(r"%[\w.]+", record)), record
+
+
+def test_the_reference_has_the_event_and_the_keys_of_each_log_record():
+    rows = re.findall(r"^     - ``(.+)``\n     - ``([a-z_]+\.[a-z_]+)``(.*)\n", REFERENCE, re.M)
+    documented = {record: (event, *re.findall(r"``(\w+)``", keys)) for record, event, keys in rows}
+    assert documented == EVENTS
 
 
 def test_each_task_is_in_the_reference():

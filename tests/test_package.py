@@ -93,6 +93,30 @@ def test_a_module_that_settings_or_models_import_needs_no_configured_django(modu
     assert done.returncode == 0, done.stderr
 
 
+#: What a site and a worker import, with the default settings.
+WHOLE = """
+import sys
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django.contrib.contenttypes", "crispy_forms", "django_async_forms"],
+    ROOT_URLCONF="django_async_forms.urls",
+)
+import django
+django.setup()
+from django.core.checks import run_checks
+run_checks()
+import django_async_forms.forms, django_async_forms.tasks, django_async_forms.health
+optional = ("prometheus_client", "opentelemetry", "health_check", "rest_framework")
+print(*[name for name in sys.modules if name.split(".")[0] in optional])
+"""
+
+
+def test_the_libraries_of_extras_are_imported_only_where_the_settings_name_them():
+    done = imported_alone(WHOLE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
 def test_importing_the_package_imports_nothing_else():
     done = imported_alone(
         "import sys, django_async_forms; "

@@ -27,6 +27,7 @@ LIBRARIES = {
         Library("django-dirtyfields", "dirtyfields"),
         Library("django-extra-views", "extra_views"),
         Library("django-formtools", "formtools"),
+        Library("django-health-check", "health_check"),
         Library("django-imagekit", "imagekit", ("imagekit",)),
         Library("django-lifecycle", "django_lifecycle"),
         Library("django-model-utils", "model_utils"),
@@ -47,6 +48,8 @@ LIBRARIES = {
         Library("easy-thumbnails", "easy_thumbnails", ("easy_thumbnails",)),
         Library("gcp-storage-emulator", "gcp_storage_emulator"),
         Library("moto", "moto"),
+        Library("opentelemetry-sdk", "opentelemetry"),
+        Library("prometheus-client", "prometheus_client"),
         Library("sorl-thumbnail", "sorl", ("sorl.thumbnail",)),
         Library("strawberry-graphql", "strawberry"),
     )
