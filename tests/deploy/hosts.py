@@ -115,6 +115,10 @@ class Namespaces(Hosts):
         """Return the address of a host's site."""
         return f"http://{self._addresses[role]}:8000"
 
+    def metrics(self, role):
+        """Return the address of the metrics of a host's workers."""
+        return f"http://{self._addresses[role]}:{environment(role)['METRICS_PORT']}"
+
     def place(self, process, name):
         """Return the path on this machine of a place on the process's host."""
         return Path(f"/proc/{process.commands()[0]}/root{name}")
@@ -145,7 +149,7 @@ class Folders(Hosts):
     def __init__(self, logs):
         super().__init__(logs)
         self._folder = Path(tempfile.mkdtemp(prefix="deploy_"))
-        self._port = free_port()
+        self._port, self._metrics_port = free_port(), free_port()
 
     def _command(self, role, words):
         for name in PLACES[: 2 if role == "web" else 1]:
@@ -165,6 +169,8 @@ class Folders(Hosts):
             for name, value in environment(role).items()
             if value in PLACES
         }
+        if "METRICS_PORT" in environment(role):
+            variables["METRICS_PORT"] = str(self._metrics_port)
         return {"TMPDIR": str(self._place(role, "/tmp")), **variables}
 
     def _place(self, role, name):
@@ -172,6 +178,9 @@ class Folders(Hosts):
 
     def address(self, role):
         return f"http://127.0.0.1:{self._port}"
+
+    def metrics(self, role):
+        return f"http://127.0.0.1:{self._metrics_port}"
 
     def place(self, process, name):
         return self._place(process.name, name)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from .files import (
     DEPLOY,
@@ -30,6 +31,7 @@ READ_BY_LIBRARIES = {
     "AWS_SECRET_ACCESS_KEY",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL_S3",
+    "PROMETHEUS_MULTIPROC_DIR",
 }
 WORKERS = ["images", "tasks"]
 #: Values that an operator would write in place of the template's.
@@ -67,7 +69,7 @@ def test_the_environment_has_exactly_the_variables_of_the_settings():
     for path in (DEPLOY / "production").glob("*.py"):
         read |= set(re.findall(r'os\.environ(?:\.get\(|\[)"(\w+)"', path.read_text()))
 
-    assert set(environment("web")) == read | READ_BY_LIBRARIES
+    assert set().union(*(environment(role) for role in ROLES)) == read | READ_BY_LIBRARIES
 
 
 @pytest.mark.parametrize("role", [*ROLES, "migrate"])
@@ -99,6 +101,23 @@ def test_each_role_is_in_each_file():
     assert {path.stem for path in (DEPLOY / "systemd").iterdir()} == {
         f"photos-{role}" for role in ROLES
     }
+
+
+def test_prometheus_finds_the_metrics_of_the_site_and_of_the_workers():
+    scrapes = yaml.safe_load((DEPLOY / "prometheus.yaml").read_text())["scrape_configs"]
+    ports = {
+        scrape["job_name"].removeprefix("photos-"): {
+            target.rpartition(":")[2] for target in scrape["static_configs"][0]["targets"]
+        }
+        for scrape in scrapes
+    }
+
+    assert ports == {"web": {"8000"}, "images": {environment("images")["METRICS_PORT"]}}
+    for role, [port] in ports.items():
+        annotations = manifests("Deployment")[role]["spec"]["template"]["metadata"]["annotations"]
+        assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": port}
+        assert pod(role)["containers"][0]["ports"][0]["containerPort"] == int(port)
+        assert compose()[role]["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 
 def test_one_beat_runs_during_an_upgrade():

@@ -179,7 +179,7 @@ def test_a_photograph_is_saved_by_a_host_that_shares_no_disk_with_the_site(hosts
         except requests.ConnectionError:
             return ""
 
-    processes["web"].wait_for(lambda: asked("/health") == "ok\n", "the site answers")
+    processes["web"].wait_for(lambda: asked("/ready") == "ok\n", "the site answers")
     for role in ("images", "tasks"):
         mark = hosts.place(processes[role], "/tmp/worker-ready")
         processes[role].wait_for(mark.exists, f"the worker {role} is ready")
@@ -195,8 +195,16 @@ def test_a_photograph_is_saved_by_a_host_that_shares_no_disk_with_the_site(hosts
     assert answer.status_code == 302, answer.text
 
     processes["images"].wait_for(
-        lambda: "async_forms_pending 0\n" in asked("/metrics"), "no upload is left"
+        lambda: 'async_forms_pending{database="default"} 0.0\n' in asked("/metrics"),
+        "no upload is left",
     )
+    assert "async_forms_staging_seconds_count 1.0\n" in asked("/metrics")
+    saved = 'async_forms_attempts_total{result="ended"} 1.0\n'
+    processes["images"].wait_for(
+        lambda: saved in requests.get(hosts.metrics("images"), timeout=60).text,
+        "the worker has counted the attempt",
+    )
+    assert asked("/health") == "ok\n"
     assert {item.key: item.get()["Body"].read() for item in store[1].objects.all()} == {
         "photos/dune.jpg": data
     }
@@ -208,7 +216,10 @@ def test_a_photograph_is_saved_by_a_host_that_shares_no_disk_with_the_site(hosts
     disks = [hosts.writable_disks(process) for process in processes.values()]
     assert all(disks)
     assert len(set.union(*disks)) == sum(len(of_one) for of_one in disks)
-    left = {role: files(hosts, process) for role, process in processes.items()}
+    left = {
+        role: {name for name in files(hosts, process) if not name.endswith(".db")}  # Of metrics.
+        for role, process in processes.items()
+    }
     assert all(name.startswith("beat") for name in left.pop("beat"))  # The schedule of beat.
     assert left == {"web": set(), "images": {"worker-ready"}, "tasks": {"worker-ready"}}
     assert files_of_the_project() == before

@@ -1,19 +1,15 @@
-"""The metrics of the deployment's site, and the alerts on them."""
+"""What the deployment's site tells those who watch it, and the alerts and the dashboard on it."""
 
+import json
 import re
-from datetime import timedelta
 
 import pytest
 from django.http import HttpResponse
-from django.utils import timezone
-
-from django_async_forms.models import Upload
-from django_async_forms.uploads import save_image
-from tests.project.models import Photo
+from prometheus_client.parser import text_string_to_metric_families
 
 from .files import DEPLOY
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
 
 @pytest.fixture
@@ -26,67 +22,27 @@ def ask(production, rf):
 
 
 @pytest.fixture
-def metrics(ask):
-    """Reads the metrics as Prometheus does; returns each value by its name."""
-
-    def read():
-        lines = [line.split() for line in ask("/metrics").splitlines()]
-        return {line[0]: float(line[1]) for line in lines if line[0] != "#"}
-
-    return read
-
-
-@pytest.fixture
-def add_upload(in_memory):
-    """Adds an upload that has been pending for ``minutes``, with other columns as given."""
-
-    def make(minutes=0, **columns):
-        upload = save_image(in_memory(), Photo.objects.create(title="Dune"))
-        created_at = timezone.now() - timedelta(minutes=minutes)
-        Upload.objects.filter(pk=upload.pk).update(created_at=created_at, **columns)
-
-    return make
-
-
-def test_the_metrics_of_an_empty_outbox_are_zero(metrics):
-    assert set(metrics().values()) == {0}
-
-
-def test_the_metrics_count_pending_uploads_and_their_age(metrics, add_upload):
-    add_upload(minutes=20)
-    add_upload(minutes=5)
-    add_upload(minutes=60, state=Upload.State.FAILED)
-
-    told = metrics()
-
-    assert told["async_forms_pending"] == 2
-    assert told["async_forms_failed"] == 1
-    assert told["async_forms_oldest_pending_seconds"] == pytest.approx(1200, abs=30)
-
-
-def test_the_metrics_count_retried_uploads(metrics, add_upload):
-    add_upload(attempts=1)
-    add_upload(attempts=2)
-
-    assert metrics()["async_forms_retried"] == 1
-
-
-def test_the_metrics_tell_how_late_recovery_is(metrics, add_upload):
-    add_upload(due_at=timezone.now() - timedelta(minutes=1))
-    add_upload(due_at=timezone.now() - timedelta(minutes=4))
-
-    assert metrics()["async_forms_overdue"] == 1
+def scraped(ask):
+    """The names of all samples, as Prometheus reads them from the site."""
+    families = text_string_to_metric_families(ask("/metrics"))
+    samples = {sample.name for family in families for sample in family.samples}
+    return {name for name in samples if name.startswith("async_forms_") and "_created" not in name}
 
 
 def test_the_site_says_that_it_answers_and_does_not_ask_the_database(
     ask, django_assert_num_queries
 ):
     with django_assert_num_queries(0):
-        assert ask("/health") == "ok\n"
+        assert ask("/alive") == "ok\n"
 
 
-@pytest.mark.parametrize("path", ["/health", "/metrics"])
-def test_the_metrics_are_not_served_through_the_proxy(ask, path):
+@pytest.mark.parametrize("path", ["/ready", "/health"])
+def test_the_site_says_that_images_are_saved(ask, path):
+    assert ask(path) == "ok\n"
+
+
+@pytest.mark.parametrize("path", ["/alive", "/ready", "/health", "/metrics"])
+def test_these_pages_are_not_served_through_the_proxy(ask, path):
     assert ask(path, **{"X-Forwarded-Proto": "https"}) == "the site itself"
 
 
@@ -94,14 +50,52 @@ def test_each_log_record_to_look_for_is_in_the_reference_with_its_level():
     page = (DEPLOY / "watch.rst").read_text()
     reference = (DEPLOY.parent / "reference.rst").read_text()
 
-    records = re.findall(r"\* - (ERROR|WARNING|INFO) ``(.+?)``", page)
+    records = re.findall(r"\* - (ERROR|WARNING|INFO) ``([a-z_.]+)``", page)
 
-    assert records
-    for level, record in records:
-        assert re.search(rf"\* - {level}\n     - ``.*{re.escape(record)}", reference), record
+    assert len(records) > 5
+    for level, event in records:
+        assert re.search(rf"\* - {level}\n     - ``.*\n     - ``{event}``", reference), event
 
 
-def test_each_metric_has_an_alert_and_each_alert_a_metric(metrics):
-    alerts = (DEPLOY / "alerts.yaml").read_text()
+def expressions():
+    """Return the expressions of the dashboard."""
+    panels = json.loads((DEPLOY / "grafana.json").read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel["targets"]]
 
-    assert set(re.findall(r"async_forms_\w+", alerts)) == set(metrics())
+
+def names_in(text):
+    return set(re.findall(r"async_forms_\w+", text))
+
+
+def test_each_metric_of_the_alerts_is_scraped(scraped):
+    assert names_in((DEPLOY / "alerts.yaml").read_text()) <= scraped
+
+
+def test_each_metric_of_the_dashboard_is_scraped_and_each_scraped_one_is_there(scraped):
+    shown = set.union(*map(names_in, expressions()))
+
+    assert shown <= scraped
+    families = {re.sub("_(bucket|count|sum|total)$", "", name) for name in scraped}
+    assert {re.sub("_(bucket|count|sum|total)$", "", name) for name in shown} == families
+
+
+def test_each_metric_of_the_page_is_scraped(scraped):
+    page = re.findall(r"``(async_forms_\w+)``", (DEPLOY / "watch.rst").read_text())
+
+    families = {re.sub("_(bucket|count|sum|total)$", "", name) for name in scraped}
+    assert set(page) == families
+
+
+def test_the_panels_of_the_dashboard_do_not_overlap():
+    panels = json.loads((DEPLOY / "grafana.json").read_text())["panels"]
+    cells = [
+        (x, y)
+        for panel in panels
+        for place in [panel["gridPos"]]
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+    assert len({panel["id"] for panel in panels}) == len(panels)

@@ -54,7 +54,10 @@ STORAGES = {
 FILE_UPLOAD_TEMP_DIR = os.environ.get("FILE_UPLOAD_TEMP_DIR")
 
 # Two images in a form, so nginx takes requests of 42 MB.
-ASYNC_FORMS = {"MAX_BYTES": 20 * 1024**2}
+ASYNC_FORMS = {
+    "MAX_BYTES": 20 * 1024**2,
+    "TELEMETRY": ["django_async_forms.prometheus.observe"],
+}
 
 CELERY_BROKER_URL = os.environ["BROKER_URL"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -80,8 +83,17 @@ CELERY_IMPORTS = ["production.ready"]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "django_async_forms.log.JSONFormatter"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "uploads": {"class": "logging.StreamHandler", "formatter": "json"},
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"django_async_forms": {"level": "INFO"}},
+    "loggers": {
+        # A worker replaces the handlers of the root logger by its own.
+        "django_async_forms": {"handlers": ["uploads"], "level": "INFO", "propagate": False},
+    },
 }
