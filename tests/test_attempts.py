@@ -12,6 +12,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError, connection, connections
 from django.db.models.signals import post_save
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_async_forms import delivery
@@ -434,6 +435,42 @@ def test_a_worker_keeps_no_message_for_a_long_pause(
         work_on_in_a_worker(upload)
 
     assert save_image_task.app.control.purge() == messages
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="Only PostgreSQL has the setting.")
+class TestTheDurabilityOfCommits:
+    """Only the statement that counts an attempt does not wait for the disk."""
+
+    @pytest.fixture
+    def durability(self):
+        def read():
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW synchronous_commit")
+                return cursor.fetchone()
+
+        return read
+
+    @pytest.mark.django_db(transaction=True)
+    def test_counting_an_attempt_does_not_wait_for_the_disk(self, upload):
+        with CaptureQueriesContext(connection) as queries:
+            Upload.objects.start(upload.pk)
+
+        assert ["synchronous_commit" in query["sql"] for query in queries] == [True]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_later_commits_wait_for_the_disk(self, upload, durability):
+        before = durability()
+
+        Upload.objects.start(upload.pk)
+
+        assert durability() == before
+
+    def test_an_open_transaction_waits_for_the_disk(self, upload, durability):
+        before = durability()
+
+        Upload.objects.start(upload.pk)
+
+        assert durability() == before
 
 
 def work_on_in_a_worker(upload):
