@@ -70,14 +70,20 @@ class AsyncImageSerializerMixin(_Serializer):
     def many_init(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the serializer of ``many=True``, whose ``save()`` has a worker save all images."""
         made: Any = super().many_init(*args, **kwargs)
-        save = made.save
+        save, asave = made.save, getattr(made, "asave", None)
 
         def save_all(**kwargs: Any) -> Any:
             with _saving_images(made):
                 return save(**kwargs)
 
+        async def asave_all(**kwargs: Any) -> Any:
+            if asave is None:
+                return await sync_to_async(save_all)(**kwargs)
+            with _saving_images(made):
+                return await asave(**kwargs)
+
         # On this one: its class is REST framework's, or the project's.
-        made.save = save_all
+        made.save, made.asave, made.ais_valid = save_all, asave_all, sync_to_async(made.is_valid)
         return made
 
     def get_async_fields(self) -> dict[str, FileField]:
@@ -129,10 +135,7 @@ class AsyncImageSerializerMixin(_Serializer):
         framework's ``ValidationError`` if another request has claimed a draft since validation.
         """
         with _saving_images(self) as block:
-            if self.instance is not None and block is not None:
-                # Nothing is validated yet if super().save() raises the error that says so.
-                data = {**getattr(self, "_validated_data", {}), **kwargs}
-                block.take(self.instance, self._cleared(data))
+            self._take(block, kwargs)
             return super().save(**kwargs)
 
     async def ais_valid(self, *, raise_exception: bool = False) -> bool:
@@ -140,8 +143,24 @@ class AsyncImageSerializerMixin(_Serializer):
         return await sync_to_async(self.is_valid)(raise_exception=raise_exception)
 
     async def asave(self, **kwargs: Any) -> Any:
-        """Do as ``save()``, in asynchronous code. Its transaction needs a thread."""
-        return await sync_to_async(self.save)(**kwargs)
+        """
+        Do as ``save()``, in asynchronous code. Its transaction needs a thread.
+
+        With the serializers of ``adrf``, ``acreate()`` and ``aupdate()`` save the instance.
+        """
+        save = getattr(super(), "asave", None)
+        if save is None:
+            return await sync_to_async(self.save)(**kwargs)
+        with _saving_images(self) as block:
+            await sync_to_async(self._take)(block, kwargs)
+            return await save(**kwargs)
+
+    def _take(self, block: Block | None, kwargs: Mapping[str, Any]) -> None:
+        """Let a block leave the images of the instance that is updated to a worker."""
+        if self.instance is not None and block is not None:
+            # Nothing is validated yet if super().save() raises the error that says so.
+            data = {**getattr(self, "_validated_data", {}), **kwargs}
+            block.take(self.instance, self._cleared(data))
 
     def create(self, validated_data: Any) -> Any:
         """Create an instance, whose images a worker saves."""

@@ -20,6 +20,7 @@ class Library:
 LIBRARIES = {
     library.name: library
     for library in (
+        Library("adrf", "adrf"),
         # Its tables would be emptied after each test that commits: see separate.py.
         Library("django-celery-beat", "django_celery_beat"),
         # Only for models that ask for it, so that the files of other tests stay.

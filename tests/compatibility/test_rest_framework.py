@@ -7,6 +7,7 @@ from io import StringIO
 from types import SimpleNamespace
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.checks import run_checks
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
@@ -300,6 +301,19 @@ def test_many_at_once_are_staged_each():
     data = [{"title": name, "image": picture(f"{name}.jpg")} for name in ("one", "two")]
 
     saved(PhotoSerializer(data=data, many=True))
+
+    assert sorted(Upload.objects.values_list("name", flat=True)) == ["one.jpg", "two.jpg"]
+
+
+def test_many_at_once_are_staged_each_in_asynchronous_code():
+    data = [{"title": name, "image": picture(f"{name}.jpg")} for name in ("one", "two")]
+
+    @async_to_sync
+    async def save_all(serializer):
+        assert await serializer.ais_valid(raise_exception=True)
+        await serializer.asave()
+
+    save_all(PhotoSerializer(data=data, many=True))
 
     assert sorted(Upload.objects.values_list("name", flat=True)) == ["one.jpg", "two.jpg"]
 
