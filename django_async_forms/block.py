@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Collection
 from contextvars import Token
+from functools import cached_property
 from typing import Any, Literal
 
 from django.db.models import FileField, ImageField, Model
@@ -41,11 +42,21 @@ class Block:
         self._fields = fields
         self._only_replaces = when == "replacing"
         self._hidden = hide_staged
-        sender = sender_of(request) if conf().SHOW_STAGED else None
-        self._sender = "" if sender is None else sender.key
+        self._request = request
         self._is_open = False
         #: By the id of the instance: it may have no hash, and its class may have no weak keys.
         self._taken: dict[int, tuple[weakref.ref[Model], Detachment]] = {}
+
+    @cached_property
+    def _sender(self) -> str:
+        """
+        The key of the person who is shown the pending images, or ``""``.
+
+        Looked up in the thread of the first save: an event loop cannot read a session from the
+        database.
+        """
+        sender = sender_of(self._request) if conf().SHOW_STAGED else None
+        return "" if sender is None else sender.key
 
     def __enter__(self) -> None:
         self._outer = hooks.before_save.get()

@@ -6,9 +6,13 @@ from types import ModuleType
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.test import AsyncRequestFactory
 
+from django_async_forms.draft_sender import SESSION_KEY
 from django_async_forms.models import Upload
 from tests.compatibility import libraries
 from tests.pages import block
@@ -82,6 +86,32 @@ def test_an_async_view_creates_a_photo_in_a_block(views, post):
     assert post(views.import_photo).status_code == 202
 
     assert Upload.objects.get().object_pk == str(Photo.objects.get().pk)
+
+
+def in_middleware(view):
+    """Run a view behind the middleware of sessions and users, which read the database lazily."""
+    return SessionMiddleware(AuthenticationMiddleware(view))
+
+
+@pytest.fixture
+def visitor(client):
+    """A visitor who has sent drafts, so that the session has to be read."""
+    session = client.session
+    session[SESSION_KEY] = "a secret"
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    return client
+
+
+@pytest.mark.parametrize("name", ["add_photo", "import_photo"])
+def test_an_async_view_shows_the_pending_image_to_its_sender(views, visitor, in_memory, name):
+    request = AsyncRequestFactory().post("/", {"title": "Dune", "image": in_memory()})
+    request.COOKIES = {key: morsel.value for key, morsel in visitor.cookies.items()}
+
+    answer = async_to_sync(in_middleware(getattr(views, name)))(request)
+
+    assert answer.status_code in (202, 302)
+    assert Upload.objects.get().sender
 
 
 @pytest.fixture
