@@ -31,9 +31,11 @@ class AlbumForm(forms.ModelForm):
 
 
 class OtherForm(AsyncImageModelForm):
-    """Refuses one image, once the form has arrived."""
+    """Refuses one image and one caption, once the form has arrived."""
 
     def clean(self):
+        if self.cleaned_data.get("caption") == "refused":
+            raise forms.ValidationError("Another caption, please.")
         image = self.cleaned_data.get("image")
         if image and image.name.startswith("refused"):
             self.add_error("image", "Another one, please.")
@@ -106,6 +108,7 @@ def policy(get_response):
 
 class SlideInline(AsyncImageAdminMixin, admin.TabularInline):
     model = Slide
+    form = OtherForm
     fields = ["image", "caption", "position"]
     extra = 0
     several_images = True

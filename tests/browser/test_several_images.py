@@ -483,6 +483,21 @@ def test_more_images_than_the_formset_takes_are_named_with_the_limit(
     assert order_of(album) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
 
 
+def test_images_above_the_limit_of_drafts_go_with_the_form(
+    open_album, pages, picture, album, settings, posts
+):
+    settings.ASYNC_FORMS = {"MAX_DRAFTS": 2}
+    page = open_album()
+    with errors_of_requests(pages):
+        page.set_input_files(CHOOSER, [picture(f"{name}.jpg") for name in "abc"])
+        page.wait_for_selector("text=Images sent: 2 of 3.")
+    save(page)
+
+    assert sum(name.endswith("-image") for name in posts[0]) == 1
+    save_pending_uploads()
+    assert order_of(album) == ["a.jpg", "b.jpg", "c.jpg"]
+
+
 def test_an_image_that_is_to_be_deleted_makes_way_for_another(
     open_album, options, picture, slides, album
 ):
@@ -688,6 +703,19 @@ def test_in_the_admin_a_number_that_is_typed_moves_the_image(open_admin, slides)
         "all => all.map((e) => e.id)"
     )
     assert ids == ["slides-2", "slides-0", "slides-1"]
+
+
+def test_in_the_admin_an_image_takes_its_errors_with_it(open_admin, slides):
+    page = open_admin()
+    page.fill("[name=slides-2-caption]", "refused")
+    page.click("[name=_save]")
+    page.wait_for_selector(".row-form-errors")
+
+    page.click("#slides-2 [data-step='-1']")
+
+    rows = page.locator("#slides-group tbody tr:not(.empty-form, .add-row)")
+    ids = rows.evaluate_all("all => all.map((row) => row.id || row.className)")
+    assert ids == ["slides-0", "row-form-errors", "slides-2", "slides-1"]
 
 
 def test_the_admin_takes_the_images_of_a_page_that_came_back_once(open_admin, picture, album):
