@@ -137,6 +137,15 @@ def test_a_formset_without_images_is_a_formset(album):
     assert "multiple" not in html
 
 
+def test_many_images_cost_two_queries(album, django_assert_num_queries):
+    Slide.objects.bulk_create(Slide(album=album, image=f"{index}.jpg") for index in range(5))
+    formset = formset_of(album, Slide, extra=0)
+    assert len(formset.forms) == 5
+
+    with django_assert_num_queries(2):  # The uploads, and the rows of images without one.
+        render(formset)
+
+
 def test_an_inline_that_a_user_may_only_view_takes_no_images(client, django_user_model, album):
     user = django_user_model.objects.create_user("viewer", is_staff=True)
     permissions = Permission.objects.filter(codename__in=["view_album", "view_slide"])

@@ -13,7 +13,7 @@ from crispy_forms.templatetags.crispy_forms_tags import CrispyFormNode
 from django import forms, template
 from django.conf import settings
 from django.db.models import Model
-from django.forms import BaseForm, BaseFormSet
+from django.forms import BaseForm, BaseFormSet, BaseModelFormSet
 from django.template.context import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -27,7 +27,7 @@ from ..draft_sender import sender_of
 from ..fields import file_field
 from ..layout import AsyncImage
 from ..models import Upload
-from ..status import base_name, stored_file, token_for, upload_for, url_of
+from ..status import base_name, prefetch_uploads, stored_file, token_for, upload_for, url_of
 from ..widgets import AsyncImageInput
 
 register = template.Library()
@@ -68,9 +68,7 @@ def _with_image_inputs(helper: Any, form: BaseForm) -> Any:
     Template packs write a file input by themselves, without its widget. A layout object that the
     project has chosen for a field stays.
     """
-    names = {
-        name for name, field in form.fields.items() if isinstance(field.widget, AsyncImageInput)
-    }
+    names = {name for name, field in form.fields.items() if _has_input(field)}
     if not names:
         return helper
     # The project's helper may be one for all requests.
@@ -126,6 +124,9 @@ def async_formset(
             )
     for form in all_forms if field else ():
         AsyncImageInput.install(form, field)
+    if isinstance(formset, BaseModelFormSet) and field and _has_input(fields[field]):
+        # The uploads of all of them, so that no input asks for its own.
+        prefetch_uploads([form.instance for form in formset.initial_forms], field)
     nonce = _nonce(context)
     limit = ngettext(
         "The limit is %(count)d image.", "The limit is %(count)d images.", formset.max_num
@@ -144,6 +145,10 @@ def async_formset(
     with context.push(**shown):
         html: str = engine.get_template(template_name).render(context)
     return html
+
+
+def _has_input(form_field: forms.Field) -> bool:
+    return isinstance(form_field.widget, AsyncImageInput)
 
 
 def _accept(form_field: forms.Field) -> str:
