@@ -17,6 +17,7 @@ _BLOCK = re.compile(
     r"(?P<code>(?:\n|(?P=indent)   .*\n)+)",
     re.M,
 )
+_CAPTION = re.compile(r":caption: (.*)")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Block:
     line: int
     language: str
     code: str
+    #: The path of the file that the block is, if it names one.
+    caption: str = ""
 
     def __str__(self):
         return f"{self.page}:{self.line}"
@@ -57,6 +60,7 @@ def blocks(page=None):
                     text.count("\n", 0, match.start("code")) + blank + 1,
                     match["language"],
                     textwrap.dedent(match["code"]).strip("\n") + "\n",
+                    "".join(_CAPTION.findall(match["options"])),
                 )
             )
     return found

@@ -113,7 +113,6 @@ class Worker:
             "TEST_DATABASE": database,
             "TEST_STAGING": staging,
             "TEST_FINAL_STORAGE": "tests.project.witness.WitnessStorage",
-            "DJANGO_SETTINGS_MODULE": "tests.project.settings",
             "PYTHONWARNINGS": "ignore",
         }
         if async_forms:

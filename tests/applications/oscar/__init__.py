@@ -1,0 +1,1 @@
+"""Oscar: docs/howto/oscar.rst."""

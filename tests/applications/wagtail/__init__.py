@@ -1,0 +1,1 @@
+"""Wagtail: docs/howto/wagtail.rst."""
