@@ -444,7 +444,8 @@ class _Attempt(hooks.Change):
         for field in file_fields(self.instance):
             file = self.instance.__dict__.get(field.attname)
             if isinstance(file, FieldFile):
-                file.storage = field.storage
+                # The class of a field's files may choose the storage by the instance.
+                file.storage = field.attr_class(self.instance, field, file.name).storage
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:

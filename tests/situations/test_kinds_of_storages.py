@@ -248,6 +248,22 @@ def test_an_image_is_stored_where_its_instance_says(base, image, monkeypatch, tm
     assert (tmp_path / "second" / "places" / "dune.jpg").exists()
 
 
+def test_the_storage_that_an_instance_has_chosen_is_that_of_the_instance_that_image_saved_has(
+    connect, image, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(ByInstance, "second", FileSystemStorage(tmp_path / "second"))
+    monkeypatch.setattr(FIELD, "attr_class", ByInstance)
+    there = []
+
+    def receive(instance, **kwargs):
+        there.append(instance.image.storage.exists(instance.image.name))
+
+    connect(image_saved, receive)
+    async_saved(Place, {"name": "second"}, {"image": image})
+
+    assert there == [True]
+
+
 @both
 def test_a_pre_save_that_renames_the_image_names_it(base, image, monkeypatch):
     pre_save = FIELD.pre_save

@@ -1,0 +1,1 @@
+"""Filer: docs/howto/filer.rst."""

@@ -1,0 +1,1 @@
+"""Photologue: docs/howto/photologue.rst."""

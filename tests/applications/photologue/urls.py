@@ -1,0 +1,10 @@
+"""The URLs of a site with Photologue."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("async-forms/", include("django_async_forms.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("photologue.urls", namespace="photologue")),
+]
