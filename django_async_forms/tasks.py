@@ -123,7 +123,7 @@ def recover_uploads(using: str | None = None) -> None:
     for alias in [using] if using else recovery.databases():
         try:
             recovery.recover(alias)
-        except Error:
+        except Exception:  # Of the database, or of its staging storage.
             logger.exception("Database %s: not recovered.", alias)
             _close_if_broken(alias)
 

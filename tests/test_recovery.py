@@ -16,7 +16,7 @@ from django_async_forms import recovery
 from django_async_forms.attach import record_failure
 from django_async_forms.fields import file_fields
 from django_async_forms.models import AbandonedName, Upload, forget_outboxes
-from django_async_forms.storage import DatabaseStorage, staging_storage
+from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage, staging_storage
 from django_async_forms.tasks import recover_uploads, save_image_task
 from django_async_forms.uploads import save_image
 from tests import pictures
@@ -535,6 +535,26 @@ def test_a_database_that_is_down_does_not_keep_another_from_being_recovered(
     assert "default" in "".join(
         record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
     )
+
+
+class Away(StagingFileSystemStorage):
+    """A staging storage that raises its client's own error when it is asked for its files."""
+
+    def listdir(self, path):
+        raise RuntimeError("The object store does not answer.")
+
+
+def test_a_staging_storage_that_is_down_keeps_no_database_from_being_recovered(
+    new_upload, recover, mailbox, in_memory, use_staging_storage, tmp_path, caplog
+):
+    use_staging_storage(Away, location=tmp_path / "staging")
+    here = new_upload()
+    there = save_image(in_memory(), Elsewhere.objects.create(title="Moon"))
+
+    recover(after=121)
+
+    assert sorted(mailbox.take()) == sorted(names(here, there))
+    assert "The object store does not answer." in caplog.text
 
 
 # The log of a run
