@@ -17,6 +17,7 @@ import django_async_forms
 from django_async_forms import urls
 from django_async_forms.conf import AsyncFormsSettings
 from django_async_forms.log import EVENTS
+from tests.benchmarks.theme import CHARTS
 from tests.pages import PAGES, ROOT
 
 PACKAGE = Path(django_async_forms.__file__).parent
@@ -326,7 +327,7 @@ def test_each_image_of_the_pages_is_made_by_a_command():
     }
     folder = ROOT / "docs" / "images"
     screenshots = re.findall(r'shoot\(page, "(\w+)"\)', (folder / "make.py").read_text("utf-8"))
-    charts = {"performance.svg"}  # By tests/benchmarks/run.
+    charts = {f"performance-{name}.svg" for name in CHARTS}  # By tests/benchmarks/run.
     assert shown <= {f"{name}.jpg" for name in screenshots} | charts
     kinds = {".jpg", ".png", ".svg", ".gif", ".webp"}
     there = {path.name for path in folder.iterdir() if path.suffix in kinds}

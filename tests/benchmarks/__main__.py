@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks``: measure, print one table, write JSON, and draw the chart."""
+"""``python -m tests.benchmarks``: measure, print one table, write JSON, and draw the charts."""
 
 import argparse
 import json
@@ -11,145 +11,141 @@ import django
 from tqdm import tqdm
 
 from .places import Places
-from .processes import ROOT, ObjectStore
+from .processes import ROOT
 from .rounds import Results
 
-PARTS = [
-    "hand-off",
-    "request",
-    "claim",
-    "browser",
-    "worker",
-    "memory",
-    "message",
-    "growth",
-    "start-up",
-]
+#: Each part, and about how many seconds it takes on a quiet machine: all of it, and with --quick.
+PARTS = {
+    "hand-off": (120, 15),
+    "worker": (120, 25),
+    "load": (125, 15),
+    "rows": (80, 15),
+    "silent-broker": (12, 7),
+    "object-store": (40, 15),
+    "engines": (80, 50),
+    "request": (25, 12),
+    "claim": (60, 15),
+    "browser": (115, 25),
+    "memory": (22, 15),
+    "message": (8, 8),
+    "start-up": (20, 8),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="tests/benchmarks/run")
-    parser.add_argument("--quick", action="store_true", help="two minutes")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--quick", action="store_true", help="fewer sizes, rounds and rows")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help="these parts")
+    parser.add_argument("--resume", action="store_true", help="the parts that are missing")
+    parser.add_argument("--series", action="store_true", help="keep the ratios of this version")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "benchmarks")
     options = parser.parse_args()
 
     # A run cleans up after itself, however it ends.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(1))
-    results = Results()
+    options.output.mkdir(parents=True, exist_ok=True)
+    file = options.output / ("quick.json" if options.quick else "results.json")
+    parts = {}
+    if file.exists() and (options.only or options.resume):
+        parts = json.loads(file.read_text())["parts"]
+    chosen = [name for name in options.only or PARTS if not (options.resume and name in parts)]
     with ExitStack() as stack:
         places = Places()
         stack.callback(places.remove)
-        if "hand-off" in options.only:
-            store = stack.enter_context(ObjectStore(places))
-            places.chosen["s3"] = store.url
         places.enter()
         django.setup()
-        for database in places.databases:
-            places.make_database(database)
-        _measure(results, places, options)
+        places.make_database(places.database)
 
-    from . import chart, report
+        from . import report
 
-    options.output.mkdir(parents=True, exist_ok=True)
+        for name, results in _measure(places, chosen, options.quick):
+            parts[name] = {" · ".join(what): values for what, values in results.items()}
+            file.write_text(json.dumps({"machine": report.machine(), "parts": parts}, indent=1))
+
+    results = Results()
+    for name in sorted(parts, key=list(PARTS).index):
+        results |= {tuple(what.split(" · ")): values for what, values in parts[name].items()}
     targets = report.targets(results)
-    text = report.table(results, targets)
-    print(text)
-    (options.output / "results.json").write_text(
-        json.dumps(report.as_json(results, targets), indent=1)
-    )
-    if "hand-off" in options.only:
-        chart.draw(results, options.output / "performance.svg")
-    print(f"\nAll values: {options.output / 'results.json'}")
-    if not options.quick and options.only == PARTS:
-        images = ROOT / "docs" / "images"
-        images.mkdir(exist_ok=True)
-        chart.draw(results, images / "performance.svg")
-        report.write_csv(results, targets, images)
-        print(f"The chart and the tables of the documentation: {images}")
+    print(report.table(results, targets))
+    print(f"\nAll values: {file}")
+    is_whole = not options.quick and parts.keys() == PARTS.keys()
+    folder = ROOT / "docs" / "images" if is_whole else options.output
+    if options.series:
+        report.keep_series(results, folder / "performance-series.csv")
+    report.write_csv(results, targets, folder)
+
+    from . import chart
+
+    for path in chart.draw_all(results, folder):
+        print(f"Drawn: {path}")
 
 
-def _measure(results, places, options):
+def _measure(places, chosen, quick):
+    """Yield the name and the results of each part, once it is measured."""
+    steps = _steps(quick)
+    seconds = {name: PARTS[name][quick] for name in chosen}
+    layout = "{percentage:3.0f}% |{bar:30}| {elapsed} {postfix}"
+    # Without a terminal, it shows nothing.
+    with tqdm(total=sum(seconds.values()), bar_format=layout, disable=None) as bar:
+
+        def progress(text):
+            bar.set_postfix_str(f"{text:60.60}")
+
+        for name in chosen:
+            results = Results()
+            steps[name](results, places, progress=progress)
+            bar.update(seconds[name])
+            yield name, results
+
+
+def _steps(quick):
+    """Return a function for each part."""
+    from functools import partial
+
     from . import (
+        broker_silent,
         browser,
         claims,
-        growth,
+        engines,
         hand_off,
         images,
+        load,
         memory,
         messages,
+        object_store,
+        rows,
         startup,
         whole_request,
         worker_speed,
     )
 
-    quick, mb = options.quick, images.MB
-    sizes = [5 * mb] if quick else hand_off.SIZES
-    steps = {  # Each part: about how many seconds it takes on a quiet machine, and a function.
-        "hand-off": (
-            20 if quick else 120,
-            lambda: hand_off.measure(results, places, sizes, 3 if quick else 9, progress),
+    def part(module, **arguments):
+        """Take the second value of each pair for a quick run."""
+        return partial(module.measure, **{name: v[quick] for name, v in arguments.items()})
+
+    kb, mb = 1000, images.MB
+    sizes = hand_off.SIZES, [100 * kb, 5 * mb]
+    return {
+        "hand-off": part(hand_off, sizes=sizes, rounds=(30, 3)),
+        "worker": part(
+            worker_speed,
+            sizes=([100 * kb, mb, 5 * mb, 20 * mb], [100 * kb, 5 * mb]),
+            uploads=(20, 10),
+            rounds=(7, 2),
         ),
-        "request": (
-            15 if quick else 60,
-            lambda: whole_request.measure(results, places, 5 * mb, 3 if quick else 20, progress),
-        ),
-        "claim": (
-            20 if quick else 90,
-            lambda: claims.measure(results, places, sizes, 15 if quick else 60, progress),
-        ),
-        "browser": (
-            20 if quick else 180,
-            lambda: browser.measure(
-                results, places, mb if quick else 5 * mb, 1 if quick else 5, progress
-            ),
-        ),
-        "worker": (
-            25 if quick else 90,
-            lambda: worker_speed.measure(
-                results,
-                places,
-                [100_000, 5 * mb] if quick else [100_000, mb, 5 * mb, 20 * mb],
-                10,
-                2 if quick else 5,
-                progress,
-                quick,
-            ),
-        ),
-        "memory": (
-            15 if quick else 40,
-            lambda: memory.measure(
-                results, places, memory.SIZES[::2] if quick else memory.SIZES, 1, progress
-            ),
-        ),
-        "message": (2, lambda: messages.measure(results, places, 5 * mb, progress)),
-        "growth": (
-            10 if quick else 120,
-            lambda: growth.measure(
-                results,
-                places,
-                places.growth[:2] if quick else places.growth,
-                2 if quick else 15,
-                progress,
-            ),
-        ),
-        "start-up": (
-            3 if quick else 8,
-            lambda: startup.measure(results, 3 if quick else 9, progress),
-        ),
+        "load": part(load, sizes=([100 * kb, mb], [100 * kb]), requests=(8, 4), rounds=(6, 2)),
+        "rows": part(rows, rows=([100, 1_000_000], [100, 10_000]), rounds=(25, 5)),
+        "silent-broker": part(broker_silent, size=(100 * kb,) * 2, rounds=(200, 15)),
+        "object-store": part(object_store, size=(mb, mb), uploads=(200, 80), rounds=(3, 1)),
+        "engines": part(engines, uploads=(30, 10), rounds=(5, 2)),
+        "request": part(whole_request, size=(5 * mb,) * 2, rounds=(25, 4)),
+        "claim": part(claims, sizes=sizes, rounds=(40, 10)),
+        "browser": part(browser, size=(5 * mb, mb), rounds=(5, 1)),
+        "memory": part(memory, sizes=(memory.SIZES, memory.SIZES[::2]), rounds=(1, 1)),
+        "message": part(messages, size=(5 * mb,) * 2),
+        "start-up": part(startup, rounds=(9, 3)),
     }
-    seconds = sum(steps[name][0] for name in options.only)
-    layout = "{percentage:3.0f}% |{bar:30}| {elapsed} {postfix}"
-    with tqdm(total=seconds, bar_format=layout) as bar:
-
-        def progress(text):
-            bar.set_postfix_str(f"{text:60.60}")
-
-        for name in options.only:
-            weight, measure = steps[name]
-            measure()
-            bar.update(weight)
 
 
 if __name__ == "__main__":

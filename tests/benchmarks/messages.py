@@ -12,11 +12,11 @@ def measure(results, places, size, progress):
     """Save one upload with each broker and look at the message."""
     for name, broker in places.brokers.items():
         progress(f"messages {name}")
-        with places.use("sqlite", staging="files", broker=name):
+        with places.use(places.database, staging="files", broker=name):
             save(images.image(size))
         count = _in_redis if name == "redis" else _in_rabbitmq
         results.note("message", images.label(size), name, value=count(broker))
-        places.empty("sqlite")
+        places.empty(places.database)
 
 
 def _in_redis(broker):

@@ -6,9 +6,8 @@ import shutil
 import tempfile
 import uuid
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-
-from redis import Redis
 
 from tests import services
 
@@ -18,12 +17,14 @@ class Places:
 
     def __init__(self):
         self.name = f"async_forms_bench_{uuid.uuid4().hex[:8]}"
-        self.data = Path(tempfile.mkdtemp(prefix=f"{self.name}_"))
-        for folder in ("temporary", "media", "by_hand"):
-            (self.data / folder).mkdir()
+        #: The servers of this machine.
         self.databases = ["sqlite"]
-        if _has_postgresql():
+        if _has_server("PGHOST", "PGPORT", 5432):
             self.databases.append("postgresql")
+        #: The one that all parts measure. ``engines`` measures the others too.
+        self.database = self.databases[-1]
+        if find_spec("MySQLdb") and _has_server("MYSQL_HOST", "MYSQL_PORT", 3306):
+            self.databases.append("mariadb")
         self.brokers = {
             name: services.Broker(name, services.BROKERS[name], f"{self.name}_{name}")
             for name in ("redis", "rabbitmq")
@@ -31,6 +32,9 @@ class Places:
         }
         if not self.brokers:
             raise SystemExit("There is neither Redis nor RabbitMQ on this machine.")
+        self.data = Path(tempfile.mkdtemp(prefix=f"{self.name}_"))
+        for folder in ("temporary", "media", "by_hand"):
+            (self.data / folder).mkdir()
         self.broker = next(iter(self.brokers.values()))
         #: The choices that every process gets in its environment as well.
         self.chosen = {}
@@ -42,7 +46,7 @@ class Places:
         os.environ.update(self.environment())
 
     def environment(self, broker=None, **chosen):
-        """Return the environment for the settings: ``chosen`` is database, staging, handler, s3."""
+        """Return the environment for the settings. ``chosen`` has, say, a database or staging."""
         broker = self.brokers[broker] if broker else self.broker
         return {
             "DJANGO_SETTINGS_MODULE": "tests.benchmarks.project.settings",
@@ -54,36 +58,39 @@ class Places:
             **{f"BENCHMARK_{k.upper()}": v for k, v in {**self.chosen, **chosen}.items()},
         }
 
-    @property
-    def growth(self):
-        """The numbers of pending uploads, each with its own database."""
-        from django.conf import settings
-
-        return settings.PENDING
-
     def make_database(self, alias):
         """Make a database with its tables."""
         from django.core.management import call_command
         from django.db import connections
 
-        if connections[alias].vendor == "postgresql":
-            _on_server(alias, f'CREATE DATABASE "{connections[alias].settings_dict["NAME"]}"')
+        if alias in self._made:
+            return
         self._made.append(alias)
+        if connections[alias].vendor != "sqlite":
+            _on_server(alias, f"CREATE DATABASE {connections[alias].settings_dict['NAME']}")
         # A staging folder has all of its folders after the first few hundred images.
         for number in range(256):
             (self.data / "staging" / alias / f"{number:02x}").mkdir(mode=0o700, parents=True)
         # The project lives as long as a run, so it has no migrations.
         call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
 
-    def remove(self):
-        """Remove all of it."""
+    def drop_database(self, alias):
+        """Remove a database, if this run has made it."""
         from django.db import connections
 
-        for alias in self._made:
-            connections[alias].close()
-            if connections[alias].vendor == "postgresql":
-                name = connections[alias].settings_dict["NAME"]
-                _on_server(alias, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        if alias not in self._made:
+            return
+        self._made.remove(alias)
+        connections[alias].close()
+        vendor, name = connections[alias].vendor, connections[alias].settings_dict["NAME"]
+        if vendor != "sqlite":
+            force = " WITH (FORCE)" if vendor == "postgresql" else ""
+            _on_server(alias, f"DROP DATABASE IF EXISTS {name}{force}")
+
+    def remove(self):
+        """Remove all of it."""
+        for alias in list(self._made):
+            self.drop_database(alias)
         for broker in self.brokers.values():
             broker.remove()
         shutil.rmtree(self.data, ignore_errors=True)
@@ -140,7 +147,7 @@ class Places:
         from django.conf import settings
         from django.db import connections
 
-        from django_async_forms.models import StoredChunk, Upload
+        from django_async_forms.models import Draft, StoredChunk, Upload
 
         from .project import models
 
@@ -148,15 +155,16 @@ class Places:
         tables = [
             StoredChunk,
             Upload,
-            models.Waiting,
+            Draft,
             models.Photo,
             models.Distant50,
             models.Distant200,
-            models.Blob,
+            models.InObjectStore,
         ]
-        names = [f'"{model._meta.db_table}"' for model in tables]
-        with connections[database].cursor() as cursor:
-            if connections[database].vendor == "postgresql":
+        connection = connections[database]
+        names = [connection.ops.quote_name(model._meta.db_table) for model in tables]
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
                 # Deleted rows that are still on the disk would slow later rows down.
                 cursor.execute(f"TRUNCATE {', '.join(names)}")
             else:
@@ -166,17 +174,6 @@ class Places:
             for path in (settings.DATA / folder).rglob("*"):
                 if path.is_file():
                     path.unlink()
-
-    def is_drained(self, name):
-        """Tell whether a broker has no message left, neither waiting nor in work."""
-        broker = self.brokers[name]
-        if name == "redis":
-            with Redis.from_url(broker.url) as redis:
-                prefix = f"{broker.queue}:"
-                return not redis.llen(prefix + broker.queue) and not redis.hlen(f"{prefix}unacked")
-        with broker.connection() as connection:
-            # It counts waiting messages. A worker with one process holds four more.
-            return not connection.default_channel.queue_declare(broker.queue, passive=True)[1]
 
     def empty_queues(self):
         """Drop the messages that no worker will take."""
@@ -188,22 +185,14 @@ class Places:
                     continue  # Nothing has been sent there yet.
 
 
-def _has_postgresql():
-    host = os.environ.get("PGHOST", "127.0.0.1")
-    return host.startswith("/") or services.is_listening(host, os.environ.get("PGPORT", 5432))
+def _has_server(host, port, standard):
+    host = os.environ.get(host, "127.0.0.1")
+    return host.startswith("/") or services.is_listening(host, os.environ.get(port, standard))
 
 
 def _on_server(alias, statement):
-    import psycopg
+    """Execute a statement outside the database that it creates or drops."""
     from django.db import connections
 
-    settings = connections[alias].settings_dict
-    with psycopg.connect(
-        host=settings["HOST"],
-        port=settings["PORT"] or None,
-        user=settings["USER"],
-        password=settings["PASSWORD"] or None,
-        dbname="postgres",
-        autocommit=True,
-    ) as connection:
-        connection.execute(statement)
+    with connections[alias]._nodb_cursor() as cursor:
+        cursor.execute(statement)

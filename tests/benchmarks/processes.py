@@ -1,8 +1,9 @@
-"""Starts a web server, a worker and an object store, and reads their memory."""
+"""Starts web servers, workers, an object store and what lies in between, and reads their memory."""
 
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,18 +12,26 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .rounds import wait_until
+from tests.services import is_listening
+
+from .rounds import stopwatch, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = "tests.benchmarks.project"
 
 
+def free_port():
+    """Return a port of this machine that nothing uses."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 class Process:
     """A process that ends with its children after the block: ``with Process(...) as process``."""
 
-    def __init__(self, places, name, arguments, **chosen):
+    def __init__(self, places, name, arguments, program=(sys.executable, "-m"), **chosen):
         self.log = places.data / f"{name}-{uuid.uuid4().hex[:6]}.log"
-        self._command = [sys.executable, "-m", *arguments]
+        self._command = [*program, *arguments]
         self._environment = {
             **os.environ,
             **places.environment(**chosen),
@@ -58,6 +67,9 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(20)
 
+    def wait_until_listening(self):
+        wait_until(lambda: is_listening("127.0.0.1", self.port), f"port {self.port}", pause=0.05)
+
     def wait_until_logged(self, pattern):
         def is_logged():
             text = self.log.read_text(errors="replace")
@@ -86,8 +98,7 @@ class Web(Process):
     """gunicorn with a number of processes and threads."""
 
     def __init__(self, places, processes=2, threads=8, **chosen):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.port = server.getsockname()[1]
+        self.port = free_port()
         arguments = ["gunicorn", f"{PROJECT}.wsgi", "--bind", f"127.0.0.1:{self.port}"]
         arguments += ["--workers", str(processes), "--timeout", "300"]
         if threads > 1:
@@ -98,15 +109,22 @@ class Web(Process):
         self.wait_until_logged("Booting worker")
         self.post("/validated/", *multipart(None))
 
-    def post(self, path, content_type, body):
+    def post(self, path, content_type, body, cookie=""):
         """Post a form and see that it answers with a redirect, as a browser does."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
-        connection.request("POST", path, body, {"Content-Type": content_type})
+        headers = {"Content-Type": content_type, **({"Cookie": cookie} if cookie else {})}
+        connection.request("POST", path, body, headers)
         response = connection.getresponse()
         text = response.read()
         connection.close()
         if response.status != 302:
             raise RuntimeError(f"{path} answered with {response.status}: {text[:300]!r}")
+
+    def time(self, path, content_type, body, cookie=""):
+        """Post a form; return how many seconds later the last byte of the answer was there."""
+        with stopwatch() as watch:
+            self.post(path, content_type, body, cookie)
+        return watch.seconds
 
 
 class Worker(Process):
@@ -124,28 +142,54 @@ class Worker(Process):
 
 
 class ObjectStore(Process):
-    """moto's S3, on the loopback device, with an empty bucket."""
+    """An object store on the loopback device."""
 
     def __init__(self, places):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.port = server.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        super().__init__(places, "s3", ["moto.server", "-p", str(self.port)])
+        self.port = free_port()
+        super().__init__(places, "bucket", ["tests.benchmarks.bucket", str(self.port)])
 
     def wait_until_ready(self):
-        self.wait_until_logged("Running on")
-        import boto3
+        self.wait_until_listening()
 
-        from .project.storages import BUCKET
 
-        client = boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            region_name="us-east-1",
-            aws_access_key_id="none",
-            aws_secret_access_key="none",
+class Distance(Process):
+    """A proxy in front of a port of this machine. Each answer takes ``seconds`` longer."""
+
+    def __init__(self, places, target, seconds):
+        self.port = free_port()
+        arguments = ["tests.benchmarks.distance", str(self.port), target, str(seconds)]
+        super().__init__(places, "distance", arguments)
+
+    def wait_until_ready(self):
+        self.wait_until_listening()
+
+
+class PgBouncer(Process):
+    """PgBouncer in transaction mode, in front of PostgreSQL."""
+
+    PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+    def __init__(self, places, database):
+        self.port = free_port()
+        server = {"host": database["HOST"], "port": database["PORT"] or 5432}
+        user = database["USER"]
+        if database["PASSWORD"]:
+            server["password"] = database["PASSWORD"]
+        config = places.data / "pgbouncer.ini"
+        config.write_text(
+            "[databases]\n"
+            f"* = {' '.join(f'{name}={value}' for name, value in server.items())} user={user}\n"
+            "[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+            "auth_type = any\npool_mode = transaction\nmax_client_conn = 100\n"
+            "ignore_startup_parameters = extra_float_digits\n"
         )
-        client.create_bucket(Bucket=BUCKET)
+        # It does not run as root.
+        account = ["--user=nobody"] if os.geteuid() == 0 else []
+        super().__init__(places, "pgbouncer", [*account, str(config)], [self.PROGRAM])
+
+    def wait_until_ready(self):
+        self.wait_until_listening()
 
 
 def multipart(data, name="photo.jpeg", draft=""):

@@ -15,9 +15,9 @@ class Results(dict):
         return statistics.median(values) if values else None
 
     def ratio(self, above, below):
-        """Return how many times one median is another, or None."""
+        """Return how many times one median is another, or None if that means nothing."""
         top, bottom = self.median(*above), self.median(*below)
-        return None if top is None or not bottom else top / bottom
+        return None if top is None or bottom is None or bottom <= 0 else top / bottom
 
     def spread(self, *what):
         """Return the first and third quartile."""
@@ -33,9 +33,10 @@ class Results(dict):
 
 def interleave(results, prefix, cases, rounds, progress, warm_up=1):
     """
-    Run all ``cases`` (name: a function that returns its measured value) in each of ``rounds``.
+    Run all ``cases`` (name: a function that returns what it measured) in each of ``rounds``.
 
-    So anything else that happens on the machine meanwhile affects all cases.
+    So anything else that happens on the machine meanwhile affects all cases. A case returns a
+    value, or a list of them.
     """
     dice = random.Random(0)
     names = list(cases)
@@ -45,9 +46,10 @@ def interleave(results, prefix, cases, rounds, progress, warm_up=1):
         dice.shuffle(names)
         for name in names:
             progress(f"{' '.join(prefix)} {name}")
-            value = cases[name]()
+            measured = cases[name]()
             if number >= 0:
-                results.note(*prefix, name, value=value)
+                values = measured if isinstance(measured, list) else [measured]
+                results[(*prefix, name)].extend(values)
 
 
 def subtract(results, prefix, case, base, name=None):

@@ -34,7 +34,7 @@ print(time.process_time() - start)
 """
 
 
-def measure(results, rounds, progress):
+def measure(results, places, rounds, progress):
     """Start a process with the package and one without it, in turn; both with Django and Celery."""
     # Compile first, as pip does: the environment may forbid a process to write byte code.
     compileall.compile_dir(ROOT / "django_async_forms", quiet=1)

@@ -1,13 +1,21 @@
-"""The colours of the chart in a dark page, which the SVG itself brings along."""
+"""The colours of the charts, for light and dark pages. Each SVG brings both along."""
 
-#: What cannot be read on a dark page, and what takes its place there. The rest suits both.
+#: The charts, by the names of their files: ``performance-hand-off.svg``.
+CHARTS = ["hand-off", "save", "drained", "engines", "load", "series"]
+
+FILES, DATABASE, DRAFT = "#1b7f3b", "#1f5fa8", "#7a3fa0"
+BY_HAND, MESSAGE, NEUTRAL, PLAIN = "#b3412e", "#b06a00", "#777777", "#333333"
+
+#: What cannot be read on a dark page, and what takes its place there.
 DARK = {
     "#000000": "#cfd3d7",
-    "#333333": "#e2e2e2",
-    "#777777": "#a6a6a6",
-    "#1b7f3b": "#a8f0c6",
-    "#1f5fa8": "#6fb0f5",
-    "#b3412e": "#f28b78",
+    PLAIN: "#e2e2e2",
+    NEUTRAL: "#a6a6a6",
+    FILES: "#a8f0c6",
+    DATABASE: "#6fb0f5",
+    DRAFT: "#cf9df2",
+    BY_HAND: "#f28b78",
+    MESSAGE: "#e8b04a",
 }
 
 

@@ -28,17 +28,3 @@ class Distant200(_Photo):
 
 class InObjectStore(_Photo):
     image = models.ImageField(upload_to="photos", blank=True, storage=storages.object_store)
-
-
-class Blob(models.Model):
-    """The bytes of a file in one value, for the least time that a database needs."""
-
-    data = models.BinaryField()
-
-
-class Waiting(models.Model):
-    """An image that waits for the task that is written by hand."""
-
-    photo = models.ForeignKey(Photo, models.CASCADE)
-    name = models.CharField(max_length=200)
-    data = models.BinaryField()

@@ -2,6 +2,7 @@
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 #: The folder of one run, with database files, media, staged files and temporary uploads.
@@ -16,17 +17,43 @@ USE_TZ = True
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "tests.benchmarks.project.urls"
 WSGI_APPLICATION = "tests.benchmarks.project.wsgi.application"
-INSTALLED_APPS = ["crispy_forms", "django_async_forms", "tests.benchmarks.project"]
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "crispy_forms",
+    "django_async_forms",
+    "tests.benchmarks.project",
+]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+# What only the pages of the admin need. A benchmark has them for its own requests.
+ADMIN_MIDDLEWARE = [
+    *MIDDLEWARE,
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
 STATIC_URL = "/static/"
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 
-#: One database for uploads, and one for each number of uploads that are pending already.
-PENDING = [100, 10_000, 1_000_000]
+#: One database for uploads on each server, and one for each number of rows on PostgreSQL.
+ROWS = [100, 10_000, 1_000_000]
 
 
 def _sqlite(name):
@@ -43,22 +70,45 @@ def _sqlite(name):
 
 
 def _postgresql(name):
-    return {
+    settings = {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
-        "PORT": os.environ.get("PGPORT", ""),
+        # A proxy that makes the server distant, or a pool of connections, takes its place.
+        "PORT": os.environ.get("BENCHMARK_PORT", os.environ.get("PGPORT", "")),
         "USER": os.environ.get("PGUSER", "postgres"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
         "NAME": f"{PREFIX}_{name}",
         "CONN_MAX_AGE": None,
     }
+    if os.environ.get("BENCHMARK_POOL") == "psycopg":
+        settings |= {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}
+    if os.environ.get("BENCHMARK_POOL") == "PgBouncer":
+        # It closes no prepared statements and cursors of a client.
+        settings |= {"DISABLE_SERVER_SIDE_CURSORS": True}
+    return settings
 
 
-DATABASES = {"default": {}}
-for _vendor, _database in (("sqlite", _sqlite), ("postgresql", _postgresql)):
-    DATABASES[_vendor] = _database("uploads")
-    for _rows in PENDING:
-        DATABASES[f"{_vendor}_{_rows}"] = _database(f"pending_{_rows}")
+def _mariadb(name):
+    return {
+        "ENGINE": "django.db.backends.mysql",
+        "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
+        "PORT": os.environ.get("MYSQL_PORT", ""),
+        "USER": os.environ.get("MYSQL_USER", "root"),
+        "PASSWORD": os.environ.get("MYSQL_PASSWORD", ""),
+        "NAME": f"{PREFIX}_{name}",
+        "OPTIONS": {"charset": "utf8mb4"},
+        "CONN_MAX_AGE": None,
+    }
+
+
+DATABASES = {
+    "default": {},
+    "sqlite": _sqlite("uploads"),
+    "postgresql": _postgresql("uploads"),
+    **{f"postgresql_{rows}": _postgresql(f"rows_{rows}") for rows in ROWS},
+}
+if find_spec("MySQLdb"):
+    DATABASES["mariadb"] = _mariadb("uploads")
 DATABASE_ROUTERS = ["tests.benchmarks.project.routers.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -83,15 +133,17 @@ def storages_with(staging):
 
 
 STORAGES = storages_with(os.environ.get("BENCHMARK_STAGING", "database"))
-#: An object store on the loopback device.
+#: The address of an object store, for the processes that have one.
 S3_URL = os.environ.get("BENCHMARK_S3", "")
-# moto does not check them.
+# The store of the benchmarks does not check them.
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "none")
 os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "none")
 
 CELERY_BROKER_URL = os.environ["BENCHMARK_BROKER"]
 CELERY_BROKER_TRANSPORT_OPTIONS = json.loads(os.environ["BENCHMARK_BROKER_OPTIONS"])
 CELERY_TASK_DEFAULT_QUEUE = os.environ["BENCHMARK_QUEUE"]
-ASYNC_FORMS = json.loads(os.environ.get("BENCHMARK_ASYNC_FORMS", "{}"))
+# A busy machine must not lose a message that a part waits for.
+ASYNC_FORMS = json.loads(os.environ.get("BENCHMARK_ASYNC_FORMS", '{"PUBLISH_TIMEOUT": 10}'))
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_DB_REUSE_MAX = 1000
+if os.environ.get("BENCHMARK_REUSE") != "no":
+    CELERY_DB_REUSE_MAX = 1000

@@ -35,10 +35,10 @@ def distant_200():
     return DistantStorage(0.2)
 
 
-def object_store():
-    """Return an S3 storage at the address of this run, or a folder if it has none."""
-    if not settings.S3_URL:
+def object_store(url=settings.S3_URL):
+    """Return an S3 storage at the address of this process, or a folder if it has none."""
+    if not url:
         return FileSystemStorage()
     from storages.backends.s3 import S3Storage
 
-    return S3Storage(bucket_name=BUCKET, endpoint_url=settings.S3_URL, region_name="us-east-1")
+    return S3Storage(bucket_name=BUCKET, endpoint_url=url, region_name="us-east-1")

@@ -1,0 +1,59 @@
+"""
+Eight worker processes and an object store that is 50 ms away, against the store's own rate.
+
+The store's own rate is that of eight processes that do nothing but save files to it.
+"""
+
+import multiprocessing
+import uuid
+from contextlib import ExitStack
+
+from django.core.files.base import ContentFile
+
+from . import images
+from .processes import Distance, ObjectStore, Worker
+from .project.models import InObjectStore
+from .project.storages import object_store
+from .rounds import interleave, stopwatch
+from .worker_speed import drain
+
+#: The storage of each process that only saves.
+_storage = None
+
+PROCESSES = 8
+SECONDS = 0.05
+
+
+def measure(results, places, size, uploads, rounds, progress):
+    """Save that many uploads in each way, in turn."""
+    data, chosen = images.image(size), {"database": places.database, "staging": "files"}
+    with ExitStack() as stack:
+        store = stack.enter_context(ObjectStore(places))
+        distance = stack.enter_context(Distance(places, f"127.0.0.1:{store.port}", SECONDS))
+        s3 = f"http://127.0.0.1:{distance.port}"
+        stack.enter_context(places.use(**chosen))
+        worker = stack.enter_context(Worker(places, PROCESSES, **chosen, s3=s3))
+        fork = multiprocessing.get_context("fork")
+        pool = stack.enter_context(fork.Pool(PROCESSES, _open, (s3,)))
+        cases = {
+            "8 processes, uploads/s": lambda: drain(worker, data, uploads, InObjectStore),
+            "the store's own, files/s": lambda: _save_all(pool, data, uploads),
+        }
+        prefix = ("object-store", images.label(size))
+        interleave(results, prefix, cases, rounds, progress)
+    places.empty(places.database)
+
+
+def _save_all(pool, data, uploads):
+    with stopwatch() as watch:
+        pool.map(_save, [data] * uploads, chunksize=1)
+    return uploads / watch.seconds
+
+
+def _open(url):
+    global _storage
+    _storage = object_store(url)
+
+
+def _save(data):
+    _storage.save(f"photos/{uuid.uuid4().hex}.jpeg", ContentFile(data))
