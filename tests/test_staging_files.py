@@ -482,6 +482,36 @@ def test_the_folders_keep_a_file_private_whose_worker_was_killed(killed, staged,
     assert {mode(path) for path in location.rglob("*") if path.is_dir()} == {0o700}
 
 
+def test_a_file_and_its_folders_are_on_the_disk_when_it_is_saved(tmp_path, monkeypatch):
+    flushed = []
+    fsync = os.fsync
+
+    def note(descriptor):
+        fsync(descriptor)
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", note)
+
+    StagingFileSystemStorage(location=tmp_path).save("default/ab/name", ContentFile(b"data"))
+
+    made = [tmp_path / part for part in ("default/ab/name", "default/ab", "default", ".")]
+    assert sorted(flushed) == sorted(path.stat().st_ino for path in made)
+
+
+def test_a_file_whose_folder_does_not_reach_the_disk_is_not_saved(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def fail(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "disk broken")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    with pytest.raises(OSError, match="disk broken"):
+        StagingFileSystemStorage(location=tmp_path).save("name", ContentFile(b"data"))
+
+
 def test_a_storage_without_fsync_saves_files(tmp_path):
     storage = StagingFileSystemStorage(location=tmp_path / "staging", fsync=False)
 
