@@ -311,7 +311,8 @@ class AsyncImageDraft extends HTMLElement {
     const url = this.#url(held);
     if (!url) return;
     const answer = await fetch(url, { method: "HEAD", headers: protocol(""), redirect: "manual" }).catch(() => null);
-    if (answer?.status !== 404 || this.#hidden?.value !== held) return;
+    // A library may have swapped the form meanwhile.
+    if (answer?.status !== 404 || this.#hidden?.value !== held || !this.isConnected) return;
     const file = this.#sent;
     this.forget(false);
     if (!file) return this.#owner.report?.(this.dataset.gone, null);

@@ -14,4 +14,4 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 #: A reference, because Celery does not keep receivers alive.
-receivers = block("docs/howto/fields.rst", "before_task_publish").execute(__package__)
+receivers = block("docs/howto/tenants.rst", "before_task_publish").execute(__package__)

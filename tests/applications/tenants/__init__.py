@@ -1,0 +1,1 @@
+"""django-tenants with tenant-schemas-celery: docs/howto/tenants.rst."""
