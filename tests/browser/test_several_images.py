@@ -705,6 +705,18 @@ def test_in_the_admin_a_number_that_is_typed_moves_the_image(open_admin, slides)
     assert ids == ["slides-2", "slides-0", "slides-1"]
 
 
+def test_in_the_admin_a_number_that_is_stepped_keeps_the_focus(open_admin, slides):
+    page = open_admin()
+    number = page.locator("[name=slides-0-position]")
+    number.evaluate("input => { input.value = 30; input.focus(); }")
+
+    page.keyboard.press("ArrowUp")
+
+    page.wait_for_selector("#slides-1:first-child")
+    expect(number).to_have_value("31")
+    expect(number).to_be_focused()
+
+
 def test_in_the_admin_an_image_takes_its_errors_with_it(open_admin, slides):
     page = open_admin()
     page.fill("[name=slides-2-caption]", "refused")

@@ -93,17 +93,16 @@ class AsyncImageFormset extends HTMLElement {
       this.#add([...target.files]);
       target.value = "";
     } else if (form && target === control(form, this.dataset.field)) this.#number();
-    else if (form && target === control(form, this.dataset.order)) this.#sort();
+    // Once the focus is where it goes.
+    else if (form && target === control(form, this.dataset.order)) setTimeout(() => this.#sort());
   }
 
   /** @param {any} target */
   #click(target) {
     const form = this.#forms.find((each) => each.contains(target));
     const button = target.closest("[data-step]");
-    if (form && button) {
-      this.#move(form, this.#filled.indexOf(form) + Number(button.dataset.step));
-      button.focus();
-    } else if (form && target.closest(".async-image-remove")) this.#remove(form);
+    if (form && button) this.#move(form, this.#filled.indexOf(form) + Number(button.dataset.step));
+    else if (form && target.closest(".async-image-remove")) this.#remove(form);
   }
 
   // Files that are dropped or pasted anywhere but on an input, or several of them, and forms that are dragged.
@@ -330,16 +329,18 @@ function fill(input, file) {
   for (const type of ["input", "change"]) input.dispatchEvent(new Event(type, { bubbles: true }));
 }
 
-// Moves as few forms as it can: one that is moved loses the focus.
+// Moves as few forms as it can. The focus in one that is moved comes back.
 /** @param {HTMLElement[]} forms */
 function arrange(forms) {
+  const focused = /** @type {any} */ (forms[0]?.getRootNode())?.activeElement;
   if (forms.length) forms.reduce((before, form) => {
-    const rows = [form.previousElementSibling, form].filter((row) =>
-      row === form || row?.matches(".row-form-errors")); // In the admin's table.
-    const [first] = /** @type {Element[]} */ (rows);
-    if (first.previousElementSibling !== before) before.after(.../** @type {Element[]} */ (rows));
+    const above = form.previousElementSibling;
+    // The errors of the form, in the admin's table.
+    const rows = above?.matches(".row-form-errors") ? [above, form] : [form];
+    if (rows[0].previousElementSibling !== before) before.after(...rows);
     return form;
   });
+  focused?.focus();
 }
 
 /** @param {HTMLElement[]} forms @param {boolean} isMuted */
