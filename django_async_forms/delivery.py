@@ -52,7 +52,13 @@ def send(upload: Upload) -> None:
     a request, the caller waits at most twice ``PUBLISH_TIMEOUT``, with any transport. Then the
     circuit breaker opens for ``PUBLISH_PAUSE``, so a command that saves ten images waits once.
     """
-    delivery = make_delivery()
+    try:
+        delivery = make_delivery()
+    except Exception as error:
+        # Raised after the commit. Django's robust=True raises another error for a partial().
+        _open_breaker(upload, error)
+        _leave_to_recovery(upload)
+        return
     if not delivery.in_background:
         deliver = partial(_deliver, delivery, upload)
         if not call_after_response(deliver):

@@ -613,6 +613,11 @@ class OwnDeliveryHere(OwnDelivery):
     in_background = False
 
 
+class Unmakable(OwnDelivery):
+    def __init__(self):
+        raise ConnectionRefusedError
+
+
 class OnlyPublish:
     def publish(self, upload):
         pass
@@ -661,6 +666,20 @@ def test_a_class_of_the_projects_own_leaves_no_connection_open(own, in_memory):
     delivery.send(upload)
 
     assert connection.connection is None
+
+
+def test_a_class_that_cannot_be_made_leaves_the_upload_to_recovery(settings, in_memory):
+    settings.ASYNC_FORMS = {"DELIVERY": f"{__name__}.Unmakable"}
+
+    photo = save(in_memory())
+
+    assert Upload.objects.pending().due().get().object_pk == str(photo.pk)
+
+
+def test_the_checks_make_no_object_of_a_class_of_the_projects_own(settings):
+    settings.ASYNC_FORMS = {"DELIVERY": f"{__name__}.Unmakable"}
+
+    assert not [m for m in run_checks() if m.id.startswith("django_async_forms")]
 
 
 @pytest.mark.parametrize("value", [None, "", "nothing.Delivery", f"{__name__}.OnlyPublish"])

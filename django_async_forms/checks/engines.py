@@ -10,9 +10,10 @@ from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
+from django.utils.module_loading import import_string
 
 from ..celery_delivery import CeleryDelivery
-from ..delivery import make_delivery
+from ..conf import conf
 from ..models import Upload
 from ..tasks import recover_uploads
 from .discovery import target_models
@@ -94,10 +95,10 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def _sends_by_celery() -> bool:
     """Tell whether messages leave by Celery, neither eagerly nor by a class of the project."""
     try:
-        delivery = make_delivery()
-    except ImproperlyConfigured:
+        delivery_class = import_string(conf().DELIVERY)
+    except (ImproperlyConfigured, TypeError, AttributeError):
         return False  # E001 has found it.
-    return isinstance(delivery, CeleryDelivery) and delivery.in_background
+    return issubclass(delivery_class, CeleryDelivery) and not current_app.conf.task_always_eager
 
 
 def _has_app() -> bool:
