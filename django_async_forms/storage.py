@@ -9,7 +9,6 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +57,11 @@ def remove_staged(name: str, using: str) -> None:
     if is_transactional(storage, using):
         storage.delete(name)
     else:
-        transaction.on_commit(partial(storage.delete, name), using=using, robust=True)
+
+        def delete() -> None:  # Not a partial(): Django 5.2 fails to log the error of one.
+            storage.delete(name)
+
+        transaction.on_commit(delete, using=using, robust=True)
 
 
 @deconstructible(path="django_async_forms.storage.DatabaseStorage")

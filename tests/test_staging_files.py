@@ -528,3 +528,15 @@ def test_a_storage_needs_a_location():
 def test_a_staged_file_has_no_url(tmp_path):
     with pytest.raises(ValueError, match="private"):
         StagingFileSystemStorage(location=tmp_path).url("name")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_staged_file_that_cannot_be_removed_stops_nobody(location, refuse, in_memory, caplog):
+    upload = save_image(in_memory(), Photo.objects.create(title="Dune"))
+    refuse("unlink", errno.EROFS)
+    refuse("remove", errno.EROFS)
+
+    Upload.objects.filter(pk=upload.pk).discard()
+
+    assert not Upload.objects.exists()
+    assert "Read-only file system" in caplog.text
