@@ -113,6 +113,13 @@ class Detachment(hooks.Change):
         """Tell whether an image was still as loaded when the form was made."""
         return name in self._unchanged_before_form
 
+    def is_waiting(self, instance: Model, field: FileField) -> bool:
+        """Tell whether an image still has to be staged or stored: by the next ``save()``."""
+        detached = self._detached.get(field.name)
+        if detached is not None:
+            return detached.needs_staging()
+        return uncommitted_file(instance, field) is not None
+
     def restore_initial_image(self, instance: Model, name: str, file: FieldFile) -> None:
         """Put the form's initial image on its instance, with the dimensions before the form."""
         columns = image_columns(file_field(type(instance), name))

@@ -33,6 +33,8 @@ class FieldDrafts:
         self.field = field
         self.form_field = form_field
         self._found: dict[str, DraftFile | LostDraft] = {}
+        #: The file of the form, and its draft. A page may show the field more than once.
+        self._kept: tuple[UploadedFile[bytes] | None, Draft | None] = None, None
         _accept_drafts(form_field)
 
     @property
@@ -81,7 +83,9 @@ class FieldDrafts:
         if sender is None:
             return {"draft": None}
         grant = self._grant(sender)
-        draft = None if file is None else self._keep(grant, sender, file)
+        if file is not self._kept[0]:
+            self._kept = file, None if file is None else self._keep(grant, sender, file)
+        draft = self._kept[1]
         return {
             "grant": grant.dumps() if url else "",
             "drafts_url": url,
@@ -91,7 +95,7 @@ class FieldDrafts:
 
     def _file_to_keep(self) -> UploadedFile[bytes] | None:
         """Return the file of a form that is shown again, if its field accepts it."""
-        is_shown_again = self.form.is_bound and not self.form.is_saved
+        is_shown_again = self.form.is_bound and not self.form.has_saved(self.field)
         if not is_shown_again or self.form_field.disabled or self.field.name in self.form.errors:
             return None
         value = self.form[self.field.name].data

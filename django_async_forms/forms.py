@@ -79,30 +79,47 @@ class AsyncImageFormMixin(_Form):
     #: The request whose sender owns the drafts of the form.
     request_of_sender: HttpRequest | None = None
 
-    #: Whether ``save()`` was called. A form that is shown after that keeps no image.
-    is_saved = False
-
     _detachment: Detachment
     _unchanged: Set[str] = frozenset()
+    _is_saved = False
 
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._detachment = Detachment(self.instance)
-        using = router.db_for_write(type(self.instance), instance=self.instance)
+        #: The form fields that have the limits as validators.
+        self._limited: dict[str, forms.Field] = {}
+        #: Whether a field whose instance holds no image has one or an upload.
+        self._has_images: dict[str, bool] = {}
+        self.request_of_sender = request or self.request_of_sender
+        self._prepare_fields()
+
+    def _prepare_fields(self) -> None:
+        """Prepare the form fields, also those that a project's ``__init__()`` has replaced."""
         for field in self.get_async_fields():
-            form_field = self.fields[field.name]
+            self._prepare_field(field)
+
+    def _prepare_field(self, field: FileField) -> None:
+        form_field = self.fields[field.name]
+        if self._limited.get(field.name) is not form_field:
+            self._limited[field.name] = form_field
             form_field.validators.append(partial(check_limits, field))
             if field in self._fields_for_worker():
+                using = router.db_for_write(type(self.instance), instance=self.instance)
                 form_field.validators.append(partial(check_value_against_backlog, using))
-            if isinstance(form_field.widget, AsyncImageInput):
-                form_field.widget.install(self, field.name)
-            elif self.image_widget is not None and isinstance(field, ImageField):
-                self.image_widget.install(self, field.name)
-        if not self.instance._state.adding:
-            self._make_pending_fields_optional()
-        request = request or self.request_of_sender
-        if request is not None:
-            self.keep_drafts(request)
+        keeps_drafts = self.drafts and self.request_of_sender is not None
+        if isinstance(form_field.widget, AsyncImageInput):
+            form_field.widget.install(self, field.name)
+        elif isinstance(field, ImageField) and (keeps_drafts or self.image_widget is not None):
+            (self.image_widget or AsyncImageInput).install(self, field.name)
+        widget = form_field.widget
+        if (
+            keeps_drafts
+            and isinstance(widget, AsyncImageInput)
+            and isinstance(form_field, forms.FileField)
+            and (widget.drafts is None or widget.drafts.form_field is not form_field)
+        ):
+            widget.drafts = FieldDrafts(self, field, form_field)
+        self._make_pending_field_optional(field)
 
     def keep_drafts(self, request: HttpRequest) -> None:
         """
@@ -112,21 +129,18 @@ class AsyncImageFormMixin(_Form):
         field with one of Django's widgets gets ``AsyncImageInput``, which drafts need.
         """
         self.request_of_sender = request
-        for field in self.get_async_fields() if self.drafts else []:
-            if isinstance(field, ImageField):
-                (self.image_widget or AsyncImageInput).install(self, field.name)
-            form_field = self.fields[field.name]
-            if isinstance(form_field.widget, AsyncImageInput) and isinstance(
-                form_field, forms.FileField
-            ):
-                form_field.widget.drafts = FieldDrafts(self, field, form_field)
+        self._prepare_fields()
 
-    def _make_pending_fields_optional(self) -> None:
-        for field in self.get_async_fields():
-            form_field = self.fields[field.name]
-            if form_field.required and not getattr(self.instance, field.attname):
-                # The widget stays required. Otherwise it would offer to clear the image.
-                form_field.required = not self._has_image(field)
+    def _make_pending_field_optional(self, field: FileField) -> None:
+        form_field = self.fields[field.name]
+        if self.instance._state.adding or not form_field.required:
+            return
+        if getattr(self.instance, field.attname):
+            return
+        if field.name not in self._has_images:
+            self._has_images[field.name] = self._has_image(field)
+        # The widget stays required. Otherwise it would offer to clear the image.
+        form_field.required = not self._has_images[field.name]
 
     def _has_image(self, field: FileField) -> bool:
         """Tell whether the field has an upload, or an image that was attached meanwhile."""
@@ -137,16 +151,26 @@ class AsyncImageFormMixin(_Form):
         return bool(values and values[field.attname])
 
     def __getitem__(self, name: str) -> forms.BoundField:
-        bound_field: forms.BoundField = super().__getitem__(name)
-        # Validation makes bound fields too. Look for an upload only when a page shows the text.
         with_state = vars(self).setdefault("_with_state", set())
-        if name not in with_state:
-            with_state.add(name)
-            if any(field.name == name for field in self.get_async_fields()):
-                bound_field.help_text = _lazy_text(
-                    cache(partial(self._help_text, name, bound_field.help_text))
-                )
+        if name in with_state:
+            return super().__getitem__(name)
+        with_state.add(name)
+        field = next((field for field in self.get_async_fields() if field.name == name), None)
+        if field is not None:
+            self._prepare_field(field)
+        bound_field: forms.BoundField = super().__getitem__(name)
+        if field is not None:
+            # Validation makes bound fields too. Look for an upload only when a page shows the text.
+            bound_field.help_text = _lazy_text(
+                cache(partial(self._help_text, name, bound_field.help_text))
+            )
         return bound_field
+
+    @property
+    def media(self) -> forms.Media:
+        """Return the scripts and style sheets, also those of a widget of a replaced field."""
+        self._prepare_fields()
+        return super().media
 
     def _help_text(self, name: str, help_text: Any) -> Any:
         """Return a field's help text, with the state of its upload if its widget shows none."""
@@ -203,8 +227,17 @@ class AsyncImageFormMixin(_Form):
                 sender=self._sender_key(),
                 hidden=self.hide_staged,
             )
-        self.is_saved = True
+        self._is_saved = True
         return super().save(commit)
+
+    def has_saved(self, field: FileField) -> bool:
+        """
+        Tell whether the image of a field was staged or stored, so that the form keeps no draft.
+
+        It was not if the instance is not saved after ``save(commit=False)``, if saving it has
+        raised an error, or if its transaction was rolled back.
+        """
+        return self._is_saved and not self._detachment.is_waiting(self.instance, field)
 
     async def ais_valid(self) -> bool:
         """Do as ``is_valid()``, in asynchronous code."""

@@ -226,3 +226,47 @@ def test_an_image_whose_storage_has_no_address_can_be_cleared(monkeypatch):
     monkeypatch.setattr("django.core.files.storage.FileSystemStorage.url", refuse)
 
     assert form["front"].field.widget.is_initial(images.front)
+
+
+class ReplacingForm(PhotoForm):
+    """Replaces the form field, and demands every field, when Django's part is done."""
+
+    image_widget = AsyncImageInput
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["image"] = forms.ImageField(label="Picture")
+        for field in self.fields.values():
+            field.required = True
+
+
+def test_a_field_that_init_has_replaced_is_limited(settings, in_memory):
+    settings.ASYNC_FORMS = {"MAX_PIXELS": 100}
+
+    form = ReplacingForm({"title": "Dune"}, {"image": in_memory()})
+
+    assert form.errors.as_data()["image"][0].code == "too_many_pixels"
+
+
+def test_a_field_that_init_has_replaced_does_not_ask_again_for_a_pending_image(in_memory):
+    ReplacingForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    form = ReplacingForm({"title": "Arrakis"}, instance=Photo.objects.get())
+
+    assert form.is_valid(), form.errors
+
+
+def test_a_field_that_init_has_replaced_has_the_widget_with_its_scripts():
+    form = ReplacingForm()
+
+    assert "async-image-input.js" in str(form.media)
+    assert "<async-image-input" in str(form)
+
+
+def test_a_field_that_init_has_replaced_keeps_its_image(rf, in_memory):
+    request = rf.post("/")
+    request.session = {}
+
+    form = ReplacingForm({"title": ""}, {"image": in_memory()}, request=request)
+
+    assert 'name="image-draft"' in str(form)

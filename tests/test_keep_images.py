@@ -24,6 +24,7 @@ from django_async_forms.storage import staging_storage
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView
 from tests import pictures
+from tests.both import roll_back
 from tests.project.models import Album, Measured, Page, Photo
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.test_keep_images")]
@@ -311,6 +312,70 @@ def test_a_form_that_is_shown_after_it_was_saved_keeps_nothing(rf, in_memory):
 
     assert '-draft"' not in str(form)
     assert not Draft.objects.exists()
+
+
+@pytest.fixture
+def session_request(rf):
+    """A request with a session."""
+    request = rf.post("/")
+    request.session = {}
+    return request
+
+
+def kept_by(form):
+    """Return the tokens of the images that a form keeps when it is shown."""
+    return dict(re.findall(r'name="([\w-]+-draft)" value="([^"]+)"', str(form)))
+
+
+def sent_again(kept, request):
+    """Submit a form with a token, without an error; return the name of the image."""
+    form = CautiousForm({"title": "Dune", **kept}, {}, request=request)
+    assert form.is_valid(), form.errors
+    form.save()
+    save_pending_uploads()
+    return Photo.objects.get().image.name
+
+
+def test_an_error_that_a_view_finds_after_save_without_commit_keeps_the_image(
+    session_request, in_memory
+):
+    form = CautiousForm({"title": "Dune"}, {"image": in_memory()}, request=session_request)
+    form.save(commit=False)
+    form.add_error("title", "Somebody else has this title.")
+
+    kept = kept_by(form)
+
+    assert sent_again(kept, session_request) == "photos/dune.jpg"
+
+
+@pytest.mark.parametrize("is_draft", [False, True], ids=["sent", "claimed"])
+def test_a_save_that_is_rolled_back_keeps_the_image(session_request, in_memory, is_draft):
+    files = {"image": in_memory()}
+    data = {"title": "Dune"}
+    if is_draft:
+        data.update(kept_by(CautiousForm({"title": ""}, files, request=session_request)))
+        files = {}
+    form = CautiousForm(data, files, request=session_request)
+    roll_back(form.save)
+    form.add_error(None, "The payment was refused.")
+
+    kept = kept_by(form)
+
+    assert sent_again(kept, session_request) == "photos/dune.jpg"
+
+
+def test_a_save_without_commit_whose_instance_was_saved_keeps_nothing(session_request, in_memory):
+    form = CautiousForm({"title": "Dune"}, {"image": in_memory()}, request=session_request)
+    form.save(commit=False).save()
+
+    assert kept_by(form) == {}
+
+
+def test_a_form_that_is_shown_twice_keeps_one_draft(session_request, in_memory):
+    form = CautiousForm({"title": ""}, {"image": in_memory()}, request=session_request)
+
+    assert kept_by(form) == kept_by(form) != {}
+    assert Draft.objects.count() == 1
 
 
 def test_a_page_that_keeps_nothing_makes_no_session(client):

@@ -68,7 +68,7 @@ def _with_image_inputs(helper: Any, form: BaseForm) -> Any:
     Template packs write a file input by themselves, without its widget. A layout object that the
     project has chosen for a field stays.
     """
-    names = {name for name, field in form.fields.items() if _has_input(field)}
+    names = {bound.name for bound in form if _has_input(bound.field)}
     if not names:
         return helper
     # The project's helper may be one for all requests.
