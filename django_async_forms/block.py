@@ -15,7 +15,7 @@ from . import hooks
 from .conf import conf
 from .detach import Detachment
 from .draft_sender import sender_of
-from .fields import file_field, file_fields
+from .fields import file_field, file_fields, unwrapped
 
 
 class Block:
@@ -85,6 +85,7 @@ class Block:
         ``cleared`` names the fields that are about to be emptied. An instance that is taken before
         its images change is saved without a query that looks up the old ones.
         """
+        instance = unwrapped(instance)
         key = id(instance)
         earlier = hooks.waiting_change(instance)
         # Taken by this block or one around it, or by a worker's attempt: eager tasks run in blocks.

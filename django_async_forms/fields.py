@@ -13,6 +13,15 @@ from django.core.files.base import File
 from django.db import connections, router
 from django.db.models import Field, FileField, Model, QuerySet
 from django.db.models.fields.files import FieldFile
+from django.utils.functional import LazyObject
+
+
+def unwrapped(value: Any) -> Any:
+    """Return the object behind a lazy one, such as ``request.user``, or the object itself."""
+    while isinstance(value, LazyObject):
+        value.__class__  # noqa: B018  # This sets the object up.
+        value = value._wrapped
+    return value
 
 
 def all_file_fields(model: type[Model]) -> list[FileField]:

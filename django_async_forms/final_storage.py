@@ -13,6 +13,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.utils.functional import LazyObject, empty
 
 from .codec import path_of
+from .fields import unwrapped
 from .models import Upload
 
 logger = logging.getLogger("django_async_forms")
@@ -34,8 +35,7 @@ class StoredFiles:
         stores, so two workers at the same moment would find the same name. Django's storage for a
         folder needs no reservation, which costs a statement.
         """
-        if isinstance(storage, LazyObject):
-            storage = _unwrapped(storage)
+        storage = unwrapped(storage)
         storage_class: Any = type(storage)
         watched_class = _watched_class(storage_class)
         if watched_class is None:
@@ -197,10 +197,3 @@ def _watched_class(storage_class: Any) -> Any:
 def is_lazy(storage: Any) -> bool:
     """Tell whether a storage is lazy and not set up yet."""
     return isinstance(storage, LazyObject) and storage._wrapped is empty
-
-
-def _unwrapped(storage: Any) -> Storage:
-    """Return the storage behind a lazy one, such as Django's ``default_storage``."""
-    storage.__class__  # noqa: B018  # This sets the storage up.
-    wrapped: Storage = storage._wrapped
-    return _unwrapped(wrapped) if isinstance(wrapped, LazyObject) else wrapped

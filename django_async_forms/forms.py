@@ -22,7 +22,7 @@ from .conf import conf
 from .detach import Detachment
 from .draft_form import FieldDrafts
 from .draft_sender import sender_of
-from .fields import current_values, file_field, file_fields, file_name, files_in
+from .fields import current_values, file_field, file_fields, file_name, files_in, unwrapped
 from .limits import check_limits, check_value_against_backlog
 from .models import Upload, has_outbox, has_upload
 from .status import upload_for
@@ -85,6 +85,7 @@ class AsyncImageFormMixin(_Form):
 
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.instance = unwrapped(self.instance)
         self._detachment = Detachment(self.instance)
         #: The form fields that have the limits as validators.
         self._limited: dict[str, forms.Field] = {}

@@ -31,6 +31,7 @@ from .fields import (
     labels_sharing,
     outbox_name,
     rows,
+    unwrapped,
 )
 from .storage import is_transactional, remove_staged, staging_storage
 
@@ -58,6 +59,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
         Raises ``FieldDoesNotExist`` if ``field_name`` is not a file field of the instance.
         """
+        instance = unwrapped(instance)
         fields = [file_field(type(instance), field_name)] if field_name else file_fields(instance)
         chosen: str | None = self._db  # type: ignore[attr-defined]
         using = chosen or router.db_for_write(type(instance), instance=instance)

@@ -21,7 +21,7 @@ from .arrival import GONE
 from .block import Block
 from .draft_model import DraftGoneError
 from .drafts import DraftFile, claimable
-from .fields import file_field, file_fields
+from .fields import file_field, file_fields, unwrapped
 from .grants import purpose_of, read_draft_token
 from .limits import check_limits, check_value_against_backlog
 from .models import Upload
@@ -307,7 +307,8 @@ class ImageStateField(_Field):
 
     def get_attribute(self, instance: Model) -> Any:
         """Return the instance, of which ``source`` names the field."""
-        return instance
+        found: Model = unwrapped(instance)
+        return found
 
     def to_representation(self, instance: Model) -> dict[str, Any]:
         """Return the state. Raises ``FieldDoesNotExist`` if ``source`` is not a file field."""

@@ -29,6 +29,7 @@ from .fields import (
     key_text,
     rows,
     uncommitted_file,
+    unwrapped,
 )
 from .models import Upload
 from .tokens import make_token, read_token
@@ -54,7 +55,7 @@ def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Mo
     instance was loaded is put on it. The instances are all of one model.
     """
     instances = list(instances)
-    saved = [instance for instance in instances if instance.pk is not None]
+    saved = [unwrapped(instance) for instance in instances if instance.pk is not None]
     if not saved:
         return instances
     field = file_field(type(saved[0]), field_name)

@@ -13,7 +13,7 @@ from django.db.models import FileField, ImageField, Model
 from django.http import HttpRequest
 
 from .block import Block
-from .fields import file_field, file_fields, lock_row
+from .fields import file_field, file_fields, lock_row, unwrapped
 from .models import Upload
 from .staging import claim_draft, stage
 
@@ -39,6 +39,7 @@ def save_image(uploaded: File[Any], instance: Model, field_name: str | None = No
     ``SuspiciousFileOperation`` for a file whose name no storage takes; ``DraftGoneError`` for a
     draft that another form has claimed.
     """
+    instance = unwrapped(instance)
     if instance._state.adding or instance.pk is None:
         raise ValueError(
             f"save_image() got a {instance._meta.label} that is not saved yet. "

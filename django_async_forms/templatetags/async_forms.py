@@ -24,7 +24,7 @@ from django.utils.translation import ngettext
 
 from ..conf import conf
 from ..draft_sender import sender_of
-from ..fields import file_field
+from ..fields import file_field, unwrapped
 from ..layout import AsyncImage
 from ..models import Upload
 from ..status import base_name, prefetch_uploads, stored_file, token_for, upload_for, url_of
@@ -254,6 +254,7 @@ def _context_of(
     context: Context, instance: Model, field_name: str, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the part of a template's context that images and other files have in common."""
+    instance = unwrapped(instance)
     field = file_field(type(instance), field_name)
     upload = None if instance.pk is None else upload_for(instance, field_name)
     state = "saved" if upload is None else upload.state
