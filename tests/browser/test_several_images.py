@@ -414,7 +414,7 @@ def test_a_form_that_comes_back_has_the_order_that_it_was_sent_with(open_album, 
     page.fill("[name=name]", " ")
 
     press(page)
-    page.wait_for_selector("[data-state=kept]")
+    page.wait_for_selector("async-image-input:has([data-state=kept]) [data-step]")
 
     ids = page.locator(CARDS).evaluate_all("all => all.map((card) => card.id)")
     assert ids == ["slides-3", "slides-0", "slides-1", "slides-2"]
@@ -696,13 +696,14 @@ def test_in_the_admin_images_are_ordered_by_dragging(open_admin, slides, album):
 def test_in_the_admin_a_number_that_is_typed_moves_the_image(open_admin, slides):
     page = open_admin()
 
-    page.fill("[name=slides-2-position]", "5")
+    page.fill("[name=slides-0-position]", "99")
     page.keyboard.press("Tab")
 
-    ids = page.locator("#slides-group tr.dynamic-slides").evaluate_all(
-        "all => all.map((e) => e.id)"
-    )
-    assert ids == ["slides-2", "slides-0", "slides-1"]
+    page.wait_for_selector("#slides-1:first-child")
+    rows = page.locator("#slides-group tr.dynamic-slides")
+    ids = rows.evaluate_all("all => all.map((row) => row.id)")
+    assert ids == ["slides-1", "slides-2", "slides-0"]
+    expect(page.locator("[name=slides-0-DELETE]")).to_be_focused()
 
 
 def test_in_the_admin_a_number_that_is_stepped_keeps_the_focus(open_admin, slides):
