@@ -54,15 +54,18 @@ def staged_image(request: HttpRequest, token: str) -> HttpResponseBase:
     target = read_token(token)
     if target is None:
         raise Http404
+    response: HttpResponseBase | None = None
     upload = upload_of(target)
-    if upload is None:
-        url = saved_url(target)
-        response: HttpResponseBase | None = None if url is None else HttpResponseRedirect(url)
-    else:
+    if upload is not None:
         sender = sender_of(request)
         # Also one that has just failed: the page was made while it was pending.
-        is_its_sender = sender is not None and upload.sender == sender.key
-        response = _preview(upload, request) if is_its_sender else None
+        if sender is not None and upload.sender == sender.key:
+            response = _preview(upload, request)
+        if response is None:
+            upload = upload_of(target)  # A worker may have attached the image meanwhile.
+    if upload is None and response is None:
+        url = saved_url(target)
+        response = None if url is None else HttpResponseRedirect(url)
     if response is None:
         raise Http404
     return response

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
 from django.template import Context, RequestContext, Template
 from django.test import AsyncClient, Client, RequestFactory
 from django.urls import reverse
@@ -285,6 +286,24 @@ def test_the_address_of_a_pending_image_leads_to_the_saved_one(page, others):
         assert response.status_code == 302
         assert response["Location"] == photo.image.url
         assert "no-store" in response["Cache-Control"]
+
+
+def test_the_address_leads_to_an_image_that_is_saved_while_the_view_looks_for_the_staged_one(page):
+    photo = submit(page)
+    worker = iter([save_pending_uploads])
+
+    def save_after_the_view_has_found_it(execute, sql, *args):
+        result = execute(sql, *args)
+        if sql.startswith("SELECT") and Upload._meta.db_table in sql:
+            for save in worker:
+                save()
+        return result
+
+    with connection.execute_wrapper(save_after_the_view_has_found_it):
+        response = page.client.get(staged_address(photo))
+
+    photo.refresh_from_db()
+    assert (response.status_code, response.headers.get("Location")) == (302, photo.image.url)
 
 
 def test_the_address_of_a_pending_image_leads_nowhere_if_it_was_discarded(page):
