@@ -20,6 +20,6 @@ def hide(wrapper):
     hooks._wrappers.add(wrapper)
 
 
-def detach_on_next_save(instance, fields):
+def detach_on_next_save(instance, fields, only_replaces):
     """Let the next ``save()`` of ``instance`` stage the uploads of ``fields``, as a form does."""
-    Detachment(instance).wait_for_save(instance, fields, ())
+    Detachment(instance).wait_for_save(instance, fields, (), only_replaces=only_replaces)

@@ -19,13 +19,13 @@ class Difference:
     where: str
 
 
-def read_differences(database, series):
+def read_differences(database, series, file=FILE):
     """Return the differences in one environment by test, and the errors in the list."""
     found, wrong, missing = {}, [], {}
-    for number, line in enumerate(FILE.read_text().splitlines(), start=1):
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
-        where = f"{FILE.relative_to(ROOT)}:{number}"
+        where = f"{file.relative_to(ROOT)}:{number}"
         match = _LINE.fullmatch(line)
         if match is None or not match["test"].rpartition(".")[2].startswith("test_"):
             wrong.append(f'{where} is not "TEST [ONLY HERE] PAGE: SENTENCE", with a single test.')

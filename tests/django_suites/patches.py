@@ -5,6 +5,7 @@ A plain ``save()`` of a model with file fields takes the path of a form. Then th
 in this process, and leaves the instance as a plain ``save()`` would have left it.
 """
 
+import os
 import threading
 from collections import Counter
 from contextlib import contextmanager, nullcontext
@@ -32,6 +33,9 @@ ALWAYS_AVAILABLE = ("crispy_forms", "django_async_forms", "tests.django_suites")
 #: The number of uploads that the worker's part has attached. A run without any shows nothing.
 counts = Counter()
 
+#: "replacing" for applications whose pages assume that every instance has a file.
+WHEN = os.environ.get("SUITES_WHEN", "always")
+
 #: The instances that each thread is saving, by id(), and whether a worker's part saves them.
 _saving = threading.local()
 _WORKER = "worker"
@@ -43,6 +47,7 @@ def apply():
     send_nothing()
     _drop_checks()
     _keep_tables_available()
+    async_forms.AsyncImageFormMixin.async_when = WHEN
     # First the package's own classes, which name both bases: a base must not precede itself.
     async_forms.AsyncImageModelForm.__bases__ = (forms.ModelForm,)
     forms.ModelForm.__bases__ = (async_forms.AsyncImageFormMixin, *forms.ModelForm.__bases__)
@@ -98,7 +103,7 @@ def _wrap_save(sender, **kwargs):
         if not files or id(self) in active or _WORKER in active:
             return save(self, *args, **kwargs)
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        detach_on_next_save(self, files)
+        detach_on_next_save(self, files, only_replaces=WHEN == "replacing")
         active.add(id(self))
         try:
             save(self, *args, **kwargs)
