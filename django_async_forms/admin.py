@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from .fields import file_fields
-from .forms import AsyncImageModelForm, async_form_class
+from .forms import AsyncImageModelForm, async_form_class, extended_form_class
 from .outbox_admin import UploadAdmin
 from .status import prefetch_uploads, upload_for
 from .widgets import AsyncImageInput
@@ -91,11 +91,8 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
             # A class lives until the garbage collector runs. Do not keep the request that long.
             "request_of_sender": weakref.proxy(request),
             "drafts": self.drafts and form_class.drafts,
-            "__module__": form_class.__module__,
         }
-        return type(form_class)(  # type: ignore[no-any-return]
-            form_class.__name__, (form_class,), attributes
-        )
+        return extended_form_class(form_class, form_class.__name__, (form_class,), attributes)
 
     def get_formset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> type[Any]:
         """Return the formset class of an inline, whose forms have the mixin."""

@@ -309,10 +309,19 @@ def async_form_class(
         bases: tuple[type[Any], ...] = (form_class,)
     else:
         name, bases = f"Async{form_class.__name__}", (AsyncImageFormMixin, form_class)
-    attributes: dict[str, Any] = {"__module__": form_class.__module__}
-    if image_widget is not None:
-        attributes["image_widget"] = image_widget
-    return types.new_class(name, bases, exec_body=lambda body: body.update(attributes))
+    attributes = {} if image_widget is None else {"image_widget": image_widget}
+    return extended_form_class(form_class, name, bases, attributes)
+
+
+def extended_form_class(
+    form_class: type[Any], name: str, bases: tuple[type[Any], ...], attributes: dict[str, Any]
+) -> type[Any]:
+    """Return a class that extends ``form_class`` and has its fields."""
+    attributes = {"__module__": form_class.__module__, **attributes}
+    made: Any = types.new_class(name, bases, exec_body=lambda body: body.update(attributes))
+    # Django would make the fields from the model once more, without what code has changed in them.
+    made.base_fields = form_class.base_fields
+    return made  # type: ignore[no-any-return]
 
 
 def sends_images(form: AsyncImageFormMixin) -> bool:

@@ -57,7 +57,10 @@ class AsyncImageViewMixin(_View):
         return async_form_class(form_class)
 
     def get_form(self, form_class: Any = None) -> Any:
-        """Return the form. The sender of this request owns its drafts."""
+        """Return the form, with the mixin. The sender of this request owns its drafts."""
+        is_class = isinstance(form_class, type)
+        if is_class and issubclass(form_class, forms.BaseModelForm):
+            form_class = async_form_class(form_class)
         form: Any = super().get_form(form_class)
         if self.drafts and isinstance(form, AsyncImageFormMixin):
             form.keep_drafts(self.request)
@@ -88,7 +91,8 @@ class AsyncImageViewMixin(_View):
         except ImproperlyConfigured:
             # The view has neither a model nor an object, so only the form class names the model.
             meta = self.get_form_class()._meta.model._meta
-            names = [f"{meta.app_label}/{meta.model_name}{self.template_name_suffix}.html"]
+            suffix = getattr(self, "template_name_suffix", "_form")  # A FormView has none.
+            names = [f"{meta.app_label}/{meta.model_name}{suffix}.html"]
         return [*names, self.fallback_template_name]
 
 

@@ -169,6 +169,40 @@ def test_a_form_without_the_mixin_gets_it(rf, model_admin_class):
     assert issubclass(form, PlainForm)
 
 
+class ChangingAdmin(admin.ModelAdmin):
+    """Changes the fields of the form class that Django has made, as projects do."""
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        form = super().get_form(request, obj, change, **kwargs)
+        form.base_fields["title"].label = "The name"
+        return form
+
+
+class ChangingInline(admin.TabularInline):
+    model = Page
+
+    def get_formset(self, request, obj=None, **kwargs):
+        formset = super().get_formset(request, obj, **kwargs)
+        formset.form.base_fields["image"].label = "The page"
+        return formset
+
+
+def test_fields_that_get_form_changes_below_the_mixin_stay_changed(rf):
+    mixed = type("Mixed", (AsyncImageAdminMixin, ChangingAdmin), {})
+
+    assert form_class(rf, mixed)().fields["title"].label == "The name"
+
+
+def test_fields_that_get_formset_changes_below_the_mixin_stay_changed(rf, admin_user):
+    mixed = type("Mixed", (AsyncImageAdminMixin, ChangingInline), {})
+    request = rf.get("/")
+    request.user = admin_user
+
+    formset = mixed(Album, site).get_formset(request)
+
+    assert formset().forms[0].fields["image"].label == "The page"
+
+
 def test_a_form_with_the_mixin_keeps_its_own_choices(rf):
     class OwnInput(AsyncImageInput):
         pass

@@ -88,6 +88,32 @@ class WithViewMixin(AsyncImageViewMixin, CreateView):
     fields = FIELDS
 
 
+class WithFormInGetForm(AsyncImageCreateView):
+    """Passes its form class on in ``get_form()``, as Django's views let it."""
+
+    model = Photo
+    fields = FIELDS
+
+    def get_form(self, form_class=None):
+        return super().get_form(PlainForm)
+
+
+class ChangedForm(PlainForm):
+    """A form whose fields are changed after its class is made."""
+
+
+ChangedForm.base_fields["title"].required = False
+
+
+class SavingFormView(AsyncImageViewMixin, FormView):
+    form_class = PlainForm
+    success_url = "/done/"
+
+    def form_valid(self, form):
+        form.save()
+        return super().form_valid(form)
+
+
 class WithContactForm(AsyncImageCreateView):
     model = Photo
     form_class = ContactForm
@@ -105,12 +131,15 @@ CREATE_VIEWS = {
     "WithQueryset": AsyncImageCreateView.as_view(queryset=Photo.objects.all(), fields=FIELDS),
     "WithAllFields": AsyncImageCreateView.as_view(model=Photo, fields="__all__"),
     "WithFormByRequest": WithFormByRequest.as_view(),
+    "WithFormInGetForm": WithFormInGetForm.as_view(),
     "WithViewMixin": WithViewMixin.as_view(),
 }
 OTHER_VIEWS = {
     "WithPrefix": WithFields.as_view(prefix="photo"),
     "WithLayout": AsyncImageCreateView.as_view(model=Photo, form_class=LaidOutForm),
     "WithTemplate": WithFields.as_view(template_name="named.html"),
+    "WithChangedForm": AsyncImageCreateView.as_view(model=Photo, form_class=ChangedForm),
+    "WithFormView": SavingFormView.as_view(),
     "WithContactForm": WithContactForm.as_view(),
     "WithContactFormView": WithContactFormView.as_view(),
     "WithDocument": AsyncImageCreateView.as_view(
@@ -248,6 +277,20 @@ def test_a_form_class_without_the_mixin_gets_it_and_stays_as_it_was(client, in_m
     data = pictures.jpeg()
     photo = PlainForm({"title": "Dune"}, {"image": in_memory(data=data)}).save()
     assert pictures.stored(photo.image) == data
+
+
+def test_fields_that_are_changed_after_the_form_class_is_made_stay_changed(client):
+    response = client.post("/WithChangedForm/", {"title": "", "image": picture()})
+
+    assert response.status_code == 302
+
+
+def test_a_form_view_has_the_page_and_stages_the_image(client):
+    assert 'enctype="multipart/form-data"' in page_of(client.get("/WithFormView/"))
+
+    client.post("/WithFormView/", a_photo())
+
+    assert Upload.objects.for_instance(Photo.objects.get()).count() == 1
 
 
 @pytest.mark.parametrize("view", ["WithContactForm", "WithContactFormView"])
