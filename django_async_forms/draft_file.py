@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -23,29 +24,70 @@ class DraftFile(_UploadedFile):
     A draft, as an uploaded file whose bytes are staged already.
 
     The file is opened when something reads from it. A form that only saves it reads nothing: the
-    upload takes over the staged bytes.
+    upload takes over the staged bytes. Code may replace ``file``, or write to this file, as with
+    any uploaded file: then the new bytes are staged.
     """
 
     def __init__(self, draft: Draft, field_name: str | None = None) -> None:
         self.draft = draft
         self.field_name = field_name
         self._opened: File[Any] | None = None
+        self._replacement: Any = None
         self._image: Image.Image | None = None
         super().__init__(None, draft.name, draft.content_type, draft.size, None, {})
 
     @property
     def file(self) -> Any:
-        """The staged file, opened when it is first needed."""
+        """The staged file, opened when it is first needed, or the one that replaces it."""
+        if self._replacement is not None:
+            return self._replacement
         if self._opened is None or self._opened.closed:
             self._opened = self.draft.open_staged()
         return self._opened
 
     @file.setter
     def file(self, value: Any) -> None:
-        """Ignore what ``File.__init__`` sets: there is no open file yet."""
+        # File.__init__ sets None: there is no open file yet.
+        self._replacement = value
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the bytes may be others than those that are staged and were validated."""
+        return self._replacement is not None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the facts about the draft are known, and those of this file."""
+        return self.draft.is_checked and not self.is_changed
+
+    @property
+    def write(self) -> Any:
+        return self._writable().write
+
+    @property
+    def writelines(self) -> Any:
+        return self._writable().writelines
+
+    @property
+    def truncate(self) -> Any:
+        return self._writable().truncate
+
+    def _writable(self) -> Any:
+        """Return the file, replaced by a copy: the staged one cannot be written to."""
+        if not self.is_changed:
+            position = self.tell()
+            copy: Any = tempfile.TemporaryFile()
+            for chunk in self.chunks():
+                copy.write(chunk)
+            copy.seek(position)
+            self._close_opened()
+            self._opened = self._replacement = copy
+        return self.file
 
     @property
     def closed(self) -> bool:
+        if self.is_changed:
+            return bool(self._replacement.closed)
         return self._opened is None or self._opened.closed
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> DraftFile:
@@ -53,12 +95,17 @@ class DraftFile(_UploadedFile):
         return self
 
     def close(self) -> None:
+        self._close_opened()
+        if self.is_changed:
+            self._replacement.close()
+
+    def _close_opened(self) -> None:
         if self._opened is not None:
             self._opened.close()
 
     def __del__(self) -> None:
         # Django closes the files of a request. This one is not among them, and a form may open it.
-        self.close()
+        self._close_opened()
 
     @property
     def image(self) -> Image.Image:
@@ -84,7 +131,7 @@ class DraftFile(_UploadedFile):
         This holds for fields with Django's own ``to_python()``. A project's own may return another
         file.
         """
-        if not self.draft.is_checked:
+        if not self.is_checked:
             return False
         to_python = type(form_field).to_python
         if to_python is forms.ImageField.to_python:

@@ -90,7 +90,8 @@ def open_image(uploaded: File[Any]) -> Image.Image | None:
     Returns ``None`` for a file that Pillow does not read. Raises Pillow's
     ``DecompressionBombError``.
     """
-    opened = getattr(uploaded, "image", None)
+    # A draft opens its image when it is asked for it, and another one may have replaced that.
+    opened = None if isinstance(uploaded, DraftFile) else getattr(uploaded, "image", None)
     if isinstance(opened, Image.Image):
         return opened
     # A plain FileField opens no image, and another library's field leaves its own kind of image.
@@ -106,7 +107,7 @@ def open_image(uploaded: File[Any]) -> Image.Image | None:
 
 def find_format(uploaded: File[Any]) -> str:
     """Return what Pillow takes a file for, or ``""``. Raises what reading the file raises."""
-    if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
+    if isinstance(uploaded, DraftFile) and uploaded.is_checked:
         return uploaded.draft.format
     try:
         image = open_image(uploaded)
@@ -227,7 +228,7 @@ def dimensions(uploaded: Any) -> tuple[int, int] | tuple[None, None]:
 
     They are ``None`` if unknown. Raises nothing.
     """
-    if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
+    if isinstance(uploaded, DraftFile) and uploaded.is_checked:
         return uploaded.draft.width, uploaded.draft.height  # type: ignore[return-value]
     try:
         image = open_image(uploaded)

@@ -39,7 +39,7 @@ def check_limits(field: FileField | None, value: Any) -> None:
 
 
 def _check_file(field: FileField | None, uploaded: File[Any]) -> None:
-    if isinstance(uploaded, DraftFile) and uploaded.draft.is_checked:
+    if isinstance(uploaded, DraftFile) and uploaded.is_checked:
         return
     limits = conf()
     check_size(uploaded.size, limits.MAX_BYTES)

@@ -37,7 +37,9 @@ def claim_draft(uploaded: File[Any], using: str) -> None:
     if not isinstance(uploaded, DraftFile):
         return
     draft = uploaded.draft
-    if draft.using == using:
+    if draft.using == using and uploaded.is_changed:
+        draft.use_up()
+    elif draft.using == using:
         draft.claim()
     else:  # A router has sent the instance to another database.
         transaction.on_commit(draft.discard, using=using, robust=True)
@@ -76,13 +78,15 @@ def stage(
         )
     validate_file_name(name, allow_relative_path=True)
     draft = uploaded.draft if isinstance(uploaded, DraftFile) else None
-    # The bytes of a draft in another database are copied.
-    claimed = draft if draft is not None and draft.using == using else None
+    claimed = None
+    # The bytes of a draft in another database are copied, and so are those that code has changed.
+    if draft is not None and draft.using == using and not getattr(uploaded, "is_changed", False):
+        claimed = draft
     width, height = dimensions(uploaded)
     upload_id = uuid.uuid4() if claimed is None else claimed.pk
     data, content = deconstruct(uploaded)
-    if claimed is not None:
-        data["class"] = claimed.file_class
+    if draft is not None:
+        data["class"] = draft.file_class
     upload = Upload(
         id=upload_id,
         model=instance._meta.label_lower,

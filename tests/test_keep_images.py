@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
 from django.contrib import admin
@@ -312,6 +313,37 @@ def test_a_form_that_is_shown_after_it_was_saved_keeps_nothing(rf, in_memory):
 
     assert '-draft"' not in str(form)
     assert not Draft.objects.exists()
+
+
+def by_another_file(image, data):
+    image.file = BytesIO(data)
+
+
+def by_writing(image, data):
+    image.seek(0)
+    image.write(data)
+    image.truncate()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", [by_another_file, by_writing])
+def test_a_clean_method_can_change_a_kept_image(session_request, in_memory, staging, change):
+    data = pictures.jpeg()
+
+    class ChangingForm(CautiousForm):
+        def clean_image(self):
+            image = super().clean_image()
+            change(image, data)
+            return image
+
+    kept = kept_by(CautiousForm({"title": ""}, {"image": in_memory()}, request=session_request))
+    form = ChangingForm({"title": "Dune", **kept}, {}, request=session_request)
+    form.save()
+
+    save_pending_uploads()
+    assert pictures.stored(Photo.objects.get().image) == data
+    assert not Draft.objects.exists()
+    assert staged_files() == []
 
 
 @pytest.fixture
