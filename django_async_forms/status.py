@@ -12,6 +12,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import FieldDoesNotExist
+from django.db import connections, router
 from django.db.models import F, FileField, ImageField, Model
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
@@ -76,6 +77,9 @@ def upload_for(instance: Model, field_name: str) -> Upload | None:
     found: dict[str, Upload | None] = vars(instance._state).get(_FOUND, {})
     if field_name in found:
         return found[field_name]
+    using = router.db_for_write(type(unwrapped(instance)), instance=instance)
+    if connections[using].needs_rollback:
+        return None  # The transaction takes no queries any more, and the page may need none.
     prefetch_uploads([instance], field_name)
     # Only for this once: the next page asks anew.
     found = vars(instance._state).get(_FOUND, {})

@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import FieldDoesNotExist
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.template import Context, Engine, RequestContext, Template, TemplateSyntaxError
 from django.template.loader import get_template
 from django.test import Client
@@ -880,3 +881,20 @@ def test_an_invalid_form_for_a_new_instance_with_a_key_of_its_own_shows_no_image
             fields = ["title", "image"]
 
     assert "new.jpg" not in KeyedForm({"title": "x" * 200}, {"image": in_memory("new.jpg")}).as_p()
+
+
+def test_a_page_is_shown_in_a_transaction_that_will_be_rolled_back(saved):
+    with transaction.atomic():
+        form = PhotoForm({"title": "Dune"}, {}, instance=saved)
+        form.save()
+        transaction.set_rollback(True)
+
+        assert saved.image.url in str(form)
+        assert saved.image.url in shown(saved)
+        transaction.set_rollback(False)
+
+
+@pytest.mark.parametrize("tag", ["async_image", "async_file"])
+@pytest.mark.parametrize("name", ["nothing", "missing.profile"])
+def test_a_page_without_the_instance_shows_nothing(tag, name):
+    assert page(f'[{{% {tag} {name} "image" %}}]', nothing=None) == "[]"

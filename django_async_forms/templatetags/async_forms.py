@@ -178,9 +178,12 @@ def async_image(
     ``loading``, and ``assets=False`` for a page that has the script and the style sheet. The
     template is ``django_async_forms/image.html``.
 
-    Raises ``FieldDoesNotExist`` for a name that is not a file field of the instance.
+    Renders nothing without an instance, such as a related one that does not exist. Raises
+    ``FieldDoesNotExist`` for a name that is not a file field of the instance.
     """
     _check_options("async_image", options, {"alt", "class", "width", "height", "loading", "assets"})
+    if _is_missing(instance):
+        return {"state": "saved"}
     alt = options.get("alt")
     width, height = _pixels(options, "width"), _pixels(options, "height")
     shown = _context_of(context, instance, field_name, options)
@@ -214,13 +217,21 @@ def async_file(
     ``assets=False`` for a page that has the script and the style sheet. The template is
     ``django_async_forms/file.html``.
 
-    Raises ``FieldDoesNotExist`` for a name that is not a file field of the instance.
+    Renders nothing without an instance. Raises ``FieldDoesNotExist`` for a name that is not a file
+    field of the instance.
     """
     _check_options("async_file", options, {"class", "assets"})
+    if _is_missing(instance):
+        return {"state": "saved"}
     shown = _context_of(context, instance, field_name, options)
     upload: Upload | None = shown["upload"]
     stored = base_name(shown["file"].name)
     return {**shown, "name": stored if stored or upload is None else base_name(upload.name)}
+
+
+def _is_missing(instance: Any) -> bool:
+    """Tell whether a template has no instance: ``None``, or the text for a name that is unknown."""
+    return unwrapped(instance) is None or isinstance(instance, str)
 
 
 def _check_options(tag: str, options: dict[str, Any], known: set[str]) -> None:
