@@ -160,13 +160,13 @@ def current_image(upload: Upload) -> tuple[str, str]:
     try:
         field = upload.get_field()
         with savepoint(upload.using):
-            row = rows(field.model, upload.using).filter(
-                pk=key_from_text(field.model, upload.object_pk)
-            )
-            name = row.values_list(field.attname, flat=True).first() or ""
+            key = key_from_text(field.model, upload.object_pk)
+            file = getattr(rows(field.model, upload.using).get(pk=key), field.attname)
+            name = file.name or ""
     except Exception:  # The instance, its field or its table is gone.
         return "", ""
     try:
-        return name, field.storage.url(name) if name else ""
+        # The storage of the file, not of the field: an instance may choose it.
+        return name, file.url if name else ""
     except Exception:  # The storage may have no URLs, because a project's view serves the files.
         return name, ""

@@ -8,8 +8,10 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.core.files.storage import FileSystemStorage
 from django.db import connection, transaction
 from django.db.models import JSONField, Value
+from django.db.models.fields.files import ImageFieldFile
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -461,6 +463,24 @@ def test_the_page_links_to_the_current_image(shown, photo, in_memory):
     upload = save_image(in_memory(), photo)
 
     assert f'<a href="{photo.image.url}">{photo.image.name}</a>' in shown(upload)
+
+
+class InFolderOfInstance(ImageFieldFile):
+    """Is in a storage that its instance chooses."""
+
+    def __init__(self, instance, field, name):
+        super().__init__(instance, field, name)
+        self.storage = FileSystemStorage(base_url=f"/of-{instance.pk}/")
+
+
+def test_the_page_links_to_the_current_image_in_the_storage_that_its_instance_chooses(
+    shown, photo, in_memory, monkeypatch
+):
+    photo.image.save("old.jpg", pictures.as_file(pictures.jpeg()))
+    upload = save_image(in_memory(), photo)
+    monkeypatch.setattr(Photo._meta.get_field("image"), "attr_class", InFolderOfInstance)
+
+    assert f'<a href="/of-{photo.pk}/{photo.image.name}">' in shown(upload)
 
 
 def test_the_page_of_a_pending_upload_has_no_retry(shown, pending):
