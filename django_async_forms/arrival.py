@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import uuid
 from typing import Any
@@ -15,6 +14,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from .checksum import sha256_of
 from .codec import reconstruct
 from .draft_file import DraftFile
 from .draft_limits import check_drafts, check_size
@@ -139,10 +139,6 @@ def _facts(form_field: Any, accepted: Any, uploaded: File[Any]) -> dict[str, Any
     is_image = type(form_field).to_python is forms.ImageField.to_python
     image = open_image(accepted)
     width, height = dimensions(accepted)
-    digest = hashlib.sha256()
-    uploaded.seek(0)
-    for chunk in uploaded.chunks():
-        digest.update(chunk)
     return {
         "is_checked": True,
         "is_image": is_image,
@@ -150,7 +146,7 @@ def _facts(form_field: Any, accepted: Any, uploaded: File[Any]) -> dict[str, Any
         "format": (image.format or "") if image is not None else "",
         "width": width,
         "height": height,
-        "sha256": digest.hexdigest(),
+        "sha256": sha256_of(uploaded),
     }
 
 

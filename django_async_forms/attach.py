@@ -23,6 +23,7 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 
 from . import context, hooks
+from .checksum import sha256_of
 from .codec import reconstruct
 from .conf import conf
 from .fields import (
@@ -476,11 +477,24 @@ class _Attempt(hooks.Change):
                 closing(content or upload.open_staged()) as staged,
                 closing(reconstruct(upload.file, staged)) as uploaded,
             ):
+                _verify(upload, uploaded)
                 yield uploaded
         except BaseException:
             if content is not None:
                 content.restore_mode()
             raise
+
+
+def _verify(upload: Upload, uploaded: File[Any]) -> None:
+    """Raise ``PermanentError`` if the staged bytes have changed since they were staged."""
+    # A row without a checksum was staged by a version before it, or with CHECKSUM off.
+    found = sha256_of(uploaded) if upload.sha256 else ""
+    if found and found != upload.sha256:
+        raise PermanentError(
+            f"The staged bytes have changed since they were staged: their SHA-256 is {found}, "
+            f"and it was {upload.sha256}. Restore the file {upload.staged!r} in the staging "
+            "storage and retry, or discard the upload and ask for the image again."
+        )
 
 
 def _columns_that_follow(instance: Model) -> list[Field[Any, Any]]:

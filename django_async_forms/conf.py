@@ -65,6 +65,9 @@ class AsyncFormsSettings(NamedTuple):
     MAX_DRAFT_BYTES_IN_ALL: int | None = 20 * 1024**3
     #: Whether the person who sent an image is shown it while it is pending.
     SHOW_STAGED: bool = True
+    #: Whether a SHA-256 is taken of each image when it is staged. A worker then stores no image
+    #: whose bytes have changed since.
+    CHECKSUM: bool = True
     #: The dotted path of a class that carries the request's context to the worker: ``capture()``
     #: returns JSON data in the request, ``restore(data)`` is a context manager around the worker's
     #: save. The default preserves the active language and time zone.
@@ -92,6 +95,8 @@ _WHOLE = {
 }
 #: The keys for which None means that there is no limit.
 _UNLIMITED = {*_WHOLE, "FORMATS"} - {"MAX_ATTEMPTS", "RECOVER_BATCH"}
+#: The keys that are on or off.
+_SWITCHES = {"SHOW_STAGED", "CHECKSUM"}
 #: The keys whose values are dotted paths of classes, with what each class has.
 _CLASSES = {"CONTEXT": ("capture", "restore"), "DELIVERY": ("publish", "in_background")}
 #: A hundred years in seconds. A date with a much longer time added to it overflows.
@@ -120,10 +125,10 @@ def conf() -> AsyncFormsSettings:
             )
         if value is None and key in _UNLIMITED:
             continue
-        if key == "SHOW_STAGED":
+        if key in _SWITCHES:
             if not isinstance(value, bool):
                 raise ImproperlyConfigured(
-                    f'ASYNC_FORMS["SHOW_STAGED"] is {value!r}. Set it to True or False.'
+                    f"ASYNC_FORMS[{key!r}] is {value!r}. Set it to True or False."
                 )
             continue
         if key == "FORMATS":

@@ -207,6 +207,8 @@ class Upload(models.Model):
     width = models.PositiveIntegerField(_("width"), null=True)
     height = models.PositiveIntegerField(_("height"), null=True)
     staged = models.CharField(_("staged as"), max_length=255)
+    #: The SHA-256 of the staged bytes in hexadecimal, or "" if none was taken.
+    sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
     #: ``Sender.key`` of the person who is shown the image while it is pending, or "".
     sender = models.CharField(max_length=64, blank=True, default="", editable=False)
     #: The digest of the name under which a worker is storing the image in the final storage. It is

@@ -15,6 +15,7 @@ from django.db.models import FileField, Model, Subquery, TextField, Value
 from django.db.models.functions import Coalesce
 
 from . import context
+from .checksum import noted_sha256, sha256_of
 from .codec import deconstruct
 from .delivery import send
 from .draft_file import DraftFile
@@ -99,6 +100,7 @@ def stage(
         width=width,
         height=height,
         staged=staged_name(upload_id, using) if claimed is None else claimed.staged,
+        sha256=draft.sha256 if draft else noted_sha256(uploaded, content) or sha256_of(content),
         # A page knows from it whether there is an image to show, without opening the file.
         sender=sender if sender and find_format(uploaded) in SHOWN else "",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import sys
 from functools import cache
 from mmap import PAGESIZE
@@ -10,6 +11,9 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
+
+from .checksum import note_sha256
+from .conf import conf
 
 #: The bytes that arrive between two calls to the disk. A large upload makes about a hundred such
 #: calls, and a disk writes the rest at the end quickly.
@@ -33,8 +37,9 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
     ``StagingFileSystemStorage`` waits until the disk has every byte of a file. With Django's own
     handler, the disk begins to write only when that wait begins. With this handler, the disk has
     most of the bytes by then, so the wait does not grow with the file:
-    ``docs/performance.rst`` shows the times. On systems other than Linux, this handler behaves like
-    Django's.
+    ``docs/performance.rst`` shows the times. The handler also takes the SHA-256 that ``CHECKSUM``
+    asks for, so that the form need not read the file. On systems other than Linux, the disk writes
+    as with Django's handler.
     """
 
     file: Any
@@ -42,9 +47,12 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
         self._begun = 0
+        self._sha256 = hashlib.sha256() if conf().CHECKSUM else None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         super().receive_data_chunk(raw_data, start)
+        if self._sha256 is not None:
+            self._sha256.update(raw_data)
         end = start + len(raw_data)
         if end - self._begun >= _STEP:
             # Whole pages only: Linux skips a page that changes while the disk writes it.
@@ -52,7 +60,10 @@ class FlushingFileUploadHandler(TemporaryFileUploadHandler):
 
     def file_complete(self, file_size: int) -> UploadedFile[bytes] | None:
         self._begin_writing(file_size)
-        return super().file_complete(file_size)
+        uploaded = super().file_complete(file_size)
+        if uploaded is not None and self._sha256 is not None:
+            note_sha256(uploaded, self._sha256.hexdigest())
+        return uploaded
 
     def _begin_writing(self, end: int) -> None:
         """Make the system begin to write the bytes since the last call, up to ``end``."""

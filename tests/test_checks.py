@@ -85,6 +85,9 @@ def test_a_key_that_does_not_exist_is_found(settings):
         ("MAX_PIXELS", True),
         ("MAX_BACKLOG", 0),
         ("MAX_BACKLOG", 2.5),
+        ("CHECKSUM", 1),
+        ("CHECKSUM", None),
+        ("SHOW_STAGED", "yes"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_found(settings, key, value):

@@ -131,6 +131,10 @@ class Migration(migrations.Migration):
                 ("height", models.PositiveIntegerField(null=True, verbose_name="height")),
                 ("staged", models.CharField(max_length=255, verbose_name="staged as")),
                 (
+                    "sha256",
+                    models.CharField(blank=True, default="", editable=False, max_length=64),
+                ),
+                (
                     "sender",
                     models.CharField(blank=True, default="", editable=False, max_length=64),
                 ),

@@ -17,6 +17,7 @@ from .rounds import Results
 #: Each part, and about how many seconds it takes on a quiet machine: all of it, and with --quick.
 PARTS = {
     "hand-off": (120, 15),
+    "checksum": (240, 20),
     "worker": (120, 25),
     "load": (125, 15),
     "rows": (80, 15),
@@ -106,6 +107,7 @@ def _steps(quick):
     from . import (
         broker_silent,
         browser,
+        checksum,
         claims,
         engines,
         hand_off,
@@ -128,6 +130,9 @@ def _steps(quick):
     sizes = hand_off.SIZES, [100 * kb, 5 * mb]
     return {
         "hand-off": part(hand_off, sizes=sizes, rounds=(30, 3)),
+        "checksum": part(
+            checksum, sizes=([100 * kb, mb, 5 * mb, 20 * mb], [5 * mb]), rounds=(30, 5)
+        ),
         "worker": part(
             worker_speed,
             sizes=([100 * kb, mb, 5 * mb, 20 * mb], [100 * kb, 5 * mb]),
