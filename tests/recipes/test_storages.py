@@ -4,6 +4,7 @@ import os
 import sys
 import time
 import unittest
+from base64 import b64decode
 from types import ModuleType
 
 import pytest
@@ -199,6 +200,22 @@ def test_images_are_stored_on_s3(bucket, settings, save_form, in_memory):
     assert keys(photosite) == sorted(photo.image.name for photo in photos)
     assert "Expires=" in photos[0].image.url
     assert photosite.Object(photos[0].image.name).get()["CacheControl"] == "private, max-age=3600"
+
+
+def test_s3_gets_the_checksum_of_an_upload(bucket, settings, save_form, in_memory):
+    page = block(S3, '"file_overwrite": False').execute()
+    block(S3, "ChecksumAlgorithm").execute(STORAGES=page.STORAGES)
+    settings.STORAGES = page.STORAGES
+    photosite = bucket("photosite")
+    photo = save_form(Photo, image=in_memory(), title="Dune")
+    sha256 = Upload.objects.get().sha256
+
+    save_pending_uploads()
+
+    photo.refresh_from_db()
+    # The local server keeps the checksum that boto3 has sent, and compares nothing.
+    stored = photosite.Object(photo.image.name).get(ChecksumMode="ENABLED")
+    assert b64decode(stored["ChecksumSHA256"]).hex() == sha256
 
 
 def test_each_image_has_its_own_name(save_and_attach, in_memory):
