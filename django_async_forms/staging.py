@@ -79,10 +79,11 @@ def stage(
         )
     validate_file_name(name, allow_relative_path=True)
     draft = uploaded.draft if isinstance(uploaded, DraftFile) else None
-    claimed = None
-    # The bytes of a draft in another database are copied, and so are those that code has changed.
-    if draft is not None and draft.using == using and not getattr(uploaded, "is_changed", False):
-        claimed = draft
+    # The bytes that code has changed are staged anew, and those of another database are copied.
+    unchanged = (
+        uploaded.draft if isinstance(uploaded, DraftFile) and not uploaded.is_changed else None
+    )
+    claimed = unchanged if unchanged is not None and unchanged.using == using else None
     width, height = dimensions(uploaded)
     upload_id = uuid.uuid4() if claimed is None else claimed.pk
     data, content = deconstruct(uploaded)
@@ -100,7 +101,9 @@ def stage(
         width=width,
         height=height,
         staged=staged_name(upload_id, using) if claimed is None else claimed.staged,
-        sha256=draft.sha256 if draft else noted_sha256(uploaded, content) or sha256_of(content),
+        sha256=(noted_sha256(uploaded, content) or sha256_of(content))
+        if unchanged is None
+        else unchanged.sha256,
         # A page knows from it whether there is an image to show, without opening the file.
         sender=sender if sender and find_format(uploaded) in SHOWN else "",
     )
