@@ -14,8 +14,7 @@ from django.db.models import FileField, Model
 from django.db.models.fields.files import FieldFile
 
 from . import hooks
-from .draft_file import DraftFile
-from .draft_model import Draft
+from .draft_model import using_up
 from .fields import (
     current_values,
     file_field,
@@ -63,13 +62,6 @@ def _let_go(reference: weakref.ref[_Detached]) -> None:
     detached = reference()
     if detached is not None:
         detached.file = None
-
-
-def _draft_on(instance: Model, field: FileField) -> Draft | None:
-    """Return the draft of an image that the request stores itself, if it is one."""
-    file = uncommitted_file(instance, field)
-    draft_file = getattr(file, "_file", None)
-    return draft_file.draft if isinstance(draft_file, DraftFile) else None
 
 
 class Detachment(hooks.Change):
@@ -237,7 +229,7 @@ class Detachment(hooks.Change):
             if field.name in self._detached and self._detached[field.name].needs_staging()
         ]
         changed = [] if write.inserts else self._changed(write, fields)
-        drafts = [draft for field in fields if (draft := _draft_on(instance, field))]
+        drafts = write.drafts()
         if to_stage:
             self._store_others(instance, fields, write.inserts)
         columns = before.unchanged(instance, using)
@@ -253,9 +245,8 @@ class Detachment(hooks.Change):
             # would have a key without a row.
             for field in to_stage:
                 claim_draft(self._detached[field.name].unstaged_file(), using)
-            for draft in drafts:
-                draft.use_up()
-            updated = write(without=columns)
+            with using_up(drafts):
+                updated = write(without=columns)
             for field in to_stage:
                 self._stage(write, field, created=not updated)
             if updated:

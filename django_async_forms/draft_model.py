@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -147,9 +148,8 @@ class Draft(models.Model):
         if not (self.is_current and statements.delete(Draft, self.using, {"id": self.pk})):
             raise DraftGoneError(f"Draft {self.pk} was claimed by another form, or has expired.")
 
-    def use_up(self) -> None:
-        """Claim the draft and remove its bytes, because the request stores the image itself."""
-        self.claim()
+    def remove_staged(self) -> None:
+        """Remove the bytes of a claimed draft, which no upload takes over."""
         remove_staged(self.staged, self.using)
 
     def discard(self) -> bool:
@@ -157,7 +157,7 @@ class Draft(models.Model):
         with self._atomic():
             if not self.row().filter(expires_at=self.expires_at)._raw_delete(self.using):
                 return False
-            remove_staged(self.staged, self.using)
+            self.remove_staged()
         return True
 
     def keep(self) -> bool:
@@ -170,3 +170,14 @@ class Draft(models.Model):
         return (
             transaction.atomic(self.using, savepoint=False) if shares_transaction else nullcontext()
         )
+
+
+@contextmanager
+def using_up(drafts: Iterable[Draft]) -> Iterator[None]:
+    """Claim drafts before a write, which stores their images, and remove their bytes after it."""
+    drafts = list(drafts)
+    for draft in drafts:
+        draft.claim()
+    yield
+    for draft in drafts:
+        draft.remove_staged()

@@ -26,16 +26,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import F, FileField, Model
 from django.db.models.signals import class_prepared, post_delete, pre_save
 
-from .fields import Target, file_fields, image_columns, labels_sharing, rows
+from .draft_model import Draft, using_up
+from .fields import Target, file_fields, image_columns, labels_sharing, rows, uncommitted_file
 from .models import Upload, has_outbox, has_upload
 from .snapshot import Snapshot, note_loaded, note_saved
 
@@ -149,6 +151,12 @@ class TableWrite:
     def file_fields(self) -> list[FileField]:
         """Return the file fields of the table."""
         return [field for field in file_fields(self.table) if field.model is self.table]
+
+    def drafts(self) -> list[Draft]:
+        """Return the drafts of the images that this write stores itself."""
+        files = (uncommitted_file(self.instance, f) for f in self.file_fields() if self.includes(f))
+        drafts = (getattr(getattr(file, "_file", None), "draft", None) for file in files)
+        return [draft for draft in drafts if isinstance(draft, Draft)]
 
     def __call__(self, without: Collection[str] = ()) -> bool:
         """
@@ -304,15 +312,19 @@ def _save_table(
     write = TableWrite(perform, self, cls, force_insert, force_update, using, update_fields)
     if waiting is not None:
         return waiting.change.write(write)
-    if snapshot is None:
-        updated = bool(perform(cls, force_insert, force_update, using, update_fields))
-    else:
-        # Code saves the instance of a form, or a copy of it, again. Leave out image columns that it
-        # has not changed, so that an image that a worker has attached meanwhile stays.
-        without = snapshot.unchanged(self, using)
-        updated = write(without)
-        written = [field for field in write.file_fields() if field.name not in without]
-        snapshot.without(self, written).install(self)
+    # Code without the package may save an image that a page has sent as a draft.
+    drafts = write.drafts()
+    is_open = transaction.atomic(using, savepoint=False) if drafts else nullcontext()
+    with is_open, using_up(drafts):
+        if snapshot is None:
+            updated = bool(perform(cls, force_insert, force_update, using, update_fields))
+        else:
+            # Code saves the instance of a form, or a copy of it, again. Leave out image columns
+            # that it has not changed, so that an image that a worker has attached meanwhile stays.
+            without = snapshot.unchanged(self, using)
+            updated = write(without)
+            written = [field for field in write.file_fields() if field.name not in without]
+            snapshot.without(self, written).install(self)
     note_saved(self, [field for field in write.file_fields() if write.includes(field)], using)
     return updated
 

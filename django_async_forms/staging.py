@@ -39,7 +39,8 @@ def claim_draft(uploaded: File[Any], using: str) -> None:
         return
     draft = uploaded.draft
     if draft.using == using and uploaded.is_changed:
-        draft.use_up()
+        draft.claim()
+        draft.remove_staged()
     elif draft.using == using:
         draft.claim()
     else:  # A router has sent the instance to another database.

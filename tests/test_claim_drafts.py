@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
-from django.forms import CharField, FileField, Form, ImageField
+from django.forms import CharField, FileField, Form, ImageField, ModelForm
 from django.test.utils import CaptureQueriesContext
 
 from django_async_forms import arrival
@@ -15,7 +15,7 @@ from django_async_forms.drafts import DraftGoneError, claimable, make_grant
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.grants import Grant, draft_token
 from django_async_forms.models import Upload
-from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
+from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage, staging_storage
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
@@ -331,8 +331,9 @@ def test_a_form_in_a_transaction_finds_a_draft_gone_that_another_one_claims_mean
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_image_that_the_request_stores_uses_its_draft_up(arrive, visit, location):
-    class Form(AsyncImageModelForm):
+@pytest.mark.parametrize("base_class", [AsyncImageModelForm, ModelForm], ids=["replacing", "plain"])
+def test_an_image_that_the_request_stores_uses_its_draft_up(arrive, visit, staging, base_class):
+    class Form(base_class):
         async_when = "replacing"
 
         class Meta:
@@ -345,7 +346,7 @@ def test_an_image_that_the_request_stores_uses_its_draft_up(arrive, visit, locat
 
     assert pictures.stored(photo.image) == data
     assert not Draft.objects.exists()
-    assert not (location / draft.staged).exists()
+    assert not staging_storage("default").exists(draft.staged)
 
 
 @pytest.mark.django_db(databases=["default", "other"], transaction=True)
