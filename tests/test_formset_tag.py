@@ -124,10 +124,10 @@ def test_each_script_and_style_sheet_has_the_nonce_of_the_page(album):
 
 
 def test_the_limit_is_in_the_page_s_language(album):
-    with translation.override("de"):
+    with translation.override("nl"):
         html = render(formset_of(album, Slide, max_num=1))
 
-    assert 'data-limit="Erlaubt ist höchstens 1 Bild."' in html
+    assert 'data-limit="De limiet is 1 afbeelding."' in html
 
 
 def test_a_formset_without_images_is_a_formset(album):
