@@ -88,7 +88,7 @@ def test_a_formset_that_gives_its_forms_the_request_keeps_images(rf, serve, in_m
     data = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 0, "form-0-image": in_memory()}
     request = rf.post("/", data)
     request.session = {}
-    formset_class = block("docs/howto/formsets.rst", "inlineformset_factory").execute().PageFormSet
+    formset_class = block("docs/howto/formsets.rst", "PageFormSet =").execute().PageFormSet
 
     formset = block(DRAFTS, "PageFormSet(").execute(PageFormSet=formset_class, request=request)
 

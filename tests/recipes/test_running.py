@@ -29,7 +29,11 @@ def setting_in_each_page(name):
 
 
 @pytest.mark.django_db(databases=["default", "other"])  # Django's own checks query the databases.
-@pytest.mark.parametrize("value", setting_in_each_page("ASYNC_FORMS"))
+@pytest.mark.parametrize(
+    "value",
+    # tests/compatibility/tasks uses those with a class of the reader's own.
+    [param for param in setting_in_each_page("ASYNC_FORMS") if "DELIVERY" not in param.values[0]],
+)
 def test_each_documented_settings_value_is_valid(value, settings):
     settings.ASYNC_FORMS = value
 
