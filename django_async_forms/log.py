@@ -39,6 +39,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
         "upload.receiver_raised",
         *("upload", "receiver"),
     ),
+    "Upload %s: an observer raised: %r": ("upload.observer_raised", "upload", "error"),
     "Upload %s: attached.": ("upload.attached", "upload"),
     "Upload %s: attempt %d failed, the next in %.1f s: %s": (
         "upload.attempt_failed",
