@@ -124,9 +124,14 @@ def _accept_drafts(form_field: forms.FileField) -> None:
     def accept(data: Any) -> Any:
         if isinstance(data, LostDraft):
             raise data.error
-        if isinstance(data, DraftFile) and data.is_accepted_by(form_field):
+        if not isinstance(data, DraftFile):
+            return to_python(data)
+        if data.is_accepted_by(form_field):
             return forms.FileField.to_python(form_field, data)
-        return to_python(data)
+        try:
+            return to_python(data)
+        except FileNotFoundError as error:  # Another form has used the draft up meanwhile.
+            raise ValidationError(arrival.GONE, code="draft_gone") from error
 
     form_field.to_python = accept  # type: ignore[method-assign]
 

@@ -68,6 +68,25 @@ def test_a_draft_that_came_in_parts_is_the_image_that_was_sent(arrive, visit, st
     assert (upload.width, upload.height) == (640, 480)
 
 
+class PhotoForm(AsyncImageModelForm):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_says_that_its_draft_is_gone_if_another_has_used_it_up_meanwhile(
+    arrive, visit, staging
+):
+    data = {"title": "Dune", "image-draft": token_of(arrive())}
+    first, second = PhotoForm(data, {}, request=visit), PhotoForm(data, {}, request=visit)
+    assert second["image"].data is not None  # It has found the draft, which it has yet to read.
+    first.save()
+    save_pending_uploads()
+
+    assert second.errors.as_data()["image"][0].code == "draft_gone"
+
+
 def test_a_part_that_was_sent_twice_is_written_once(arrive, staging):
     data = pictures.jpeg()
     draft = arrive(data, received=100)
