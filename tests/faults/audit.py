@@ -174,7 +174,7 @@ def _check_orphans(findings, facts, notes):
 
 
 def _count_errors(findings, harness, facts, notes):
-    emptied = {f"/{fact.picture}/" for fact in facts if (fact.what, fact.field) == EMPTIED}
+    emptied = {f"/{fact.picture}/" for fact in facts if (fact.what, fact.field) in EMPTIED}
     causes = {note["token"]: note["cause"] for note in notes if note["what"] == "error"}
     details = {note["token"]: note["error"] for note in notes if note["what"] == "error"}
     kills = [
@@ -200,8 +200,9 @@ def _count_errors(findings, harness, facts, notes):
         findings.errors[cause or "unexplained"] += 1
 
 
-#: A form without an image is refused if the required image is gone.
-EMPTIED = ("emptied", "image")
+#: A form without an image is refused if the required image is gone. A form that was open when the
+#: row was deleted makes it again, as in plain Django, and without an image that was pending.
+EMPTIED = {("emptied", "image"), ("deleted", "")}
 
 
 def _measure_recoveries(findings, facts, notes, quiet_since):

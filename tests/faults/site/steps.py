@@ -10,6 +10,7 @@ acknowledgement), removing (of the staged bytes).
 import os
 import re
 import sys
+import traceback
 from datetime import datetime, timedelta, timezone
 
 from celery import current_app
@@ -136,7 +137,9 @@ def sent(body, **kwargs):
 def answer_with_an_error(request, **kwargs):
     error = sys.exc_info()[1]
     token = request.headers.get("X-Token", "")
-    orders.note("error", cause=cause_of(error), error=repr(error)[:300], token=token)
+    frames = "".join(traceback.format_tb(error.__traceback__)[-4:])
+    text = f"{repr(error)[:300]}\n{frames}"
+    orders.note("error", cause=cause_of(error), error=text, token=token)
 
 
 def cause_of(error):
