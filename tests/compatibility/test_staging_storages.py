@@ -22,6 +22,8 @@ class S3StagingTests(StagingStorageTests, SimpleTestCase):
         return storage
 
 
+# Google's packages warn of the oldest Python, which they no longer change anything for.
+@pytest.mark.filterwarnings("ignore:You are using a non-supported Python:FutureWarning")
 class GoogleCloudStagingTests(StagingStorageTests, SimpleTestCase):
     @pytest.fixture(autouse=True)
     def _server(self, google_cloud, monkeypatch):
