@@ -85,6 +85,7 @@ def _fill(alias, rows):
                 "context": "'{}'",
                 "sender": "''",
                 "staged": f"'{alias}/aa/' || {key}",
+                "sha256": "''",
                 "state": "'pending'",
                 "attempts": "1",
                 "error": "''",
