@@ -7,15 +7,13 @@ import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.apps import apps
-from django.db import Error, router, transaction
+from django.db import Error, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from .draft_model import staged_name
-from .fields import file_fields
 from .models import Upload, forget_outboxes, has_outbox
-from .recovery import databases
+from .recovery import databases, written_databases
 from .storage import staging_storage
 
 logger = logging.getLogger("django_async_forms")
@@ -65,15 +63,9 @@ def _answer(problems: list[str]) -> HttpResponse:
     )
 
 
-def _aliases() -> list[str]:
-    """Return the databases in which instances with files, and so their uploads, are."""
-    models = [model for model in apps.get_models() if file_fields(model)]
-    return sorted({router.db_for_write(model) for model in models})
-
-
 def _staging_problems() -> Iterator[str]:
     is_migrated = False
-    for alias in _aliases():
+    for alias in written_databases():
         try:
             if has_outbox(alias):
                 is_migrated = True

@@ -40,8 +40,13 @@ class Recovered(NamedTuple):
 
 def databases() -> list[str]:
     """Return the aliases of the databases that uploads are kept in."""
-    written = {router.db_for_write(model) for model in apps.get_models() if file_fields(model)}
-    return sorted(alias for alias in written if _can_be_recovered(alias))
+    return [alias for alias in written_databases() if _can_be_recovered(alias)]
+
+
+def written_databases() -> list[str]:
+    """Return the aliases of the databases that instances with files are written to."""
+    models = [model for model in apps.get_models() if file_fields(model)]
+    return sorted({router.db_for_write(model) for model in models})
 
 
 def _can_be_recovered(using: str) -> bool:
