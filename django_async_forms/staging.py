@@ -79,12 +79,12 @@ def stage(
             'ContentFile(data, name="photo.jpg").'
         )
     validate_file_name(name, allow_relative_path=True)
-    draft = uploaded.draft if isinstance(uploaded, DraftFile) else None
-    # The bytes that code has changed are staged anew, and those of another database are copied.
-    unchanged = (
-        uploaded.draft if isinstance(uploaded, DraftFile) and not uploaded.is_changed else None
-    )
-    claimed = unchanged if unchanged is not None and unchanged.using == using else None
+    draft = unchanged = claimed = None
+    if isinstance(uploaded, DraftFile):
+        draft = uploaded.draft
+        # The bytes that code has changed are staged anew, and those of another database are copied.
+        unchanged = None if uploaded.is_changed else draft
+        claimed = unchanged if draft.using == using else None
     width, height = dimensions(uploaded)
     upload_id = uuid.uuid4() if claimed is None else claimed.pk
     data, content = deconstruct(uploaded)
