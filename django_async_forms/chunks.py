@@ -11,6 +11,8 @@ from django.core.files.base import File
 from django.db import connections
 from django.utils import timezone
 
+from .isolation import committed, reads_snapshot
+
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -42,9 +44,30 @@ def write_chunks(using: str, table: str, name: str, content: File[Any], offset: 
 def delete_chunks(using: str, table: str, name: str, offset: int = 0) -> None:
     """Delete the rows of a file from ``offset`` on, without loading them for signals."""
     connection = connections[using]
-    statement = f"DELETE FROM {connection.ops.quote_name(table)} WHERE name = %s AND position >= %s"
+    table = connection.ops.quote_name(table)
+    if connection.vendor == "mysql" and reads_snapshot(connection):
+        # A DELETE of a range would also lock the gaps on both sides, and neighbours deadlock.
+        statement = f"DELETE FROM {table} WHERE id = %s"
+        rows = _committed_rows(connection, table, name, offset)
+    else:
+        statement = f"DELETE FROM {table} WHERE name = %s AND position >= %s"
+        rows = {(name, offset)}
+    with _cursor(connection) as cursor:
+        for row in rows:
+            cursor.execute(statement, row)
+
+
+def _committed_rows(
+    connection: BaseDatabaseWrapper, table: str, name: str, offset: int
+) -> set[tuple[Any, ...]]:
+    """Return the keys of a file's rows, also of those that are not in the snapshot."""
+    statement = f"SELECT id FROM {table} WHERE name = %s AND position >= %s"
     with _cursor(connection) as cursor:
         cursor.execute(statement, (name, offset))
+        rows: set[tuple[Any, ...]] = set(cursor.fetchall())
+    if connection.in_atomic_block:
+        rows.update(committed(connection, statement, (name, offset)))
+    return rows
 
 
 class ChunkReader(io.BufferedReader):

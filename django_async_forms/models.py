@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from . import statements
+from . import isolation, statements
 from .columns import BinaryCollationCharField, BinaryCollationTextField
 from .conf import conf
 from .draft_model import Draft as Draft  # Django finds the models of an app in this module.
@@ -137,43 +137,15 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         locks nothing. The worker finds what it misses: ``Upload.is_superseded``.
         """
         connection = connections[self.db]
-        if not connection.in_atomic_block or not _reads_snapshot(connection):
+        if not connection.in_atomic_block or not isolation.reads_snapshot(connection):
             return list(self)
         found = {} if connection.vendor == "postgresql" else {upload.pk: upload for upload in self}
-        sql, params = self.values_list("pk", "staged").query.sql_with_params()
-        path = _search_path(connection)
-        own_connection = connection.copy()
-        try:
-            with own_connection.cursor() as cursor:
-                if path:
-                    cursor.execute("SELECT set_config('search_path', %s, false)", [path])
-                cursor.execute(sql, params)
-                committed = cursor.fetchall()
-        finally:
-            own_connection.close()
-        for key, staged in committed:
+        query = self.values_list("pk", "staged").query
+        for key, staged in isolation.committed(connection, *query.sql_with_params()):
             upload = Upload(pk=uuid.UUID(str(key)), staged=staged)
             upload._state.db = self.db
             found.setdefault(upload.pk, upload)
         return found.values()
-
-
-def _search_path(connection: Any) -> str:
-    """Return the search path of a PostgreSQL connection, which a copy of it may not have."""
-    if connection.vendor != "postgresql":
-        return ""
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW search_path")
-        return str(cursor.fetchone()[0])
-
-
-def _reads_snapshot(connection: Any) -> bool:
-    """Tell whether plain reads in a transaction miss rows committed since its first read."""
-    level = connection.isolation_level if connection.vendor in ("mysql", "postgresql") else ""
-    if connection.vendor == "mysql":
-        # None is the server's default, which is REPEATABLE READ unless it was changed.
-        return level in ("repeatable read", None)
-    return getattr(level, "name", "") in ("REPEATABLE_READ", "SERIALIZABLE")
 
 
 def first_due_at() -> datetime:
@@ -407,7 +379,7 @@ class Upload(models.Model):
         The newer upload has discarded this one unless it could not see it: see
         ``UploadQuerySet._current``.
         """
-        if not _reads_snapshot(connections[self.using]):
+        if not isolation.reads_snapshot(connections[self.using]):
             return False
         uploads = Upload.objects.using(self.using).for_targets({self.get_target()})
         newer = uploads.filter(created_at__gt=self.created_at)

@@ -409,7 +409,9 @@ def test_a_large_file_is_not_read_to_be_deleted(connect, storage, large):
 
 
 @pytest.mark.parametrize(
-    ("module", "below"), [("chunks", set()), ("storage", {"chunks"})], ids=["chunks", "storage"]
+    ("module", "below"),
+    [("isolation", set()), ("chunks", {"isolation"}), ("storage", {"chunks"})],
+    ids=["isolation", "chunks", "storage"],
 )
 def test_the_modules_of_the_storage_do_not_import_the_models(module, below):
     source = Path(chunks.__file__).with_name(f"{module}.py").read_text()

@@ -21,6 +21,7 @@ from django_async_forms.drafts import make_grant
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.grants import Grant
 from django_async_forms.models import Upload
+from django_async_forms.storage import DatabaseStorage
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
@@ -287,6 +288,33 @@ def test_new_images_for_many_instances_do_not_deadlock(level):
 
     assert errors == []
     assert Upload.objects.count() == 4
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")
+@pytest.mark.parametrize("other", ["a", "c"], ids=["before", "after"])
+def test_while_a_file_is_deleted_others_save_files_beside_it(other, level):
+    storage = DatabaseStorage()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        storage.save(name, ContentFile(pictures.jpeg()))
+
+    with transaction.atomic():
+        storage.delete("b.jpg")
+        at_the_same_moment(lambda: storage.save(f"{other}b.jpg", ContentFile(pictures.jpeg())))
+
+    assert storage.listdir("")[1] == sorted(["a.jpg", f"{other}b.jpg", "c.jpg"])
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="No other DELETE sees more than a SELECT")
+def test_a_file_that_its_snapshot_does_not_show_is_deleted(level):
+    storage = DatabaseStorage()
+    storage.save("a.jpg", ContentFile(pictures.jpeg()))
+
+    with transaction.atomic():
+        assert storage.exists("a.jpg")
+        at_the_same_moment(lambda: storage.save("b.jpg", ContentFile(pictures.jpeg())))
+        storage.delete("b.jpg")
+
+    assert not storage.exists("b.jpg")
 
 
 def test_parts_of_many_drafts_do_not_deadlock(level, rf):
