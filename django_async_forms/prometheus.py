@@ -124,7 +124,8 @@ def process_registry() -> Any:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    collector: Any = MultiProcessCollector  # Not every release of prometheus-client has its types.
+    collector(registry)
     return registry
 
 
