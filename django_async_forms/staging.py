@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.core.files.base import File
 from django.core.files.storage import Storage
@@ -23,7 +23,7 @@ from .draft_model import staged_name
 from .fields import current_values, file_name, key_text, row_of
 from .images import SHOWN, dimensions, find_format
 from .models import Upload, note_outbox
-from .storage import DatabaseStorage, staging_storage
+from .storage import DatabaseStorage, StagingFileSystemStorage, staging_storage
 from .telemetry import observed
 
 logger = logging.getLogger("django_async_forms")
@@ -102,24 +102,19 @@ def stage(
         width=width,
         height=height,
         staged=staged_name(upload_id, using) if claimed is None else claimed.staged,
-        sha256=(noted_sha256(uploaded, content) or sha256_of(content))
-        if unchanged is None
-        else unchanged.sha256,
+        sha256=noted_sha256(uploaded, content) if unchanged is None else unchanged.sha256,
         # A page knows from it whether there is an image to show, without opening the file.
         sender=sender if sender and find_format(uploaded) in SHOWN else "",
     )
     try:
         # Part of the open transaction: a savepoint would cost two more statements.
         with observed("stage", upload), transaction.atomic(using=using, savepoint=False):
+            if claimed is None:
+                _save(upload, content, using, needs_sha256=not upload.sha256 and not unchanged)
             upload.save(using=using, force_insert=True)
             note_outbox(using)
             if not isinstance(upload.held, str):
                 del upload.held  # An expression: reading it again loads the value from the row.
-            if claimed is None:
-                staged = save_new(staging_storage(using), upload.staged, content)
-                if staged != upload.staged:
-                    upload.staged = staged
-                    upload.save(using=using, update_fields=["staged"])
             if not is_new:
                 # Look for older uploads after the insert. At SERIALIZABLE, the database refuses one
                 # of two forms that look before it.
@@ -132,6 +127,27 @@ def stage(
     logger.info("Upload %s: staged for %s.", upload.pk, field)
     logger.debug("Upload %s: the file is %r.", upload.pk, name)
     return upload
+
+
+def _save(upload: Upload, content: File[Any], using: str, *, needs_sha256: bool) -> None:
+    """Save the bytes of an upload, and note their name and, if it needs it, their SHA-256."""
+    storage = staging_storage(using)
+    if needs_sha256 and _flushes(storage):
+        take = partial(sha256_of, content)
+        upload.staged, upload.sha256 = storage.save_and_call(upload.staged, content, take)
+        return
+    if needs_sha256:
+        upload.sha256 = sha256_of(content)
+    upload.staged = save_new(storage, upload.staged, content)
+
+
+def _flushes(storage: Storage) -> TypeGuard[StagingFileSystemStorage]:
+    """Tell whether a storage saves as ``StagingFileSystemStorage`` does."""
+    return (
+        isinstance(storage, StagingFileSystemStorage)
+        and type(storage)._save is StagingFileSystemStorage._save
+        and type(storage).save is Storage.save
+    )
 
 
 def save_new(storage: Storage, name: str, content: File[Any]) -> str:

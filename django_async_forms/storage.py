@@ -6,11 +6,12 @@ import io
 import os
 import posixpath
 import secrets
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     _File = File[Any]
 else:
     _File = File
+
+_Result = TypeVar("_Result")
 
 #: The alias in STORAGES of the staging storage.
 STAGING = "async_forms"
@@ -323,8 +326,8 @@ class StagingFileSystemStorage(FileSystemStorage):
             file.seek(offset)
             for chunk in content.chunks():
                 file.write(chunk)
-        if self.fsync:
-            self._sync(path, missing, is_new=offset == 0)
+        with self._sync(path, missing, is_new=offset == 0):
+            pass
 
     def _make_folders(self, path: str) -> list[str]:
         """Make the private folders of a file, and return those that were missing."""
@@ -339,16 +342,32 @@ class StagingFileSystemStorage(FileSystemStorage):
             os.makedirs(folder, mode=0o700, exist_ok=True)
         return missing
 
-    def _sync(self, path: str, missing: list[str], *, is_new: bool = True) -> None:
+    @contextmanager
+    def _sync(self, path: str, missing: list[str], *, is_new: bool = True) -> Iterator[None]:
+        """Flush a file and its folders to the disk while the block runs."""
+        if not self.fsync:
+            yield
+            return
         folders = [os.path.dirname(folder) for folder in (path, *missing)] if is_new else []
-        # At the same time: both are then there after about the time that one takes.
-        with ThreadPoolExecutor(1) as thread:
-            flushed = [thread.submit(_fsync, folder) for folder in folders]
-            _fsync(path)
-        for folder in flushed:
-            folder.result()  # Raises what fsync has raised.
+        # At the same time: all are then there after about the time that one takes.
+        with ThreadPoolExecutor(2) as threads:
+            flushed = [threads.submit(_fsync, each) for each in (path, *folders)]
+            yield
+        for each in flushed:
+            each.result()  # Raises what fsync has raised.
 
     def _save(self, name: str, content: File[Any]) -> str:
+        name, _ = self.save_and_call(name, content, lambda: None)
+        return name
+
+    def save_and_call(
+        self, name: str, content: File[Any], function: Callable[[], _Result]
+    ) -> tuple[str, _Result]:
+        """
+        Save a file, and call a function while the disk is busy with it.
+
+        Returns the name of the file and what the function returns.
+        """
         path = self.path(name)
         missing = self._make_folders(path)
         while True:
@@ -358,9 +377,9 @@ class StagingFileSystemStorage(FileSystemStorage):
                 break
             except FileExistsError:  # Another save took the name meanwhile.
                 path = self.path(self.get_available_name(name))
-        if self.fsync:
-            self._sync(path, missing)
-        return os.path.relpath(path, self.location)
+        with self._sync(path, missing):
+            result = function()
+        return os.path.relpath(path, self.location), result
 
     def _link(self, content: File[Any], path: str) -> bool:
         """Link a temporary file to ``path``. It keeps its place too, so its owner can close it."""

@@ -122,7 +122,7 @@ def test_the_statements_of_creating(statements, staging, in_memory, form_class, 
     with statements() as noted:
         form.save()
 
-    one_image = ["INSERT upload", *stage(staging)]
+    one_image = [*stage(staging), "INSERT upload"]
     assert noted == ["BEGIN", "INSERT photo", *one_image * len(names), "COMMIT"]
 
 
@@ -135,7 +135,7 @@ def test_the_statements_of_updating(statements, staging, in_memory, form_class, 
         form.save()
 
     # The last statement looks for an older upload.
-    one_image = ["INSERT upload", *stage(staging), "SELECT upload"]
+    one_image = [*stage(staging), "INSERT upload", "SELECT upload"]
     # A row of nothing but images has no column to write. The update locks the row.
     assert noted == ["BEGIN", "UPDATE photo", *one_image * len(names), "COMMIT"]
 
