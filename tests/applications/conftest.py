@@ -2,14 +2,26 @@
 
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
+from tests import pictures
 
 #: Runs a case with one real worker: no application depends on the broker or the staging storage.
 with_worker = pytest.mark.parametrize(
     ("broker_name", "staging"), [("filesystem", "database")], indirect=True, ids=["worker"]
 )
+
+
+@pytest.fixture
+def jpeg():
+    """Makes an uploaded image, which is twice as wide as high unless its bytes are given."""
+
+    def make(name="new.jpg", data=None):
+        return SimpleUploadedFile(name, data or pictures.jpeg(80, 40), "image/jpeg")
+
+    return make
 
 
 @pytest.fixture

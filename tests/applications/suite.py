@@ -16,9 +16,8 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.django_suites.__main__ import compare, names
+from tests.django_suites.compare import compare, show
 from tests.django_suites.differences import ROOT, read_differences
-from tests.django_suites.results import FAILED, PASSED, SKIPPED
 from tests.django_suites.suite import PACKAGE_APPS
 
 HERE = Path(__file__).parent
@@ -66,18 +65,7 @@ def main():
     wrong += compare(plain, mixed, differences)
     if not mixed["attached"]:
         wrong.append("No upload was attached, so this run has shown nothing.")
-    for text in wrong:
-        print(f"\n{'-' * 70}\n{text}")
-    before, after = plain["outcomes"], mixed["outcomes"]
-    listed = names(after, FAILED) & set(differences)
-    print(
-        f"{name}'s own tests: {len(names(after, PASSED, FAILED)):,} ran and "
-        f"{len(names(after, SKIPPED)):,} were skipped; {mixed['attached']} uploads were attached; "
-        f"{len(listed)} tests differ as documented; "
-        f"{len(names(after, FAILED) & names(before, FAILED))} fail without the package too; "
-        f"{len(wrong)} things are wrong.",
-        flush=True,
-    )
+    show(f"{name}'s own tests", plain, mixed, differences, wrong)
     sys.exit(bool(wrong))
 
 

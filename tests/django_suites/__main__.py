@@ -18,8 +18,8 @@ from pathlib import Path
 
 import django
 
-from .differences import Difference, read_differences
-from .results import FAILED, PASSED, SKIPPED
+from .compare import compare, show
+from .differences import read_differences
 from .suites import QUICK, SUITES
 
 HERE = Path(__file__).parent
@@ -51,29 +51,6 @@ def run_plain(folder, labels, database):
     return json.loads(kept.read_text())
 
 
-def names(outcomes, *wanted):
-    return {name for name, outcome in outcomes.items() if outcome in wanted}
-
-
-def compare(plain, mixed, differences: dict[str, Difference]):
-    """Yield a text for each problem."""
-    before, after = plain["outcomes"], mixed["outcomes"]
-    failed = names(after, FAILED) - names(before, FAILED)
-    for name in sorted(failed - set(differences)):
-        yield f"{name} fails:\n{mixed['tracebacks'].get(name, '').rstrip()}"
-    for name in sorted(names(after, PASSED) & set(differences)):
-        yield f"{name} passes. Remove it from {differences[name].where}."
-    ran_before, ran_after = (names(o, PASSED, FAILED) for o in (before, after))
-    if ran_before != ran_after:
-        yield (
-            f"{len(ran_after)} tests ran, and {len(ran_before)} without the package:\n"
-            + "\n".join(
-                [f"  {name} did not run" for name in sorted(ran_before - ran_after)]
-                + [f"  {name} ran" for name in sorted(ran_after - ran_before)]
-            )
-        )
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -96,20 +73,8 @@ def main():
     wrong += compare(plain, mixed, differences)
     if not options.labels and not mixed["attached"]:
         wrong.append("No upload was attached, so this run has shown nothing.")
-    for text in wrong:
-        print(f"\n{'-' * 70}\n{text}")
-    before, after = plain["outcomes"], mixed["outcomes"]
-    listed = names(after, FAILED) & set(differences)
-    print(
-        f"Django {django.__version__}, {database}: {len(names(after, PASSED, FAILED)):,} tests ran "
-        f"({len(names(before, PASSED, FAILED)):,} without the package) and "
-        f"{len(names(after, SKIPPED)):,} were skipped; {mixed['attached']} uploads were attached; "
-        f"{len(listed)} tests differ as documented; "
-        f"{len(names(after, FAILED) & names(before, FAILED) - listed)} fail without the package "
-        f"too; {len(wrong)} things are wrong. "
-        f"{between - start:.0f} s without the package, {end - between:.0f} s with it.",
-        flush=True,
-    )
+    seconds = f"{between - start:.0f} s without the package, {end - between:.0f} s with it"
+    show(f"Django {django.__version__}, {database}, {seconds}", plain, mixed, differences, wrong)
     sys.exit(bool(wrong))
 
 

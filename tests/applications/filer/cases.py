@@ -18,16 +18,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def jpeg():
-    """Makes an uploaded image, which is twice as wide as high."""
-
-    def make(name="new.jpg", data=None):
-        return SimpleUploadedFile(name, data or pictures.jpeg(80, 40), "image/jpeg")
-
-    return make
-
-
-@pytest.fixture
 def image(in_memory, admin_user):
     """A public image."""
     return Image.objects.create(

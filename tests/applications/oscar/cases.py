@@ -11,7 +11,6 @@ from oscar.core.loading import get_model
 
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
-from tests import pictures
 from tests.applications.conftest import with_worker
 from tests.worker import staged_files, wait_until_no_upload_is_left
 
@@ -91,16 +90,6 @@ def formset(prefix, rows=(), forms=()):
         for name, value in form.items()
     }
     return data
-
-
-@pytest.fixture
-def jpeg(in_memory):
-    """Makes an uploaded image."""
-
-    def make(name="new.jpg", seed=None):
-        return SimpleUploadedFile(name, pictures.jpeg(seed=seed), "image/jpeg")
-
-    return make
 
 
 def names(product):

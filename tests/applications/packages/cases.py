@@ -6,20 +6,9 @@ from django.urls import reverse
 
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
-from tests import pictures
 from tests.applications.packages.photos.models import Photo, TranslatedPhoto
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def jpeg():
-    """Makes an uploaded image."""
-
-    def make(name="new.jpg"):
-        return SimpleUploadedFile(name, pictures.jpeg(), "image/jpeg")
-
-    return make
 
 
 @pytest.fixture

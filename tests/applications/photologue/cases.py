@@ -4,7 +4,6 @@ import io
 
 import pytest
 from django.contrib.sites.models import Site
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from photologue.models import Photo, PhotoEffect, PhotoSize, PhotoSizeCache
 from PIL import Image
@@ -46,16 +45,6 @@ def save_photo(admin_client, site):
         return admin_client.post(url, {**data, **({"image": file} if file else {})})
 
     return save
-
-
-@pytest.fixture
-def jpeg():
-    """Makes an uploaded image, which is twice as wide as high."""
-
-    def make(name="new.jpg", data=None):
-        return SimpleUploadedFile(name, data or pictures.jpeg(80, 40), "image/jpeg")
-
-    return make
 
 
 @pytest.fixture
