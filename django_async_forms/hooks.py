@@ -28,7 +28,7 @@ import weakref
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from contextvars import ContextVar
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
 from django.apps import apps
@@ -272,12 +272,23 @@ def _wrapper_of(model: type[Model], name: str, wrapper: Callable[..., Any]) -> A
         if method is not None:
             return wrapper(self, partial(method, self), *args, **kwargs)
         # Look the next method up at each call: a child may add another base class after this one.
-        return wrapper(self, getattr(super(model, self), name), *args, **kwargs)
+        following = getattr(super(model, self), name)
+        # The wrapper of one parent calls that of another.
+        if name != "save" and _is_wrapped_before(model, type(self), name):
+            return following(*args, **kwargs)
+        return wrapper(self, following, *args, **kwargs)
 
     _wrappers.add(wrapped)
     if method is None:
         _inherited.add(wrapped)
     return wrapped
+
+
+@cache
+def _is_wrapped_before(model: type[Model], child: type[Model], name: str) -> bool:
+    """Tell whether a method is wrapped in a base of ``child`` that comes before ``model``."""
+    before = child.__mro__[: child.__mro__.index(model)]
+    return any(vars(base).get(name) in _wrappers for base in before)
 
 
 def _save(self: Model, save: Any, *args: Any, **kwargs: Any) -> Any:

@@ -29,6 +29,29 @@ class StampedChild(Pictured, Stamped):
     """Its save() is that of the second base."""
 
 
+class Front(models.Model):
+    front_id = models.AutoField(primary_key=True)
+    front = models.ImageField(upload_to="coins", blank=True)
+
+    class Meta:
+        app_label = "project"
+
+
+class Back(models.Model):
+    back_id = models.AutoField(primary_key=True)
+    back = models.ImageField(upload_to="coins", blank=True)
+
+    class Meta:
+        app_label = "project"
+
+
+class Coin(Front, Back):
+    """Has two parents with an image each."""
+
+    class Meta:
+        app_label = "project"
+
+
 class Cleaning(models.Model):
     """An abstract base without columns, which a proxy may have."""
 

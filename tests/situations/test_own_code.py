@@ -19,9 +19,11 @@ from tests.situations.forms import (
     bytes_of,
     loaded,
     saved,
+    uploads_for,
 )
 from tests.situations.own_code import (
     CleanedByKeyword,
+    Coin,
     DefaultOfDatabase,
     NamedByKey,
     OnlyOneMain,
@@ -55,6 +57,22 @@ def test_methods_of_a_base_after_the_model_of_a_proxy_run():
     proxy.save()
 
     assert Pictured.objects.get().title == "x cleaned saved"
+
+
+def test_the_images_of_two_parents_are_staged_once_each(in_memory):
+    files = {"front": in_memory("front.jpg"), "back": in_memory("back.jpg")}
+    coin = async_form(Coin, {}, files).save()
+
+    assert sorted(upload.name for upload in uploads_for(coin)) == ["back.jpg", "front.jpg"]
+
+
+@both
+def test_the_images_of_two_parents_are_attached(base, in_memory):
+    files = {"front": in_memory("front.jpg"), "back": in_memory("back.jpg")}
+    coin = saved(base, Coin, {}, files)
+    coin = saved(base, Coin, {}, {"back": in_memory("new.jpg")}, coin, ["front", "back"])
+
+    assert (coin.front.name, coin.back.name) == ("coins/front.jpg", "coins/new.jpg")
 
 
 @pytest.mark.parametrize("name", ["save", "clean_fields"])
