@@ -10,12 +10,13 @@ from typing import Any
 
 from django.core.files.base import File
 from django.db import router, transaction
-from django.db.models import FileField, Model
+from django.db.models import Field, FileField, Model
 from django.db.models.fields.files import FieldFile
 
 from . import hooks
 from .draft_model import using_up
 from .fields import (
+    column_values,
     current_values,
     file_field,
     file_fields,
@@ -90,6 +91,8 @@ class Detachment(hooks.Change):
         #: The images that ``save()`` has taken off, by field.
         self._detached: dict[str, _Detached] = {}
         self._saves_all_fields = True
+        #: The fields of which ``save()`` has written a column, in the tables of all parents.
+        self._written: list[FileField] = []
         self._only_replaces = False
         self._sender = ""
         self._hidden: set[str] = set()
@@ -115,10 +118,15 @@ class Detachment(hooks.Change):
     def restore_initial_image(self, instance: Model, name: str, file: FieldFile) -> None:
         """Put the form's initial image on its instance, with the dimensions before the form."""
         columns = image_columns(file_field(type(instance), name))
-        for column in columns[1:]:
-            if column.attname in self._before.values:
-                instance.__dict__[column.attname] = self._before.values[column.attname]
-        instance.__dict__[columns[0].attname] = file
+        # FieldFile.save() changes the initial file in place, and measures it.
+        if file_name(file) == self._before.values.get(name):
+            for column in columns[1:]:
+                if column.attname in self._before.values:
+                    instance.__dict__[column.attname] = self._before.values[column.attname]
+        # Code may have assigned another image since the form was made. Django replaces it.
+        assigned = instance.__dict__.get(name)
+        if file_name(assigned) != file_name(file) or not getattr(assigned, "_committed", True):
+            instance.__dict__[name] = file
 
     def wait_for_save(
         self,
@@ -171,8 +179,8 @@ class Detachment(hooks.Change):
         ):
             hooks.forget(instance)
 
-    def refreshed(self, instance: Model, fields: Collection[FileField]) -> None:
-        self._before = self._before.with_values_of(instance, fields)
+    def refreshed(self, instance: Model, columns: Collection[Field[Any, Any]]) -> None:
+        self._before = self._before.updated(column_values(instance, columns))
 
     def pending_fields(self) -> Collection[str]:
         return self._detached.keys()
@@ -194,6 +202,7 @@ class Detachment(hooks.Change):
                 self._detached[field.name] = _Detached(file.file, str(file.name))
                 self._restore_old_image(instance, field)
         self._saves_all_fields = saves_all_fields
+        self._written = []
         try:
             result = save()
             self._stage_unwritten(instance)
@@ -251,8 +260,10 @@ class Detachment(hooks.Change):
                 self._stage(write, field, created=not updated)
             if updated:
                 self._discard(write, [field for field in changed if field not in to_stage])
+                is_for_row = before.is_for_row_of(instance, using)
+                self._written += write.written_fields(columns) if is_for_row else changed
             if write.table is instance._meta.concrete_model:
-                self._remember(write, changed if updated else [])
+                self._remember(write)
         return updated
 
     def _store_others(self, instance: Model, fields: list[FileField], inserts: bool) -> None:
@@ -341,11 +352,11 @@ class Detachment(hooks.Change):
             cleared = partial(self._cleared.discard, field.name)
             transaction.on_commit(cleared, using=write.using)
 
-    def _remember(self, write: hooks.TableWrite, changed: Collection[FileField]) -> None:
+    def _remember(self, write: hooks.TableWrite) -> None:
         """
         Note on the instance which images its row holds now.
 
-        A column that this write has changed is noted at the commit, because a rollback undoes it.
+        A column that ``save()`` has changed is noted at the commit, because a rollback undoes it.
         """
         instance = write.instance
         before = self._before.values if self._before.is_for_row_of(instance, write.using) else {}
@@ -354,8 +365,8 @@ class Detachment(hooks.Change):
             if write.includes(field):
                 values.update(image_values(instance, field))
         now = Snapshot(write.using, Snapshot.key_of(instance), values)
-        self._keep_snapshot(now.without(instance, changed), instance)
-        if changed:
+        self._keep_snapshot(now.without(instance, self._written), instance)
+        if self._written:
             reference = weakref.ref(instance)
             transaction.on_commit(lambda: self._keep_snapshot(now, reference()), using=write.using)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -66,21 +67,25 @@ def image_columns(field: FileField) -> list[Field[Any, Any]]:
 
 
 def image_values(instance: Model, field: FileField) -> dict[str, Any]:
+    """Return the values of an instance for the columns of an image, as ``column_values()`` does."""
+    return column_values(instance, image_columns(field))
+
+
+def column_values(instance: Model, columns: Iterable[Field[Any, Any]]) -> dict[str, Any]:
     """
-    Return the values of an instance for the columns of an image, by attribute name.
+    Return the values of an instance for some columns, by attribute name.
 
     The value of a file is its name, because a ``FieldFile`` changes in place and refers to its
     instance. Deferred columns are left out, and so are columns that hold an expression.
     """
-    values = {
-        column.attname: instance.__dict__[column.attname]
-        for column in image_columns(field)
-        if column.attname in instance.__dict__
-        and not hasattr(instance.__dict__[column.attname], "resolve_expression")
+    values = instance.__dict__
+    return {
+        column.attname: file_name(values[column.attname])
+        if isinstance(column, FileField)
+        else values[column.attname]
+        for column in columns
+        if column.attname in values and not hasattr(values[column.attname], "resolve_expression")
     }
-    if field.attname in values:
-        values[field.attname] = file_name(values[field.attname])
-    return values
 
 
 def file_name(value: Any) -> str:

@@ -22,7 +22,7 @@ from .conf import conf
 from .detach import Detachment
 from .draft_form import FieldDrafts
 from .draft_sender import sender_of
-from .fields import current_values, file_field, file_fields, file_name, files_in, unwrapped
+from .fields import current_values, file_field, file_fields, files_in, image_columns, unwrapped
 from .limits import check_limits, check_value_against_backlog
 from .models import Upload, has_outbox, has_upload
 from .status import upload_for
@@ -273,14 +273,20 @@ class AsyncImageFormMixin(_Form):
             and self._detachment.was_unchanged_before_form(name)
         }
         self._unchanged = set(unchanged)
+        dimensions: dict[str, Any] = {}
         for name, value in unchanged.items():
-            # Code has assigned another image since the form was made. Replace it, as Django does.
-            assigned = self.instance.__dict__.get(name)
-            if file_name(assigned) != file_name(value) or not getattr(assigned, "_committed", True):
-                self._detachment.restore_initial_image(self.instance, name, value)
+            self._detachment.restore_initial_image(self.instance, name, value)
+            # The form may have fields for the dimensions. Django measures the image after them.
+            for column in image_columns(file_field(type(self.instance), name))[1:]:
+                if column.name in self.cleaned_data:
+                    dimensions[column.name] = self.cleaned_data.pop(column.name)
         self.cleaned_data.update(dict.fromkeys(unchanged))
         super()._post_clean()  # type: ignore[misc]
         self.cleaned_data.update(unchanged)
+        errors = self.errors
+        self.cleaned_data.update(
+            (name, value) for name, value in dimensions.items() if name not in errors
+        )
 
     def _get_validation_exclusions(self) -> set[str]:
         # Validating the model assigns each value as well. An unchanged image was validated when it

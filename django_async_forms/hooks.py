@@ -33,7 +33,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import DatabaseError, transaction
-from django.db.models import F, FileField, Model
+from django.db.models import F, Field, FileField, Model
 from django.db.models.signals import class_prepared, post_delete, pre_save
 
 from .draft_model import Draft, using_up
@@ -60,8 +60,8 @@ class Change:
         """
         return save()
 
-    def refreshed(self, instance: Model, fields: Collection[FileField]) -> None:
-        """Note that these fields of the instance were refreshed from the database."""
+    def refreshed(self, instance: Model, columns: Collection[Field[Any, Any]]) -> None:
+        """Note that these image columns of the instance were refreshed from the database."""
 
     def before_write(self) -> None:
         """Prepare the write before Django opens its transaction for a model with parents."""
@@ -143,7 +143,7 @@ class TableWrite:
         self._is_forced = bool(update_fields or force_update)
         self._perform = partial(perform, table, force_insert, force_update, using)
 
-    def includes(self, field: FileField) -> bool:
+    def includes(self, field: Field[Any, Any]) -> bool:
         """Tell whether the save includes a field of this table or another."""
         names = self.update_fields
         return names is None or field.name in names or field.attname in names
@@ -151,6 +151,14 @@ class TableWrite:
     def file_fields(self) -> list[FileField]:
         """Return the file fields of the table."""
         return [field for field in file_fields(self.table) if field.model is self.table]
+
+    def written_fields(self, without: Collection[str]) -> list[FileField]:
+        """Return the file fields of which a write that leaves out some columns writes one."""
+        return [
+            field
+            for field in self.file_fields()
+            if any(column.name not in without for column in image_columns(field))
+        ]
 
     def drafts(self) -> list[Draft]:
         """Return the drafts of the images that this write stores itself."""
@@ -240,12 +248,12 @@ def _hook_from_db(model: type[Model]) -> None:
     from_db: Any = model.from_db.__func__  # type: ignore[attr-defined]
     while from_db in _wrappers:  # The parent's wrapper notes no image of the child.
         from_db = from_db.__wrapped__
-    attnames = [field.attname for field in file_fields(model)]
+    columns = [column for field in file_fields(model) for column in image_columns(field)]
 
     @wraps(from_db)
     def wrapped(cls: type[Model], *args: Any, **kwargs: Any) -> Model:
         instance: Model = from_db(cls, *args, **kwargs)
-        note_loaded(instance, attnames)
+        note_loaded(instance, columns)
         return instance
 
     _wrappers.add(wrapped)
@@ -334,9 +342,9 @@ def _save_table(
             # that it has not changed, so that an image that a worker has attached meanwhile stays.
             without = snapshot.unchanged(self, using)
             updated = write(without)
-            written = [field for field in write.file_fields() if field.name not in without]
-            snapshot.without(self, written).install(self)
-    note_saved(self, [field for field in write.file_fields() if write.includes(field)], using)
+            snapshot.without(self, write.written_fields(without)).install(self)
+    columns = [column for field in write.file_fields() for column in image_columns(field)]
+    note_saved(self, [column for column in columns if write.includes(column)], using)
     return updated
 
 
@@ -354,12 +362,18 @@ def _clean_fields(self: Model, clean_fields: Any, exclude: Any = None) -> None:
 def _refresh_from_db(self: Model, refresh: Any, *args: Any, **kwargs: Any) -> None:
     refresh(*args, **kwargs)
     names = kwargs.get("fields") or (args[1] if len(args) > 1 else None)
-    fields = [field for field in file_fields(self) if not names or field.name in names]
-    if fields:
-        Snapshot.renew(self, fields)
+    columns = [
+        column
+        for field in file_fields(self)
+        for column in image_columns(field)
+        # Setting an image sets its dimensions.
+        if not names or field.name in names or column.name in names
+    ]
+    if columns:
+        Snapshot.renew(self, columns)
         waiting = _find(self)
         if waiting is not None:
-            waiting.change.refreshed(self, fields)
+            waiting.change.refreshed(self, columns)
 
 
 def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.db import connections, router
-from django.db.models import FileField, Model
+from django.db.models import Field, FileField, Model
 
 from .fields import (
+    column_values,
     current_values,
     file_fields,
     file_name,
@@ -27,34 +28,27 @@ from .fields import (
 
 #: The attribute for a ``Snapshot``.
 _SNAPSHOT = "async_forms_snapshot"
-#: The attribute for the names that the instance was loaded or saved with, by field.
+#: The attribute for the values that the instance was loaded or saved with in its image columns.
 _LOADED = "async_forms_loaded"
-#: Stands for a name that was saved in an open transaction, which may still roll back.
+#: Stands for a value that was saved in an open transaction, which may still roll back.
 _UNKNOWN = "\0"
 
 
-def note_loaded(instance: Model, attnames: Iterable[str]) -> None:
-    """Note the names of the images that an instance was loaded with, before code changes them."""
-    values = instance.__dict__
-    names = {name: file_name(values[name]) for name in attnames if name in values}
-    setattr(instance._state, _LOADED, names)
+def note_loaded(instance: Model, columns: Iterable[Field[Any, Any]]) -> None:
+    """Note what an instance was loaded with in its image columns, before code changes them."""
+    setattr(instance._state, _LOADED, column_values(instance, columns))
 
 
-def note_saved(instance: Model, fields: Iterable[FileField], using: str) -> None:
-    """Note the names of the images that an instance was saved with."""
+def note_saved(instance: Model, columns: Iterable[Field[Any, Any]], using: str) -> None:
+    """Note what an instance was saved with in some of its image columns."""
+    values = column_values(instance, columns)
     is_open = connections[using].in_atomic_block
-    _note(
-        instance,
-        {
-            field.attname: _UNKNOWN if is_open else file_name(instance.__dict__.get(field.attname))
-            for field in fields
-        },
-    )
+    _note(instance, dict.fromkeys(values, _UNKNOWN) if is_open else values)
 
 
-def _note(instance: Model, names: Mapping[str, str]) -> None:
+def _note(instance: Model, values: Mapping[str, Any]) -> None:
     state = vars(instance._state)
-    state[_LOADED] = {**state.get(_LOADED, {}), **names}
+    state[_LOADED] = {**state.get(_LOADED, {}), **values}
 
 
 class Snapshot(NamedTuple):
@@ -93,33 +87,28 @@ class Snapshot(NamedTuple):
         was saved in a transaction that is still open. ``save()`` reads these from the row.
         """
         taken = cls.take(instance)
-        names = cls._names_of_row(instance)
+        known = cls._values_of_row(instance)
+        # Code may have set the dimensions alone.
+        values = {name: known.get(name, value) for name, value in taken.values.items()}
         unsure = [
             field
             for field in file_fields(instance)
-            if field.attname in names
-            and names[field.attname] != taken.values.get(field.attname, names[field.attname])
+            if values.get(field.attname) != taken.values.get(field.attname)
+            or any(values.get(column.attname) == _UNKNOWN for column in image_columns(field))
         ]
-        return taken.without(instance, unsure)
+        return Snapshot(taken.using, taken.key, values).without(instance, unsure)
 
     @classmethod
     def is_as_loaded(cls, instance: Model, field: FileField) -> bool:
         """Tell whether no code has changed an image since the instance was loaded or saved."""
         name = file_name(instance.__dict__.get(field.attname))
-        return cls._names_of_row(instance).get(field.attname, name) in (name, _UNKNOWN)
+        return cls._values_of_row(instance).get(field.attname, name) in (name, _UNKNOWN)
 
     @classmethod
-    def _names_of_row(cls, instance: Model) -> dict[str, str]:
-        """Return the names that the row holds, as far as the instance knows them."""
+    def _values_of_row(cls, instance: Model) -> Mapping[str, Any]:
+        """Return what the row holds in the image columns, as far as the instance knows it."""
         known = cls.installed_on(instance)
-        names: dict[str, str] = getattr(instance._state, _LOADED, {})
-        if known is None:
-            return names
-        return {
-            field.attname: file_name(known.values[field.attname])
-            for field in file_fields(instance)
-            if field.attname in known.values
-        }
+        return getattr(instance._state, _LOADED, {}) if known is None else known.values
 
     @classmethod
     def installed_on(cls, instance: Model) -> Snapshot | None:
@@ -128,12 +117,13 @@ class Snapshot(NamedTuple):
         return snapshot
 
     @classmethod
-    def renew(cls, instance: Model, fields: Iterable[FileField]) -> None:
-        """Note the images of an instance that was refreshed from the database."""
-        _note(instance, {f.attname: file_name(instance.__dict__.get(f.attname)) for f in fields})
+    def renew(cls, instance: Model, columns: Iterable[Field[Any, Any]]) -> None:
+        """Note what an instance was refreshed with from the database."""
+        values = column_values(instance, columns)
+        _note(instance, values)
         snapshot = cls.installed_on(instance)
         if snapshot is not None:
-            snapshot.with_values_of(instance, fields).install(instance)
+            snapshot.updated(values).install(instance)
 
     def without(self, instance: Model, fields: Iterable[FileField]) -> Snapshot:
         """Return a snapshot that lacks these fields, so that their values are read from the row."""
@@ -141,12 +131,9 @@ class Snapshot(NamedTuple):
         values = {name: value for name, value in self.values.items() if name not in unknown}
         return Snapshot(self.using, self.key, values)
 
-    def with_values_of(self, instance: Model, fields: Iterable[FileField]) -> Snapshot:
-        """Return a snapshot with an instance's values of these fields."""
-        values = dict(self.values)
-        for field in fields:
-            values.update(image_values(instance, field))
-        return Snapshot(self.using, self.key, values)
+    def updated(self, values: Mapping[str, Any]) -> Snapshot:
+        """Return a snapshot with other values in some columns."""
+        return Snapshot(self.using, self.key, {**self.values, **values})
 
     def install(self, instance: Model) -> None:
         """Keep this snapshot on an instance, and so on each copy of it."""
@@ -185,12 +172,19 @@ class Snapshot(NamedTuple):
             original = getattr(field, "translated_field", None)
             if original is not None:
                 names.add(original.name)
-            values = instance.__dict__
             names |= {
                 column.name
                 for column in image_columns(field)
-                if column is field
-                or column.attname not in values
-                or values[column.attname] == self.values.get(column.attname, values[column.attname])
+                if column is field or not self._is_set(instance, column, field, using)
             }
         return names
+
+    def _is_set(
+        self, instance: Model, column: Field[Any, Any], field: FileField, using: str
+    ) -> bool:
+        """Tell whether code has set a dimension of an unchanged image."""
+        name = column.attname
+        if name not in instance.__dict__:
+            return False
+        known = self.values if name in self.values else current_values(field, instance, using)
+        return known is None or bool(instance.__dict__[name] != known[name])

@@ -59,6 +59,16 @@ def test_an_instance_without_a_new_image_is_saved_as_ever(old):
     assert not Upload.objects.exists()
 
 
+def test_dimensions_that_the_block_sets_are_written(in_memory):
+    Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+    measured = Measured.objects.get()
+    with async_images(Measured):
+        measured.width, measured.height = 7, 9
+        measured.save()
+
+    assert list(Measured.objects.values_list("width", "height")) == [(7, 9)]
+
+
 def test_an_image_that_the_block_clears_is_gone_at_once(old):
     with async_images(Photo):
         old.image = ""

@@ -24,6 +24,7 @@ from tests.test_change_images_in_place import (  # noqa: F401
     make_old,
     save_without_commit,
     send,
+    set_the_dimensions,
 )
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +56,7 @@ def test_a_change_before_the_form_is_newer_than_a_pending_image(
 
 
 @pytest.mark.parametrize("moment", UNTIL_VALIDATION)
-@pytest.mark.parametrize("change", [assign_none, assign_nothing, assign_a_file])
+@pytest.mark.parametrize("change", [assign_none, assign_nothing, assign_a_file, set_the_dimensions])
 def test_a_form_that_is_validated_puts_the_old_image_back(change, moment, both_ways):  # noqa: F811
     plain, ours = both_ways(lambda base, old: moment(base, Measured.objects.get(), change))
 

@@ -61,6 +61,10 @@ def assign_a_file(photo):
     photo.image = ContentFile(pictures.jpeg(80, 40), name="cropped.jpg")
 
 
+def set_the_dimensions(photo):
+    photo.width, photo.height = 7, 9
+
+
 def leave(photo):
     pass
 
@@ -78,6 +82,7 @@ CHANGES = [
     assign_none,
     assign_nothing,
     assign_a_file,
+    set_the_dimensions,
 ]
 
 

@@ -42,6 +42,7 @@ from tests.project.models import (
     Shelved,
     Shrunk,
     Slugged,
+    Stated,
 )
 
 pytestmark = [
@@ -415,6 +416,29 @@ def an_image_of_the_name_of_the_old_one(way):
     photo = Photo.objects.create(title="Dune", image=way.upload("dune.jpg", seed=1))
     files = {"image": way.upload("dune.jpg", seed=2)}
     way.form(Photo, {"title": "Dune"}, files, instance=photo).save()
+
+
+@case(Stated)
+def dimensions_in_the_form_of_a_new_image(way):
+    data = {"title": "New", "width": "1", "height": "2"}
+    Stated.objects.create(title="Old", image=way.upload("a.jpg", 30, 20, 1))
+    way.form(
+        Stated, data, {"image": way.upload("b.jpg", 40, 10, 2)}, instance=Stated.objects.get()
+    ).save()
+
+
+@case(Stated, uploads=0)
+def dimensions_in_the_form_of_an_image_that_stays(way):
+    data = {"title": "New", "width": "1", "height": "2"}
+    Stated.objects.create(title="Old", image=way.upload("a.jpg", 30, 20, 1))
+    way.form(Stated, data, fields=[*data, "image"], instance=Stated.objects.get()).save()
+
+
+@case(Stated, uploads=0)
+def dimensions_in_a_form_without_the_image(way):
+    data = {"title": "New", "width": "1", "height": "2"}
+    Stated.objects.create(title="Old", image=way.upload("a.jpg", 30, 20, 1))
+    way.form(Stated, data, instance=Stated.objects.get()).save()
 
 
 # Formsets

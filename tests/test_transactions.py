@@ -427,6 +427,18 @@ def test_a_form_that_clears_can_clear_again(in_memory):
     assert not Upload.objects.exists()
 
 
+def test_another_image_of_a_parent_is_written_once_a_transaction_commits(base, in_memory):
+    Restaurant.objects.create(name="Old", image=in_memory("old.jpg"))
+    restaurant = form_for(base, Restaurant, {"name": "New"}, {}, Restaurant.objects.get())
+    restaurant = restaurant.save(commit=False)
+    restaurant.image = "places/another.jpg"
+    roll_back(restaurant.save)
+
+    restaurant.save()
+
+    assert Restaurant.objects.get(name="New").image.name == "places/another.jpg"
+
+
 def test_an_instance_of_commit_false_that_was_rolled_back_is_created_by_its_form(
     in_memory, staging
 ):

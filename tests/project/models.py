@@ -52,6 +52,17 @@ class Measured(models.Model):
         super().save(*args, **kwargs)
 
 
+class Stated(models.Model):
+    """Dimensions that a form shows."""
+
+    title = models.CharField(max_length=100)
+    image = models.ImageField(
+        upload_to="stated", width_field="width", height_field="height", blank=True
+    )
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+
+
 class OnlyImages(models.Model):
     """A row with nothing but images."""
 
