@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.forms import modelformset_factory
+from django.forms import ClearableFileInput, modelformset_factory
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
@@ -70,6 +70,20 @@ class CreateCautiously(Create):
     form_class = CautiousForm
 
 
+class OutsideForm(AsyncImageModelForm):
+    """Its input stands outside the form of the page."""
+
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+        widgets = {"image": ClearableFileInput(attrs={"form": "photo"})}
+
+
+class CreateOutside(Create):
+    fields = None
+    form_class = OutsideForm
+
+
 class HidingForm(CautiousForm):
     hide_staged = ["image"]
 
@@ -112,6 +126,7 @@ urlpatterns = [
     path("without/", WithoutDrafts.as_view()),
     path("cautious/", CreateCautiously.as_view()),
     path("hiding/", CreateHiding.as_view()),
+    path("outside/", CreateOutside.as_view()),
     path("several/", Several.as_view()),
 ]
 
@@ -174,6 +189,12 @@ def test_a_claimed_image_reaches_the_worker_as_the_file_that_was_sent(client, se
     expected = "InMemoryUploadedFile" if size == "in memory" else "TemporaryUploadedFile"
     assert (described["class"], described["name"]) == (expected, "Düne 1.jpg")
     assert described["content_type"] == "image/jpeg"
+
+
+def test_the_token_of_an_input_outside_its_form_belongs_to_that_form(client):
+    page = client.post("/outside/", {"title": "", "image": picture()}).content.decode()
+
+    assert re.search(r'name="image-draft" value="[^"]+" form="photo"', page)
 
 
 def test_the_page_names_the_image_that_it_keeps(client):

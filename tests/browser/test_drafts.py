@@ -116,6 +116,11 @@ def token(page, name="image-draft"):
     return page.input_value(f"[name={name}]")
 
 
+def names_in(page, form="form"):
+    """Return what the browser would submit in a form."""
+    return page.evaluate("form => [...new FormData(document.querySelector(form)).keys()]", form)
+
+
 def status(page):
     return page.text_content("async-image-draft [role=status]")
 
@@ -199,10 +204,54 @@ def test_a_library_that_collects_the_form_gets_the_token_and_no_bytes(form, pict
     form.set_input_files("[name=image]", picture())
     wait_until_sent(form)
 
-    names = form.evaluate("[...new FormData(document.querySelector('form')).keys()]")
-
-    assert names == ["csrfmiddlewaretoken", "title", "image-draft"]
+    assert names_in(form) == ["csrfmiddlewaretoken", "title", "image-draft"]
     assert form.evaluate("document.querySelector('[name=image]').files.length") == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "left"),
+    [
+        ("input.disabled = true", []),
+        ("input.value = ''", ["image"]),
+        ("input.replaceWith(document.importNode(input))", ["image"]),
+        ("input.remove()", []),
+        ("input.removeAttribute('name')", []),
+        ("form.reset()", ["image"]),
+    ],
+    ids=["disabled", "emptied", "replaced", "removed", "without a name", "reset"],
+)
+def test_a_form_carries_no_token_where_a_browser_would_carry_no_file(form, picture, script, left):
+    form.set_input_files("[name=image]", picture())
+    wait_until_sent(form)
+
+    names = form.evaluate(
+        f"""() => {{
+          const input = document.querySelector("[type=file]"), {{ form }} = input;
+          {script};
+          return [...new FormData(form).keys()];
+        }}"""
+    )
+
+    assert names == ["csrfmiddlewaretoken", "title", *left]
+
+
+def test_a_form_carries_all_files_that_a_script_gives_an_input(form, picture):
+    form.evaluate("document.querySelector('[name=image]').multiple = true")
+    form.set_input_files("[name=image]", [picture("one.jpg"), picture("two.jpg")])
+    wait_until_sent(form)
+
+    assert names_in(form) == ["csrfmiddlewaretoken", "title", "image", "image"]
+
+
+def test_a_form_carries_the_token_of_an_input_elsewhere_in_the_page(open_form, picture):
+    page = open_form(after="<form id=other></form>")
+    page.set_input_files("[name=image]", picture())
+    wait_until_sent(page)
+
+    page.evaluate("document.querySelector('[name=image]').setAttribute('form', 'other')")
+
+    assert names_in(page, "#other") == ["image-draft"]
+    assert names_in(page) == ["csrfmiddlewaretoken", "title"]
 
 
 def test_a_file_that_the_page_refuses_is_not_sent(form, picture):

@@ -347,19 +347,20 @@ class AsyncImageDraft extends HTMLElement {
     else bar?.removeAttribute("value");
   }
 
-  // The name is the input's at this moment: scripts rename those of formsets.
-  /** @param {FormData} data */
-  complete(data) {
+  // The token goes where the browser puts the file of the input, and not if it leaves that out. The name is
+  // the input's at this moment: scripts rename those of formsets.
+  /** @param {HTMLFormElement} form @param {FormData} data */
+  complete(form, data) {
     const { input } = this;
     const hidden = this.#hidden;
-    if (!hidden || !input) return;
-    const name = `${input.name}-draft`;
-    if (hidden.name !== name) {
-      data.delete(hidden.name);
-      data.set(name, hidden.value);
-      hidden.name = name;
-    }
-    if (this.#sent && this.#sent === input.files?.[0]) data.delete(input.name);
+    if (hidden?.form === form) data.delete(hidden.name);
+    if (!hidden || input?.form !== form || !input.name || input.matches(":disabled")) return;
+    // A script may have emptied the input, or given it others, without an event.
+    const { files } = input;
+    if (this.#sent && (this.#sent !== files?.[0] || files.length > 1)) return;
+    hidden.name = `${input.name}-draft`;
+    data.set(hidden.name, hidden.value);
+    if (this.#sent) data.delete(input.name);
   }
 }
 
@@ -377,9 +378,7 @@ function per(share, element) {
 // However the form is submitted, it carries the token and not the bytes.
 /** @param {any} event */
 function complete({ target: form, formData }) {
-  for (const draft of form.getRootNode().querySelectorAll("async-image-draft")) {
-    if (draft.input?.form === form) draft.complete?.(formData);
-  }
+  for (const draft of form.getRootNode().querySelectorAll("async-image-draft")) draft.complete?.(form, formData);
 }
 
 // A page that Turbo keeps may load the script of the next deployment too.
