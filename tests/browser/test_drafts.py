@@ -649,6 +649,22 @@ def test_a_file_that_the_endpoint_does_not_take_goes_with_the_form(
     assert posts == [{"title": "Dune", "image": "dune.jpg"}]
 
 
+def test_a_file_that_cannot_be_read_is_not_sent_again_and_again(form, pages, picture):
+    path = picture()
+
+    def remove(route):
+        path.unlink()
+        route.continue_()
+
+    form.route("**/uploads/drafts/", remove)
+    with errors_of_requests(pages):
+        form.set_input_files("[name=image]", path)
+
+        wait_for(form, lambda: not path.exists(), "the file is gone")
+        form.wait_for_function("() => !document.querySelector('async-image-draft').travelling")
+        wait_for(form, lambda: not Draft.objects.exists(), "the draft is removed")
+
+
 def test_over_the_limit_of_drafts_a_file_goes_with_the_form(form, pages, picture, posts, settings):
     settings.ASYNC_FORMS = {"MAX_DRAFT_BYTES": 10}
     form.fill("[name=title]", "Dune")

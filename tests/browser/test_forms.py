@@ -628,6 +628,9 @@ ACCEPTED = [
     (".heic,image/jpeg", "dune.HEIC", ""),
     ("image/jpeg", "dune.heic", ""),
     ("jpg", "dune.pdf", "application/pdf"),
+    ("image/jpeg", "dune.jpg", "application/octet-stream"),
+    ("image/jpeg", "dune.jpg", "image/jpg"),
+    ("image/jpeg", "dune.jpg", "image/pjpeg"),
 ]
 REFUSED = [
     ("image/*", "dune.pdf", "application/pdf", "PDF"),

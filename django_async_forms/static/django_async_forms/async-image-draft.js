@@ -120,6 +120,11 @@ class Transfer {
       throw new NotTaken(response.status === 422 ? await response.text() : "");
     } catch (error) {
       if (error instanceof NotTaken) throw error;
+      // No attempt can read a folder that was dropped, or a file that is gone from the disk.
+      if (body && !await body.slice(0, 1).arrayBuffer().catch(() => null)) {
+        this.abort();
+        throw new NotTaken();
+      }
       return null;
     } finally {
       clearTimeout(timer);

@@ -7,6 +7,10 @@
 
 const RECEIVED = ["dragover", "dragleave", "drop", "paste"];
 
+// What browsers and scripts write for a type that they do not know, and for JPEG.
+/** @type {Record<string, string>} */
+const KNOWN_AS = { "application/octet-stream": "", "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg" };
+
 class AsyncImageInput extends HTMLElement {
   /** @type {File | null | undefined} */
   #file;
@@ -161,7 +165,8 @@ class AsyncImageInput extends HTMLElement {
     if (size > Number(maxBytes)) {
       return tooLarge.replace("{}", (size / Number(unit)).toFixed(1).replace(".", point));
     }
-    const known = type.split(";")[0].toLowerCase();
+    const given = type.split(";")[0].toLowerCase();
+    const known = KNOWN_AS[given] ?? given;
     const ending = name.match(/.\.([^.]+)$/)?.[1].toLowerCase();
     const accepted = this.input.accept.toLowerCase().split(",")
       .map((part) => part.split(";")[0].trim()).filter((part) => /^\..|\//.test(part));
