@@ -39,6 +39,7 @@ def run(name, labels, *, plain):
         environment = {
             **os.environ,
             "SUITES_RESULTS": str(results),
+            "SUITES_MEDIA": str(Path(folder, "media")),
             "SUITES_WHEN": "replacing",
             "DJANGO_SETTINGS_MODULE": f"tests.applications.{name}.suite",
             "PYTHONPATH": str(ROOT),
