@@ -87,6 +87,7 @@ def store(tmp_path, reached):
     """An object store; returns its environment variables and its bucket."""
     port = free_port()
     process = object_store(tmp_path, port)
+    origin = f"http://{reached(port)}"
     keys = {"AWS_ACCESS_KEY_ID": "for tests only", "AWS_SECRET_ACCESS_KEY": "for tests only"}
     client = boto3.resource(
         "s3",
@@ -99,8 +100,9 @@ def store(tmp_path, reached):
         {
             **keys,
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL_S3": f"http://{reached(port)}",
+            "AWS_ENDPOINT_URL_S3": origin,
             "S3_BUCKET": bucket.name,
+            "IMAGE_ORIGIN": origin,
         },
         bucket,
     )
@@ -208,8 +210,11 @@ def test_a_photograph_is_saved_by_a_host_that_shares_no_disk_with_the_site(hosts
     assert {item.key: item.get()["Body"].read() for item in store[1].objects.all()} == {
         "photos/dune.jpg": data
     }
-    page = browser.get(answer.headers["Location"]).text
-    assert "photos/dune.jpg?" in page  # The address is signed, because the bucket is private.
+    page = browser.get(answer.headers["Location"])
+    # The address is signed, because the bucket is private.
+    [image] = re.findall(r'src="([^"?]+/photos/dune.jpg)\?', page.text)
+    sources = re.search("img-src ([^;]+);", page.headers["Content-Security-Policy"])[1].split()
+    assert any(image.startswith(f"{source}/") for source in sources)
     assert browser.get("/static/photos/site.css").status_code == 200
     assert browser.get("/metrics").status_code == 404  # The proxy passes on every request.
 

@@ -49,6 +49,10 @@ STORAGES = {
     },
     "staticfiles": example.STORAGES["staticfiles"],
 }
+# Browsers load the images from the object store, which the policy of the pages has to allow.
+_images = "img-src " + os.environ["IMAGE_ORIGIN"]
+POLICY = example.POLICY.replace("img-src", _images)
+ADMIN_POLICY = example.ADMIN_POLICY.replace("img-src", _images)
 # Where files above FILE_UPLOAD_MAX_MEMORY_SIZE are while their request arrives: named for the site
 # only, as Django's system checks want the folder to be there.
 FILE_UPLOAD_TEMP_DIR = os.environ.get("FILE_UPLOAD_TEMP_DIR")
