@@ -101,6 +101,15 @@ def test_the_pages_fit_smaller_screens(admin_pages, uploads, width):
         assert overflow(page) == [0]
 
 
+@pytest.mark.parametrize("width", [390, 950, 1100, 1280])
+def test_a_name_in_the_list_has_space_beside_the_sidebar_and_the_filters(
+    admin_pages, uploads, width
+):
+    page = admin_pages(LIST, viewport={"width": width, "height": 800})
+
+    assert min(cell.bounding_box()["width"] for cell in page.locator(".field-file_cell").all()) > 80
+
+
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_stage_has_one_height_for_each_image(admin_pages, uploads, number):
     page = admin_pages(page_of(uploads[number]))
