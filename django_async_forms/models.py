@@ -37,6 +37,9 @@ from .storage import is_transactional, remove_staged, staging_storage
 
 logger = logging.getLogger("django_async_forms")
 
+#: How late recovery, which runs every minute, may be. What has waited longer is overdue.
+GRACE = timedelta(minutes=3)
+
 
 def printable(text: str) -> str:
     """Escape marks and control characters, so that no text controls a page or a terminal."""
@@ -94,6 +97,10 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def due(self) -> UploadQuerySet:
         """Return the uploads that ``recover_uploads`` has to look at, longest overdue first."""
         return self.filter(due_at__lte=timezone.now()).order_by("due_at")
+
+    def overdue(self) -> UploadQuerySet:
+        """Return the pending uploads that recovery should have looked at three minutes ago."""
+        return self.pending().filter(due_at__lt=timezone.now() - GRACE)
 
     def start(self, upload_id: uuid.UUID) -> Upload | None:
         """Count one more attempt at an upload and return it, or None if it is not pending."""

@@ -18,7 +18,6 @@ from django.db import connections, router
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest
-from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -114,7 +113,7 @@ class Summary:
         return cls(
             pending=_count(pending),
             failed=_count(uploads.failed()),
-            overdue=_count(pending.filter(due_at__lte=timezone.now())),
+            overdue=_count(uploads.overdue()),
             # The oldest of all: finding the oldest pending one would read all older failed ones.
             oldest=uploads.order_by("created_at").values_list("created_at", flat=True).first(),
         )
@@ -226,7 +225,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class OverdueFilter(admin.SimpleListFilter):
-    """Offers the overdue uploads: those pending uploads that the next recovery sends again."""
+    """Offers the overdue uploads: those that recovery should have sent again."""
 
     title = _("next attempt")
     parameter_name = "due"
@@ -236,5 +235,5 @@ class OverdueFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if self.value() == "overdue":
-            return queryset.pending().filter(due_at__lte=timezone.now())
+            return queryset.overdue()
         return queryset

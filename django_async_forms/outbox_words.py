@@ -16,7 +16,7 @@ from django.utils.translation import get_language_info, gettext, npgettext_lazy,
 
 from .codec import from_json
 from .conf import conf
-from .models import Upload, printable
+from .models import GRACE, Upload, printable
 from .outbox_list import LIMIT, Summary, database_query
 
 #: The units of time after "within" and before "ago". Some languages inflect them there.
@@ -44,8 +44,8 @@ def _breakable(text: str) -> str:
 
 
 def is_overdue(upload: Upload) -> bool:
-    """Tell whether the next recovery sends an upload again."""
-    return upload.state == Upload.State.PENDING and upload.due_at <= timezone.now()
+    """Tell whether recovery should have sent an upload again: ``UploadQuerySet.overdue()``."""
+    return upload.state == Upload.State.PENDING and upload.due_at < timezone.now() - GRACE
 
 
 def next_attempt(upload: Upload) -> str:

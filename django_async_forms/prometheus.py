@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Min, Q, Sum
@@ -23,14 +22,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from .draft_model import Draft
-from .models import Upload
+from .models import GRACE, Upload
 from .recovery import databases
 from .telemetry import Step
 
 #: In seconds: from a hard link to a storage that is down for a quarter of an hour.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
-#: How late recovery may be. It runs every minute.
-_GRACE = timedelta(minutes=3)
 
 _staging = Histogram(
     "async_forms_staging_seconds", "Time in which a form stages an image.", buckets=_BUCKETS
@@ -105,7 +102,7 @@ def _numbers(using: str) -> dict[str, Any]:
         pending=Count("pk", filter=pending),
         failed=Count("pk", filter=Q(state=Upload.State.FAILED)),
         retried=Count("pk", filter=pending & Q(attempts__gt=1)),
-        overdue=Count("pk", filter=pending & Q(due_at__lt=now - _GRACE)),
+        overdue=Count("pk", filter=pending & Q(due_at__lt=now - GRACE)),
         oldest=Min("created_at", filter=pending),
     )
     oldest = numbers.pop("oldest")

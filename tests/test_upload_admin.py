@@ -232,14 +232,23 @@ def test_the_list_says_the_state_in_a_word(listed, pending, failed):
 
 
 def test_the_list_says_that_an_upload_is_overdue(listed, pending):
-    Upload.objects.update(due_at=timezone.now() - timedelta(minutes=3))
+    Upload.objects.update(due_at=timezone.now() - timedelta(minutes=4))
 
     assert cells(listed(), "state_sign")[0].startswith("overdue")
 
 
+def test_the_list_shows_no_upload_as_overdue_that_the_next_recovery_sends(listed, pending):
+    Upload.objects.update(due_at=timezone.now() - timedelta(seconds=50))
+
+    assert cells(listed(), "state_sign") == [
+        "pending 0 of 12 attempts next attempt: within a minute"
+    ]
+    assert not rows(listed(due="overdue"))
+
+
 def test_the_list_can_be_narrowed_to_overdue_uploads(listed, pending, failed, in_memory):
     late = save_image(in_memory(), Photo.objects.create(title="Reef"))
-    past = timezone.now() - timedelta(minutes=3)
+    past = timezone.now() - timedelta(minutes=4)
     Upload.objects.filter(pk__in=[late.pk, failed.pk]).update(due_at=past)
 
     assert rows(listed(due="overdue")) == {late}
