@@ -1,6 +1,7 @@
 """``manage.py async_uploads``: an operator lists, retries, recovers and purges uploads."""
 
 import uuid
+from datetime import datetime, timezone
 from io import StringIO
 
 import pytest
@@ -69,6 +70,18 @@ def test_list_begins_with_the_oldest_upload(new_upload):
     out = run("list")
 
     assert [line.split()[0] for line in out.splitlines()] == [str(upload.pk) for upload in uploads]
+
+
+@pytest.mark.parametrize(
+    ("use_tz", "shown"), [(True, "2026-01-31 13:00:00+01:00"), (False, "2026-01-31 12:00:00")]
+)
+def test_list_gives_times_in_the_time_zone_of_the_settings(new_upload, settings, use_tz, shown):
+    settings.USE_TZ = use_tz
+    settings.TIME_ZONE = "Europe/Berlin"
+    noon = datetime(2026, 1, 31, 12, tzinfo=timezone.utc if use_tz else None)
+    Upload.objects.filter(pk=new_upload().pk).update(created_at=noon)
+
+    assert f"  {shown}  " in run("list")
 
 
 @pytest.mark.parametrize("option", [["--failed"], ["--database", "other"]], ids=lambda o: o[0])

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
+from django.utils import timezone
 
 from ... import recovery
 from ...checks.usage import storages_of, uses
@@ -75,8 +76,11 @@ class Command(BaseCommand):
     def handle_list(self, using: str, options: dict[str, Any]) -> None:
         uploads = Upload.objects.using(using).order_by("created_at")
         for upload in (uploads.failed() if options["failed"] else uploads).iterator():
+            created = upload.created_at
+            if timezone.is_aware(created):
+                created = timezone.localtime(created)  # As in the logs of the workers.
             self.stdout.write(
-                f"{upload.pk}  {upload.state}  {upload.created_at:%Y-%m-%d %H:%M:%S}  "
+                f"{upload.pk}  {upload.state}  {created.isoformat(' ', 'seconds')}  "
                 f"attempts {upload.attempts}  {upload}"
             )
             if upload.error:
