@@ -6,7 +6,9 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connections
 
+from django_async_forms import models
 from django_async_forms.models import StoredChunk, Upload
 from django_async_forms.tasks import save_image_task
 from django_async_forms.uploads import save_image
@@ -94,6 +96,38 @@ def test_list_can_be_limited_to_failed_uploads_or_to_a_database(
 
     assert str(there.pk) in out
     assert str(here.pk) not in out
+
+
+# A database that does not answer
+
+
+@pytest.fixture
+def down(monkeypatch):
+    """Make the second database refuse connections, of which it is not known what it holds."""
+
+    def refuse(*args, **kwargs):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(models, "_outboxes", {})
+    monkeypatch.setattr(connections["other"], "cursor", refuse)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["recover"], ["retry", "--all"]], ids=" ".join)
+def test_a_database_that_is_down_is_an_error_after_the_others_are_done(new_upload, down, arguments):
+    fail(new_upload())
+
+    out = StringIO()
+    with pytest.raises(CommandError, match=r"^The database other does not answer: connection ref"):
+        call_command("async_uploads", *arguments, stdout=out)
+
+    assert "dune.jpg" in out.getvalue() or "default: " in out.getvalue()
+
+
+def test_a_database_without_the_table_is_an_error_if_it_is_named(monkeypatch):
+    monkeypatch.setattr(models, "_outboxes", {"other": False})
+
+    with pytest.raises(CommandError, match=r"Run: manage.py migrate --database other"):
+        run("list", "--database", "other")
 
 
 # retry

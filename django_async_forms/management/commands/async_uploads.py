@@ -7,13 +7,13 @@ from itertools import groupby
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import Error, connections
 from django.utils import timezone
 
 from ... import recovery
 from ...checks.usage import storages_of, uses
 from ...delivery import retry
-from ...models import Upload, UploadQuerySet, printable
+from ...models import Upload, UploadQuerySet, has_outbox, printable
 
 
 class Command(BaseCommand):
@@ -54,14 +54,33 @@ class Command(BaseCommand):
         if options["subcommand"] == "forms":
             self.handle_forms()
             return
-        database = options["database"]
-        databases = [database] if database else recovery.databases()
+        databases, problems = self._find_databases(options["database"])
         if "ids" in options:
-            self._check_choice(databases, options["ids"], options["all"])
+            self._check_choice(databases, problems, options["ids"], options["all"])
         for using in databases:
             getattr(self, f"handle_{options['subcommand']}")(using, options)
+        if problems:
+            raise CommandError("\n".join(problems))
 
-    def _check_choice(self, databases: list[str], ids: list[uuid.UUID], all_of_them: bool) -> None:
+    def _find_databases(self, named: str | None) -> tuple[list[str], list[str]]:
+        """Return the databases to act on, and a sentence for each that cannot be used."""
+        found, problems = [], []
+        for using in [named] if named else recovery.written_databases():
+            try:
+                if has_outbox(using):
+                    found.append(using)
+                elif named:
+                    problems.append(
+                        f"The database {named} has no table of uploads. "
+                        f"Run: manage.py migrate --database {named}"
+                    )
+            except Error as error:
+                problems.append(f"The database {using} does not answer: {error}")
+        return found, problems
+
+    def _check_choice(
+        self, databases: list[str], problems: list[str], ids: list[uuid.UUID], all_of_them: bool
+    ) -> None:
         if bool(ids) == all_of_them:
             raise CommandError("Name uploads by their id, or pass --all.")
         known = {
@@ -71,7 +90,7 @@ class Command(BaseCommand):
         }
         for key in ids:
             if (key,) not in known:
-                raise CommandError(f"No failed upload has the id {key}.")
+                raise CommandError("\n".join([f"No failed upload has the id {key}.", *problems]))
 
     def handle_list(self, using: str, options: dict[str, Any]) -> None:
         uploads = Upload.objects.using(using).order_by("created_at")
