@@ -17,6 +17,7 @@ from django.template import TemplateDoesNotExist
 from django.test import Client
 from django.urls import include, path
 from django.utils.functional import SimpleLazyObject
+from django.utils.html import strip_tags
 from django.views.generic import CreateView, FormView
 
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
@@ -325,6 +326,14 @@ def test_the_page_has_a_form_that_can_be_posted(pack, client):
     assert re.search(r'<label[^>]*for="id_title"[^>]*>\s*Title', page)
     assert re.search(r'<label[^>]*for="id_image"[^>]*>\s*Image', page)
     assert tag(page, '(?:input|button)[^>]*type="submit"')
+
+
+def test_the_labels_of_an_image_and_of_another_field_look_alike(pack, client):
+    page = page_of(client.get("/WithFields/"))
+
+    labels = re.findall(r'<label[^>]*for="id_(title|image)"[^>]*>(.*?)</label>', page, re.S)
+    texts = {name: strip_tags(html).strip() for name, html in labels}
+    assert texts == {"title": "Title*", "image": "Image*"}
 
 
 def test_a_view_accepts_the_form_that_its_page_shows(pack):
