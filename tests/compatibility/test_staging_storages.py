@@ -4,7 +4,7 @@ import pytest
 from django.test import SimpleTestCase
 
 from django_async_forms.test import StagingStorageTests
-from tests.faults.engines import free_port
+from tests.faults.processes import free_port
 
 from . import libraries
 

@@ -6,16 +6,14 @@ which is read-only except for a few places in memory. They need root. ``Folders`
 each process has its own folders for all files that it writes.
 """
 
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from tests import services
-from tests.faults.engines import free_port
-from tests.faults.processes import Process
+from tests.faults.network import Network, why_no_network
+from tests.faults.processes import Process, free_port
 
 from .files import ROOT, environment
 
@@ -89,35 +87,19 @@ class Namespaces(Hosts):
 
     def __init__(self, logs):
         super().__init__(logs)
-        number = os.getpid() % 512
-        self._name = f"deploy{number}"
-        self._network = f"198.{18 + number // 256}.{number % 256}"  # See RFC 2544.
-        self._addresses = {}
-        self.gateway = f"{self._network}.1"
-        _ip("link", "add", self._name, "type", "bridge")
-        _ip("address", "add", f"{self.gateway}/24", "dev", self._name)
-        _ip("link", "set", self._name, "up")
+        self._network = Network("deploy")
+        self.gateway = self._network.gateway
 
     def _command(self, role, words):
-        name = f"{self._name}-{role}"
-        address = f"{self._network}.{len(self._addresses) + 2}"
-        interface = f"{self._name}-{len(self._addresses)}"
-        self._addresses[role] = address
-        _ip("netns", "add", name)
-        _ip("link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", name)
-        _ip("link", "set", interface, "master", self._name, "up")
-        _ip("-n", name, "address", "add", f"{address}/24", "dev", "eth0")
-        for device in ("eth0", "lo"):
-            _ip("-n", name, "link", "set", device, "up")
-        return ["ip", "netns", "exec", name, "sh", "-c", PRIVATE, "sh", *words]
+        return [*self._network.add(role), "sh", "-c", PRIVATE, "sh", *words]
 
     def address(self, role):
         """Return the address of a host's site."""
-        return f"http://{self._addresses[role]}:8000"
+        return f"http://{self._network.addresses[role]}:8000"
 
     def metrics(self, role):
         """Return the address of the metrics of a host's workers."""
-        return f"http://{self._addresses[role]}:{environment(role)['METRICS_PORT']}"
+        return f"http://{self._network.addresses[role]}:{environment(role)['METRICS_PORT']}"
 
     def place(self, process, name):
         """Return the path on this machine of a place on the process's host."""
@@ -136,9 +118,7 @@ class Namespaces(Hosts):
 
     def close(self):
         """Remove the hosts after their processes have ended."""
-        for role in self._addresses:
-            _ip("netns", "delete", f"{self._name}-{role}")
-        _ip("link", "delete", self._name)
+        self._network.close()
 
 
 class Folders(Hosts):
@@ -192,17 +172,8 @@ class Folders(Hosts):
         shutil.rmtree(self._folder)
 
 
-def _ip(*arguments):
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
-
-
 def need_namespaces():
     """Skip the test, or fail it if services are required, unless this user may make namespaces."""
-    if not shutil.which("ip"):
-        services.miss("ip is not on PATH. On Debian: apt install iproute2")
-    name = f"deploy_try_{os.getpid()}"
-    try:
-        _ip("netns", "add", name)
-        _ip("netns", "delete", name)
-    except subprocess.CalledProcessError as error:
-        services.miss(f"this user may make no network namespaces: {error.stderr.strip()}")
+    reason = why_no_network()
+    if reason:
+        services.miss(reason)

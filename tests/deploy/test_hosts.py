@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from tests import pictures, services
-from tests.faults.engines import PostgreSQL, free_port
-from tests.faults.processes import object_store, wait_until
+from tests.faults.databases import DatabaseOfTheTests, server_of_the_tests
+from tests.faults.processes import free_port, object_store, wait_until
 from tests.faults.proxy import Proxy
 
 from .files import ROLES, ROOT, command
@@ -56,12 +56,16 @@ def reached(hosts):
 
 
 @pytest.fixture
-def database(reached):
+def database(hosts, django_db_blocker):
     """An empty database; returns its URL."""
-    database = PostgreSQL()
-    user, port = os.environ.get("PGUSER", "postgres"), int(os.environ.get("PGPORT", 5432))
-    yield f"postgresql://{user}@{reached(port)}/{database.name}"
-    database.drop()
+    server, name = server_of_the_tests("postgresql"), f"deploy_{uuid.uuid4().hex[:12]}"
+    database = DatabaseOfTheTests(server, name, hosts.gateway)
+    with django_db_blocker.unblock():
+        database.create()
+    yield f"postgresql://{server['USER']}@{hosts.gateway}:{database.proxy.port}/{name}"
+    with django_db_blocker.unblock():
+        database.drop()
+    database.close()
 
 
 @pytest.fixture

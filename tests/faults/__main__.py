@@ -1,34 +1,67 @@
-"""Runs the faults on one pair of engines; ``tests/faults/run`` runs it on several."""
+"""Runs the faults on one choice of engines; ``tests/faults/run`` runs it on several."""
 
 import argparse
 import signal
 import sys
 
 from .audit import audit
-from .engines import BROKERS_OF_OURS, DATABASES
+from .errors import SettingsError
 from .harness import PACES, Harness
+from .record import record
 from .table import show
 
+LEVELS = ["read committed", "repeatable read", "serializable"]
 
-def main(arguments=None):
+
+def parse(arguments=None):
     parser = argparse.ArgumentParser(prog="tests.faults", description=__doc__)
     parser.add_argument("--uploads", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", choices=list(DATABASES), default="postgresql")
-    parser.add_argument("--broker", choices=list(BROKERS_OF_OURS), default="rabbitmq")
-    parser.add_argument("--staging", choices=["database", "files"], default="database")
-    levels = ["read committed", "repeatable read", "serializable"]
-    parser.add_argument("--isolation", choices=levels, default=levels[0])
-    parser.add_argument("--s3", action="store_true", help="One of the final storages speaks S3.")
     parser.add_argument("--pace", choices=list(PACES), default="defaults")
     parser.add_argument("--drafts", type=float, default=1 / 3, metavar="SHARE")
     parser.add_argument("--only", action="append", help="Only faults whose name begins so.")
     parser.add_argument("--keep", action="store_true", help="Keep the logs, and say where.")
-    options = vars(parser.parse_args(arguments))
-    keep = options.pop("keep")
-    title = " ".join(f"{name}={value}" for name, value in options.items())
+    parser.add_argument("--record", metavar="FILE", help="Append the results to a CSV file.")
+    parser.add_argument("--settings", metavar="FILE", help="The settings that name the engines.")
+    parser.add_argument("--database", choices=["postgresql", "mariadb"], default="postgresql")
+    parser.add_argument("--broker", choices=["rabbitmq", "redis"], default="rabbitmq")
+    parser.add_argument("--staging", choices=["database", "files"], default="database")
+    parser.add_argument("--isolation", choices=LEVELS)
+    parser.add_argument("--s3", action="store_true", help="One of the final storages speaks S3.")
+    parser.add_argument("--queue-type", choices=["quorum"], help="On a RabbitMQ of its own.")
+    parser.add_argument("--failover", action="store_true", help="Redis with a replica.")
+    parser.add_argument("--pooler", choices=["pgbouncer"])
+    parser.add_argument("--replica", action="store_true", help="Read from a replica that lags.")
+    parser.add_argument("--small-disks", action="store_true")
+    parser.add_argument("--hosts", action="store_true", help="Each process on a host of its own.")
+    parser.add_argument("--other-build", metavar="PATH", help="A clone with another version.")
+    options = parser.parse_args(arguments)
+    refuse(parser, options)
+    return options
+
+
+def refuse(parser, options):
+    """Refuse options that do nothing with the chosen engines."""
+    given = {name.replace("_", "-") for name, value in vars(options).items() if value}
+    if options.settings:
+        for name in ("queue-type", "failover", "pooler", "replica", "small-disks", "s3"):
+            if name in given:
+                parser.error(f"--{name} starts a server, and --settings names all servers.")
+    needs = {"queue-type": ("broker", "rabbitmq"), "failover": ("broker", "redis")}
+    needs |= {"pooler": ("database", "postgresql"), "replica": ("database", "postgresql")}
+    for name, (option, value) in needs.items():
+        if name in given and getattr(options, option) != value:
+            parser.error(f"--{name} needs --{option} {value}.")
+
+
+def main(arguments=None):
+    options = parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    harness = Harness(options.pop("database"), options.pop("broker"), **options)
+    try:
+        harness = Harness(options)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     try:
         harness.start()
         harness.execute()
@@ -36,9 +69,15 @@ def main(arguments=None):
         harness.kill_in_quiet()
         harness.stream.end()
         harness.heal()
-        return 0 if show(title, harness, audit(harness)) else 1
+        findings = audit(harness)
+        if options.record:
+            record(options.record, harness, findings)
+        return 0 if show(harness, findings) else 1
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     finally:
-        if keep:
+        if options.keep:
             print(f"The logs are in {harness.folder}.")
             harness.keep_folder()
         # A second interrupt must not stop the clean-up.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .columns import MODELS, Ledger
 from .draft_audit import check_drafts
 from .draft_chaos import SITE_STEPS
+from .storages import files
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Findings:
     #: The number of times that other code wrote a name while an upload was pending.
     met: Counter = field(default_factory=Counter)
     orphans: list = field(default_factory=list)
-    #: The orphans that neither a SIGKILL nor a half-written file explains.
+    #: The orphans that neither a SIGKILL, a half-written file nor a lost database explains.
     unexplained: list = field(default_factory=list)
     rows_left: list = field(default_factory=list)
     staged_left: list = field(default_factory=list)
@@ -133,18 +134,7 @@ def _check_left(findings):
     # Recovery takes a file for abandoned after a day, so set its clock to the next day.
     with override_settings(ASYNC_FORMS={**settings.ASYNC_FORMS, "KEEP_ABANDONED": 0.001}):
         findings.abandoned = remove_abandoned("default", 10**9)
-    findings.staged_left += _files(staging_storage("default"))
-
-
-def _files(storage, folder=""):
-    try:
-        folders, files = storage.listdir(folder)
-    except FileNotFoundError:
-        return []
-    found = [f"{folder}/{name}".lstrip("/") for name in files if name]
-    for name in folders:
-        found += _files(storage, f"{folder}/{name}".lstrip("/"))
-    return found
+    findings.staged_left += files(staging_storage("default"))
 
 
 def _check_orphans(findings, facts, notes):
@@ -153,9 +143,9 @@ def _check_orphans(findings, facts, notes):
 
     used = {fact.name for fact in facts if fact.what in ("attached", "replaced")}
     storages = [Picture._meta.get_field(name).storage for name in ("image", "cover")]
-    files = {name for storage in storages for name in _files(storage)}
-    files = {name for name in files if name.startswith(("images/", "covers/"))}
-    findings.orphans += sorted(files - used)
+    found = {name for storage in storages for name in files(storage)}
+    found = {name for name in found if name.startswith(("images/", "covers/"))}
+    findings.orphans += sorted(found - used)
     at_work, explained = {}, set()
     for note in notes:
         pid = note["pid"]
@@ -166,6 +156,8 @@ def _check_orphans(findings, facts, notes):
             at_work.setdefault(pid, []).append(note["name"])
         elif note["what"] == "half":
             explained.add(note["name"])
+        elif note["what"] == "left":
+            explained.update(at_work.get(pid, ()))
         elif note["what"] == "ended":
             at_work.pop(pid, None)
     # The process did not finish this attempt: it was killed.

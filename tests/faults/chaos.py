@@ -7,6 +7,7 @@ import threading
 from functools import partial
 
 from .draft_chaos import draft_faults
+from .engine_chaos import engine_faults
 from .orders import CONTESTED
 
 #: The steps of a worker in order; see site/steps.py.
@@ -23,10 +24,6 @@ class Chaos:
             "child killed, anywhere": self._kill_a_child,
             "worker killed, anywhere": self._kill_a_worker,
             "site killed, before sending": partial(self._order, "kill", "sending"),
-            "broker stopped": self._stop_the_broker,
-            "broker restarted": self._restart_the_broker,
-            "broker emptied": self._empty_the_broker,
-            "broker hangs": self._hang_the_broker,
             "messages twice": partial(self._for_a_while, "twice"),
             "messages late": partial(self._for_a_while, "late"),
             "database connections cut": self._cut_the_database,
@@ -39,8 +36,8 @@ class Chaos:
             "storage hangs": partial(self._order, "hang", "storing"),
             "storage writes half": partial(self._order, "half", "storing"),
             "staging full": self._fill_staging,
-            "clock fast": partial(self._replace, FAULTS_CLOCK=str(harness.pace.fast)),
-            "clock slow": partial(self._replace, FAULTS_CLOCK="-300"),
+            "clock jumps, forward": partial(self._jump, harness.pace.fast),
+            "clock jumps, back": partial(self._jump, -300),
             "worker without the field": partial(self._replace, FAULTS_VERSION="after"),
         }
         for step in STEPS:
@@ -50,8 +47,10 @@ class Chaos:
             self.faults[f"uploaded again, {step}"] = partial(self._order, "change", step)
             self.faults[f"replaced, {step}"] = partial(self._order, "replace", step)
             self.faults[f"emptied, {step}"] = partial(self._order, "empty", step)
-        if harness.drafts:
+        if harness.options.drafts:
             self.faults |= draft_faults(harness, self._order)
+        faults, self.left_out = engine_faults(harness)
+        self.faults |= faults
         self._chosen = sorted(name for name in self.faults if name.startswith(only))
 
     def schedule(self, count):
@@ -94,28 +93,20 @@ class Chaos:
         self._note("anywhere", group=worker.process.group)
         worker.process.kill()
 
-    def _stop_the_broker(self):
-        self.harness.broker.stop()
-        self.harness.go_on(4)
-        self.harness.broker.start()
-
-    def _restart_the_broker(self):
-        self.harness.broker.stop()
-        self.harness.broker.start()
-
-    def _empty_the_broker(self):
-        self.harness.broker.empty()
-
-    def _hang_the_broker(self):
-        self.harness.broker.proxy.hang()
-        self.harness.go_on(3)
-        self.harness.broker.proxy.flow()
-
     def _cut_the_database(self):
         cut = 0
         while cut < 3:
-            cut += self.harness.cut_the_database()
+            cut += self.harness.engines.database.cut()
             self.harness.go_on(1)
+
+    def _jump(self, seconds):
+        """Have the clock of a worker jump, and back again later."""
+        worker = self._rng.choice(self.harness.workers)
+        self.harness.orders.set_clock(worker.name, seconds)
+        try:
+            self.harness.go_on(8)
+        finally:
+            self.harness.orders.set_clock(worker.name, 0)
 
     def _fill_staging(self):
         def has_failed():
@@ -130,10 +121,10 @@ class Chaos:
 
     def _replace(self, **environment):
         worker = self.harness.workers[-1]
-        worker.replace(**environment)
+        worker.replace(build=self.harness.build, **environment)
         self.harness.go_on_until(worker.is_replaced, "the other worker is ready")
         self.harness.go_on(8)
-        worker.replace()
+        worker.replace(build=self.harness.build)
         self.harness.go_on_until(worker.is_replaced, "the worker is ready")
 
     def answer(self, told):

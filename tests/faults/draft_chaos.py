@@ -35,5 +35,5 @@ def _kill_the_host(harness, order, step):
     order("kill-all", step)
     harness.go_on_until(lambda: not harness.site.is_running(), "the site has ended")
     harness.site.kill()
-    harness.site = harness.processes.site()
-    harness.go_on_until(lambda: "Booting worker" in harness.site.text(), "the site is back")
+    harness.site = harness.processes.site(harness.build)
+    harness.go_on_until(harness.site_is_there, "the site is back")

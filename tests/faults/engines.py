@@ -1,188 +1,175 @@
-"""The databases and brokers of a run: its own servers to stop, or its own names on others."""
+"""What the processes of a run use: a database, a broker, storages, and what is between them."""
 
-import os
-import socket
 import uuid
-from urllib.parse import urlsplit
+from dataclasses import asdict
+from functools import partial
 
-from kombu import Connection
+from tests.services import BROKERS
 
-from tests.services import BROKERS, is_listening
-
-from .processes import Process
+from . import databases, storages
+from .brokers import QUORUM, Broker, OwnRabbitMQ, OwnRedis
+from .clusters import Cluster, DatabaseWithPooler, PgBouncer
+from .databases import Database, DatabaseOfTheTests
+from .disks import Disk
+from .errors import SettingsError
+from .named import FILES, ROWS, Named
+from .network import Network, why_no_network
+from .processes import free_port, object_store
 from .proxy import Proxy
 
-
-def free_port():
-    """Return a free port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+#: How far the replica is behind, in seconds.
+LAG = 1.5
+STAGING_FILES = "django_async_forms.storage.StagingFileSystemStorage"
 
 
-class PostgreSQL:
-    """The run's own database on the server."""
+class Engines:
+    """
+    Starts the servers of a run, and puts proxies before those that others may use.
 
-    def __init__(self):
+    ``run`` has the choices of the processes, and ``run_of_harness`` those of the harness, which
+    goes past the proxies.
+    """
+
+    def __init__(self, options, folder, pace):
         self.name = f"faults_{uuid.uuid4().hex[:12]}"
-        self._server = {
-            "host": os.environ.get("PGHOST", "127.0.0.1"),
-            "user": os.environ.get("PGUSER", "postgres"),
-        }
-        self._do(f"CREATE DATABASE {self.name}")
-
-    #: By the numbers of psycopg.
-    LEVELS = {"read committed": 2, "repeatable read": 3, "serializable": 4}
-
-    def settings(self, isolation):
-        """Return the entry for DATABASES."""
-        return {
-            "OPTIONS": {"isolation_level": self.LEVELS[isolation]},
-            "ENGINE": "django.db.backends.postgresql",
-            "HOST": self._server["host"],
-            "USER": self._server["user"],
-            "NAME": self.name,
-        }
-
-    #: Ends all other connections to the database.
-    CUT = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-
-    def cut(self, cursor):
-        """Cut all connections but the cursor's; return how many there were."""
-        cursor.execute(self.CUT)
-        return len(cursor.fetchall())
-
-    def drop(self):
-        self._do(f"DROP DATABASE {self.name} WITH (FORCE)")
-
-    def _do(self, statement):
-        import psycopg
-
-        with psycopg.connect(dbname="postgres", autocommit=True, **self._server) as connection:
-            connection.execute(statement)
-
-
-class MariaDB:
-    """The run's own database on the server."""
-
-    def __init__(self):
-        self.name = f"faults_{uuid.uuid4().hex[:12]}"
-        self._server = {
-            "host": os.environ.get("MYSQL_HOST", "127.0.0.1"),
-            "port": int(os.environ.get("MYSQL_PORT") or 3306),
-            "user": os.environ.get("MYSQL_USER", "root"),
-            "password": os.environ.get("MYSQL_PASSWORD", ""),
-        }
-        self._do(f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4")
-
-    def settings(self, isolation):
-        """Return the entry for DATABASES."""
-        return {
-            "OPTIONS": {"isolation_level": isolation},
-            "ENGINE": "django.db.backends.mysql",
-            "NAME": self.name,
-            **{key.upper(): value for key, value in self._server.items()},
-        }
-
-    def cut(self, cursor):
-        """Cut all connections but the cursor's; return how many there were."""
-        cursor.execute(
-            "SELECT id FROM information_schema.processlist"
-            " WHERE db = DATABASE() AND id <> CONNECTION_ID()"
-        )
-        count = 0
-        for (number,) in cursor.fetchall():
-            try:
-                cursor.execute(f"KILL {number}")
-            except Exception as error:
-                if "Unknown thread id" not in str(error):
-                    raise
-            else:
-                count += 1
-        return count
-
-    def drop(self):
-        self._do(f"DROP DATABASE {self.name}")
-
-    def _do(self, statement):
-        import MySQLdb
-
-        connection = MySQLdb.connect(**self._server)
+        self.folder = folder
+        self._closing = []
+        self.network = self.pooler = self.cluster = None
+        self.disks = {}
         try:
-            connection.cursor().execute(statement)
-        finally:
-            connection.close()
+            self._start(options, pace)
+        except BaseException:
+            self.close()
+            raise
 
+    def _start(self, options, pace):
+        named = self._named = Named(options.settings) if options.settings else None
+        host = "127.0.0.1"
+        if options.hosts:
+            reason = why_no_network()
+            if reason:
+                raise SettingsError(f"--hosts: {reason}")
+            self.network = self._closing_later(Network("faults"))
+            host = self.network.gateway
+        if options.small_disks:
+            for name in ("media", f"{self.name}_staged"):
+                self.disks[name] = self._closing_later(Disk(self.folder / name))
+        self.database = self._database(options, host)
+        self._closing.append(self.database.close)
+        self.broker = self._broker(options, host)
+        self._closing.append(self.broker.remove)
+        level = options.isolation or self.database.isolation
+        self.isolation = level
+        changes = {"OPTIONS": {"isolation_level": self.database.level(level)}}
+        base = {} if named else self.database.entry
+        if named and not options.isolation:
+            changes = {}
+        shared = {
+            **asdict(pace),
+            "name": self.name,
+            "folder": str(self.folder),
+            "settings": options.settings,
+            "replica": None,
+            "broker": self.broker.url_of_processes,
+            "broker_options": self.broker.options,
+            "queue": self.broker.queue,
+            "queue_type": options.queue_type,
+            "storages": None if named else self._storages(options, host),
+        }
+        if self.cluster:
+            proxy = self._closing_later(Proxy(self.cluster.replica_port, host))
+            changes_of_replica = {"PORT": str(proxy.port), "OPTIONS": {"hostaddr": proxy.host}}
+            shared["replica"] = changes_of_replica
+        self.run, self.run_of_harness = (
+            {
+                **shared,
+                "database": databases.merged(
+                    databases.merged(base, self.database.changes(through_proxy)), changes
+                ),
+            }
+            for through_proxy in (True, False)
+        )
 
-class Redis:
-    """The run's own server behind a proxy, with its data in a folder."""
+    def create(self):
+        """Create the database, and use each engine of a user once. Django is set up by now."""
+        if self._named:
+            self._check_storages()
+            self.broker.check()
+        self.database.create()
+        self._closing.append(self.database.drop)
+        self.database.check_proxy()
 
-    def __init__(self, folder):
-        self._folder = folder / "redis"
-        self._folder.mkdir()
-        self._port = free_port()
-        self._start()
-        self.proxy = Proxy(self._port)
-        self.queue = "faults"
-        self.url = f"redis://127.0.0.1:{self.proxy.port}/0"
+    def _check_storages(self):
+        for alias, entry in self._named.storages.items():
+            folder = self.name if alias == "default" else f"{self.name}_staged"
+            if not storages.is_database(entry):
+                storages.check(alias, entry, folder, is_final=alias == "default")
+                self._closing.append(partial(storages.remove, entry, folder))
 
-    def _start(self):
-        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1"]
-        command += ["--dir", str(self._folder), "--appendonly", "yes", "--save", ""]
-        self._process = Process("redis", command, self._folder / "log")
-        self._process.wait_for(lambda: is_listening("127.0.0.1", self._port), "Redis listens")
+    def close(self):
+        """Remove all data, and stop the servers of the run."""
+        problems = []
+        for close in reversed(self._closing):
+            try:
+                close()
+            except Exception as error:
+                problems.append(error)
+        self._closing = []
+        return problems
 
-    def stop(self):
-        """Stop the server as a crash does."""
-        self._process.kill()
+    def _closing_later(self, engine):
+        self._closing.append(engine.close)
+        return engine
 
-    def start(self):
-        """Start the server again, with its data on the disk."""
-        self._start()
+    def _database(self, options, host):
+        if self._named:
+            return Database(self._named.database, self.name, host)
+        if options.replica:
+            self.cluster = self._closing_later(Cluster(self.folder, LAG))
+            entry = self.cluster.entry
+        else:
+            entry = databases.server_of_the_tests(options.database)
+        if not options.pooler:
+            return DatabaseOfTheTests(entry, self.name, host)
+        self.pooler = PgBouncer(self.folder, entry)
+        self._closing.append(self.pooler.kill)
+        return DatabaseWithPooler(self.pooler, entry, self.name, host)
 
-    def empty(self):
-        """FLUSHALL."""
-        from redis import Redis as Client
+    def _broker(self, options, host):
+        if self._named:
+            named = self._named
+            if named.queue_type == QUORUM and "faults" not in named.broker.rpartition("/")[2]:
+                raise SettingsError(
+                    'CELERY_TASK_DEFAULT_QUEUE_TYPE is "quorum". Celery then declares the queues '
+                    "celery_delayed_0 to _27, which all queues of a virtual host share. Name a "
+                    "virtual host for the run in CELERY_BROKER_URL, with faults in its name."
+                )
+            return Broker(named.broker, self.name, host, named.broker_options, named.broker_tls)
+        if options.broker == "redis":
+            return OwnRedis(self.folder, host, options.failover)
+        if options.queue_type == QUORUM:
+            return OwnRabbitMQ(self.folder, self.name, host)
+        return Broker(BROKERS["rabbitmq"], self.name, host)
 
-        with Client(port=self._port) as client:
-            client.flushall()
-
-    def remove(self):
-        self.proxy.close()
-        self._process.kill()
-
-
-class RabbitMQ:
-    """The run's own queue on a shared server, behind a proxy that is stopped instead."""
-
-    def __init__(self, folder):
-        self._url = BROKERS["rabbitmq"]
-        self.proxy = Proxy(urlsplit(self._url).port or 5672)
-        self.queue = f"faults_{uuid.uuid4().hex[:12]}"
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.proxy.port}//"
-
-    def stop(self):
-        """Stop the proxy. For its clients, the server stops."""
-        self.proxy.refuse()
-
-    def start(self):
-        """Start the proxy again. The queue is durable."""
-        self.proxy.accept()
-
-    def empty(self):
-        """Purge the queue. Workers keep the messages that they have reserved."""
-        with Connection(self._url) as connection:
-            connection.default_channel.queue_purge(self.queue)
-
-    def remove(self):
-        self.proxy.close()
-        with Connection(self._url) as connection:
-            connection.default_channel.queue_delete(self.queue)
-            connection.default_channel.exchange_delete(self.queue)
-
-
-DATABASES = {"postgresql": PostgreSQL, "mariadb": MariaDB}
-BROKERS_OF_OURS = {"redis": Redis, "rabbitmq": RabbitMQ}
+    def _storages(self, options, host):
+        files = {"BACKEND": FILES, "OPTIONS": {"location": str(self.folder / "media")}}
+        entries = {"default": files, "covers": files, "async_forms": {"BACKEND": ROWS}}
+        if options.staging == "files":
+            location = {"location": str(self.folder)}
+            entries["async_forms"] = {"BACKEND": STAGING_FILES, "OPTIONS": location}
+        if options.s3:
+            port = free_port()
+            self._closing.append(object_store(self.folder, port, host).kill)
+            entries["default"] = {
+                "BACKEND": "storages.backends.s3.S3Storage",
+                "OPTIONS": {
+                    "endpoint_url": f"http://{host}:{port}",
+                    "access_key": "for tests only",
+                    "secret_key": "for tests only",
+                    "bucket_name": "pictures",
+                    "region_name": "us-east-1",
+                    # A user's file name must not overwrite another file.
+                    "file_overwrite": False,
+                },
+            }
+        return entries

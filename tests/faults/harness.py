@@ -1,4 +1,4 @@
-"""A run on one pair of engines: starts everything, injects the faults, and heals."""
+"""A run on some engines: starts everything, injects the faults, and heals."""
 
 import json
 import os
@@ -6,14 +6,15 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from .builds import other_build
 from .chaos import Chaos, rng_of
-from .engines import BROKERS_OF_OURS, DATABASES, RabbitMQ, free_port
+from .engines import Engines
 from .orders import Orders
 from .others import Others
-from .processes import Processes, is_ready, object_store
+from .processes import Processes, is_ready
 from .stream import Stream
 
 #: The allowed causes of a failed request: the database, a full disk, the end of its process, an
@@ -77,9 +78,9 @@ class Supervised:
     """A worker that is started again after it died, as by a supervisor."""
 
     def __init__(self, processes, name):
+        self.name = name
         self._processes = processes
-        self._name = name
-        self._environment = {}
+        self._settings = {}
         self._stop_by = None
         self.process = processes.worker(name)
 
@@ -92,11 +93,11 @@ class Supervised:
         if not self.process.is_running():
             self.process.kill()
             self._stop_by = None
-            self.process = self._processes.worker(self._name, **self._environment)
+            self.process = self._processes.worker(self.name, **self._settings)
 
-    def replace(self, **environment):
-        """Stop the worker, and start it again in another environment."""
-        self._environment = environment
+    def replace(self, **settings):
+        """Stop the worker, and start it again with another build or environment."""
+        self._settings = settings
         self._replaced = self.process
         # Like a supervisor: a worker that a fault has hit may not stop when asked.
         self._stop_by = time.monotonic() + GRACE
@@ -110,71 +111,70 @@ class Supervised:
 class Harness:
     """The processes of a run, and its results."""
 
-    def __init__(
-        self, database, broker, *, uploads, seed, pace, staging, isolation, s3, only, drafts
-    ):
-        self.pace = PACES[pace]
-        self.uploads = uploads
-        self.drafts = drafts
+    def __init__(self, options):
+        self.options = options
+        self.pace = PACES[options.pace]
         self.counts = {}
         self.missed = []
-        #: The allowed causes of failed requests on this database.
-        self.expected = EXPECTED | ({"serialization"} if isolation in STRICT else set())
         #: Failed uploads whose instance is gone.
         self.kept = 0
-        self._rng = rng_of(seed, "faults")
-        self._seed = seed
-        self._only = tuple(only or [""])
+        self._rng = rng_of(options.seed, "faults")
         self.folder = Path(tempfile.mkdtemp(prefix="faults_"))
         (self.folder / "temporary").mkdir()
         self.orders = Orders(self.folder / "orders")
         self._closing = [lambda: shutil.rmtree(self.folder, ignore_errors=True)]
-        self.database = DATABASES[database]()
-        self._closing.append(self.database.drop)
-        self.broker = BROKERS_OF_OURS[broker](self.folder)
-        self._closing.append(self.broker.remove)
-        endpoint = None
-        if s3:
-            port = free_port()
-            self._closing.append(object_store(self.folder, port).kill)
-            endpoint = f"http://127.0.0.1:{port}"
-        self.run = {
-            **asdict(self.pace),
-            "folder": str(self.folder),
-            "database": self.database.settings(isolation),
-            "broker": self.broker.url,
-            "queue": self.broker.queue,
-            "staging": staging,
-            "s3": endpoint,
-        }
-        self._progress = _Progress(f"{database} + {broker}", self)
+        self._progress = _Progress(self)
+        try:
+            self.engines = Engines(options, self.folder, self.pace)
+            #: The other build of the package, if there is one.
+            self.other = other_build(options.other_build, self.folder)
+            #: The build that processes are started with.
+            self.build = None
+        except BaseException:
+            self.close()
+            raise
+        #: The allowed causes of failed requests on this database.
+        is_strict = self.engines.isolation in STRICT
+        self.expected = EXPECTED | ({"serialization"} if is_strict else set())
 
     def start(self):
         """Start the site, two workers, beat, and the users."""
-        os.environ["FAULTS_RUN"] = json.dumps(self.run)
+        self._closing.append(self._close_engines)
+        os.environ["FAULTS_RUN"] = json.dumps(self.engines.run_of_harness)
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.faults.site.settings"
         import django
         from django.core.management import call_command
 
         django.setup()
+        self.engines.create()
         call_command("migrate", run_syncdb=True, verbosity=0)
-        self.processes = processes = Processes(self.run, self.folder)
+        network = self.engines.network
+        self.processes = processes = Processes(self.engines.run, self.folder, network)
         self._closing.append(processes.kill)
         self.site = processes.site()
         self.workers = [Supervised(processes, name) for name in ("one", "two")]
         self.beat = processes.beat()
-        self.site.wait_for(lambda: "Booting worker" in self.site.text(), "the site is there")
-        self.stream = Stream(processes.address, self._seed, self.drafts)
-        self.others = Others(self.stream, self._seed, bool(self.run["s3"]))
-        self.chaos = Chaos(self, self._rng, self._only)
+        self.site.wait_for(self.site_is_there, "the site is there")
+        options = self.options
+        self.stream = Stream(processes.address, options.seed, options.drafts)
+        self.others = Others(self.stream, options.seed)
+        self.chaos = Chaos(self, self._rng, tuple(options.only or [""]))
+
+    def site_is_there(self):
+        return "Booting worker" in self.site.text()
+
+    def _close_engines(self):
+        for problem in self.engines.close():
+            print(f"Not cleaned up: {problem!r}", file=sys.stderr)
 
     def execute(self):
         """Post the uploads, with a fault after each few of them."""
+        uploads = self.options.uploads
         for worker in self.workers:
             self.go_on_until(worker.is_ready, "the workers are ready")
-        names = self.chaos.schedule(max(1, self.uploads // self.pace.uploads_per_fault))
+        names = self.chaos.schedule(max(1, uploads // self.pace.uploads_per_fault))
         for number, name in enumerate(names, start=1):
-            self.stream.allow(self.uploads * number // len(names))
+            self.stream.allow(uploads * number // len(names))
             self._progress.doing = name
             try:
                 self.chaos.faults[name]()
@@ -198,7 +198,7 @@ class Harness:
     @property
     def recovers_within(self):
         """Return the promised time from a kill until the image is attached."""
-        if isinstance(self.broker, RabbitMQ):
+        if not self.engines.broker.is_redis:
             return 30
         from django_async_forms.conf import conf
 
@@ -266,12 +266,10 @@ class Harness:
         self._nudged = time.monotonic()
         self._wait(is_so, what)
 
-    def cut_the_database(self):
-        """Cut all connections to the database but this process's; return how many."""
-        from django.db import connection
-
-        with connection.cursor() as cursor:
-            return self.database.cut(cursor)
+    def go_on_for(self, seconds):
+        """Continue for some time, as far as the users can."""
+        latest = time.monotonic() + seconds
+        self.go_on_until(lambda: time.monotonic() > latest, "time passes")
 
     def row_of(self, told):
         """Return the table and the key (perhaps None) of the row that a process works on."""
@@ -317,9 +315,8 @@ class _Nowhere:
 class _Progress:
     """A line with the progress of the run."""
 
-    def __init__(self, engines, harness):
+    def __init__(self, harness):
         self.doing = "starting"
-        self._engines = engines
         self._harness = harness
         self._is_live = sys.stderr.isatty()
         self._next = 0.0
@@ -330,7 +327,7 @@ class _Progress:
         self._next = time.monotonic() + (0.5 if self._is_live else 30)
         answers = self._harness.stream.answers
         text = (
-            f"{self._engines}: {answers.uploads} of {self._harness.uploads} uploads, "
+            f"{answers.uploads} of {self._harness.options.uploads} uploads, "
             f"{sum(self._harness.counts.values())} faults, {len(answers.errors)} requests failed; "
             f"{self.doing}"
         )

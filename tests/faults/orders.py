@@ -23,7 +23,7 @@ class Orders:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        for name in ("once", "while", "told"):
+        for name in ("once", "while", "told", "clocks"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._notes = os.open(
             self.folder / "notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode=0o600
@@ -52,6 +52,15 @@ class Orders:
     def end(self, action):
         """End an action that was begun."""
         (self.folder / "while" / action).unlink(missing_ok=True)
+
+    def set_clock(self, host, seconds):
+        """Have the clock of a host jump, so that it is fast by some seconds, or right again."""
+        file = self.folder / "clocks" / host
+        if seconds:
+            file.with_suffix(".new").write_text(str(seconds))
+            file.with_suffix(".new").rename(file)
+        else:
+            file.unlink(missing_ok=True)
 
     def told(self):
         """Yield the requests of waiting processes as (file, what). Remove the file to answer."""
@@ -86,6 +95,13 @@ class Orders:
     def is_on(self, action):
         """Tell whether ``action`` was begun and not ended."""
         return (self.folder / "while" / action).exists()
+
+    def offset(self, host):
+        """Return the seconds by which the clock of a host is fast."""
+        try:
+            return float((self.folder / "clocks" / host).read_text())
+        except FileNotFoundError:
+            return 0.0
 
     def note(self, what, **more):
         """Note that ``what`` has happened in this process."""

@@ -19,10 +19,9 @@ AGE = 1.5
 class Others:
     """A thread that changes rows, and prefers rows with a pending upload."""
 
-    def __init__(self, stream, seed, has_object_store):
+    def __init__(self, stream, seed):
         self._stream = stream
         self._rng = random.Random(f"{seed} others")
-        self._has_object_store = has_object_store
         self._has_ended = threading.Event()
         self._loaded = []
         #: The number of times that it took each action, and that an action was refused.
@@ -79,6 +78,7 @@ class Others:
     def _replace(self, table, key):
         """Give a row another file. The row is locked, so the ledger has the same order."""
         from django.core.files.base import ContentFile
+        from django.core.files.storage import FileSystemStorage
         from django.db import transaction
 
         from tests import pictures
@@ -87,14 +87,15 @@ class Others:
 
         name = self._rng.choice(_fields(table))
         content = ContentFile(pictures.jpeg())
-        # In an object store, only workers keep the names of simultaneous files apart.
-        is_shared = name == "cover" or not self._has_object_store
-        filename = "dune0.jpg" if is_shared else f"{uuid.uuid4().hex}.jpg"
         with transaction.atomic():
             row = _locked(table, key)
             if row is None:
                 return False
-            getattr(row, name).save(filename, content, save=False)
+            file = getattr(row, name)
+            # In an object store, only workers keep the names of simultaneous files apart.
+            is_shared = isinstance(file.storage, FileSystemStorage)
+            filename = "dune0.jpg" if is_shared else f"{uuid.uuid4().hex}.jpg"
+            file.save(filename, content, save=False)
             row.save()
             _note("replaced", row, name, digest=digest(content))
         return True

@@ -16,6 +16,13 @@ ROOT = Path(__file__).parent.parent.parent
 DEADLINE = 90
 
 
+def free_port():
+    """Return a free port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 def wait_until(condition, what, deadline=DEADLINE):
     """Wait until ``condition()`` is true, and return what it returned."""
     latest = time.monotonic() + deadline
@@ -27,16 +34,16 @@ def wait_until(condition, what, deadline=DEADLINE):
 
 
 class Process:
-    """A running command."""
+    """A running command. It imports the code in ``build``, a copy of the repository's root."""
 
-    def __init__(self, name, command, log, pass_fds=(), **environment):
+    def __init__(self, name, command, log, pass_fds=(), build=ROOT, **environment):
         self.name = name
         self.log = Path(log)
         self._starts_at = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.leash", *command],
-                cwd=ROOT,
+                cwd=build,
                 env={**os.environ, "PYTHONWARNINGS": "ignore", **environment},
                 stdin=subprocess.PIPE,
                 stdout=file,
@@ -76,9 +83,19 @@ class Process:
 
     def ask_to_stop(self):
         """Ask the process to finish its work and stop, as an operator would."""
+        self._signal(signal.SIGTERM)
+
+    def pause(self):
+        """Have the process stand still, as on a host that is overloaded."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number):
         for command in self.commands():
             with suppress(ProcessLookupError):
-                os.kill(command, signal.SIGTERM)
+                os.kill(command, number)
 
     def kill(self):
         """Kill the process and its children immediately, as a power cut does."""
@@ -97,43 +114,47 @@ def _children(parent):
 
 
 class Processes:
-    """Starts the processes of a run, and kills them."""
+    """Starts the processes of a run, each on a host of its name, and kills them."""
 
-    def __init__(self, run, folder):
+    def __init__(self, run, folder, network=None):
         self._run = run
         self._folder = folder
+        self._network = network
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self._started = []
 
-    def _start(self, name, command, role, pass_fds=(), **environment):
+    def _start(self, name, command, role, pass_fds=(), build=None, **environment):
+        at_host = self._network.add(name) if self._network else []
         process = Process(
             name,
-            [sys.executable, "-m", *command],
+            [*at_host, sys.executable, "-m", *command],
             self._folder / f"{name}.log",
             pass_fds=pass_fds,
+            build=build or ROOT,
             FAULTS_RUN=json.dumps(self._run),
             FAULTS_ROLE=role,
+            FAULTS_HOST=name,
             DJANGO_SETTINGS_MODULE="tests.faults.site.settings",
             **environment,
         )
         self._started.append(process)
         return process
 
-    def site(self):
+    def site(self, build=None):
         """Start gunicorn, with two processes of four threads."""
         number = self.listener.fileno()
         command = ["gunicorn", "tests.faults.site.wsgi", "--bind", f"fd://{number}"]
         command += ["--workers", "2", "--worker-class", "gthread", "--threads", "4"]
         command += ["--no-control-socket"] if _knows("--no-control-socket") else []
-        return self._start("site", command, "site", pass_fds=(number,))
+        return self._start("site", command, "site", (number,), build)
 
-    def worker(self, name, **environment):
+    def worker(self, name, build=None, **environment):
         """Start a Celery worker with several processes; ``is_ready`` tells when it takes tasks."""
         command = ["celery", "-A", "tests.faults.site", "worker", "--pool", "prefork"]
         command += ["-c", "3", "-l", "INFO", "-n", f"{name}-{self._run['queue']}@%h"]
-        command += ["--without-mingle", "--without-gossip"]
-        return self._start(name, command, "worker", **environment)
+        command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        return self._start(name, command, "worker", build=build, **environment)
 
     def beat(self):
         """Start Celery beat, which sends the recovery's messages."""
@@ -159,16 +180,16 @@ def _knows(option):
     return any(option in (setting.cli or ()) for setting in KNOWN_SETTINGS)
 
 
-def object_store(folder, port):
+def object_store(folder, port, host="127.0.0.1"):
     """Start moto's S3 server, and make the bucket."""
     import boto3
 
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
     process = Process("s3", command, folder / "s3.log")
     process.wait_for(lambda: f":{port}" in process.text(), "moto listens")
     client = boto3.client(
         "s3",
-        endpoint_url=f"http://127.0.0.1:{port}",
+        endpoint_url=f"http://{host}:{port}",
         aws_access_key_id="for tests only",
         aws_secret_access_key="for tests only",
         region_name="us-east-1",

@@ -1,4 +1,4 @@
-"""A network between the processes under test and their broker, which fails on command."""
+"""A network between the processes under test and a server, which fails on command."""
 
 import asyncio
 import threading
@@ -6,7 +6,11 @@ from contextlib import suppress
 
 
 class Proxy:
-    """Forwards bytes to a port of this machine, or refuses connections, cuts them, or hangs."""
+    """
+    Forwards bytes to a server, or refuses connections, cuts them, or hangs.
+
+    ``target`` is a port of this machine, an address as (host, port), or the path of a socket.
+    """
 
     def __init__(self, target, host="127.0.0.1"):
         self.target = target
@@ -31,8 +35,8 @@ class Proxy:
         self._do(self._refuse())
 
     def cut(self):
-        """Cut all connections, but accept new ones."""
-        self._do(self._cut())
+        """Cut all connections, but accept new ones; return how many there were."""
+        return self._do(self._cut())
 
     def hang(self):
         """Accept connections, and forward nothing."""
@@ -64,8 +68,10 @@ class Proxy:
         await self._cut()
 
     async def _cut(self):
-        for writer in list(self._streams):
+        streams = list(self._streams)
+        for writer in streams:
             writer.transport.abort()
+        return len(streams) // 2
 
     async def _end(self):
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -74,13 +80,20 @@ class Proxy:
     async def _connect(self, reader, writer):
         self.connections += 1
         try:
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            there_reader, there_writer = await self._open()
         except OSError:
             writer.transport.abort()
             return
         await asyncio.gather(
             self._pass_on(reader, there_writer), self._pass_on(there_reader, writer)
         )
+
+    async def _open(self):
+        if isinstance(self.target, str):
+            return await asyncio.open_unix_connection(self.target)
+        is_port = isinstance(self.target, int)
+        host, port = ("127.0.0.1", self.target) if is_port else self.target
+        return await asyncio.open_connection(host, port)
 
     async def _pass_on(self, reader, writer):
         self._streams.add(writer)

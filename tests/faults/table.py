@@ -29,7 +29,11 @@ def rows(harness, findings):
     yield "doubled", len(findings.doubled), not findings.doubled
     yield "stale", len(findings.stale), not findings.stale
     yield "orphaned files", len(findings.orphans), True
-    yield "  not from a kill or half a write", len(findings.unexplained), not findings.unexplained
+    yield (
+        "  not from a kill, half a write, lost database",
+        len(findings.unexplained),
+        not findings.unexplained,
+    )
     yield "rows left", len(findings.rows_left), not findings.rows_left
     yield "staged files left", len(findings.staged_left), not findings.staged_left
     yield "  abandoned, removed by recovery", findings.abandoned, True
@@ -55,13 +59,16 @@ def quantile(times, part):
     return sorted(times)[math.ceil(part * len(times)) - 1] if times else 0.0
 
 
-def show(title, harness, findings):
+def show(harness, findings):
     """Print the table and the problems; return whether all targets were met."""
-    print(f"\n{title}")
+    given = {name: value for name, value in vars(harness.options).items() if value}
+    print("\n" + " ".join(f"{name}={value}" for name, value in given.items()))
     is_well = True
     for what, number, is_right in rows(harness, findings):
         print(f"  {what:<44}{number:>10}{'' if is_right else '   MISSED'}")
         is_well = is_well and is_right
+    for what, why in harness.chaos.left_out.items():
+        print(f"  left out: {what}: {why}")
     wrong = {
         name: getattr(findings, name)
         for name in ("lost", "doubled", "stale", "unexplained", "rows_left", "staged_left")

@@ -12,9 +12,9 @@ class App(Celery):
     """Celery on a host whose clock may be wrong."""
 
     def now(self):
-        from .clock import OFFSET
+        from .clock import offset
 
-        return super().now() + timedelta(seconds=OFFSET)
+        return super().now() + timedelta(seconds=offset())
 
 
 app = App("tests.faults.site")

@@ -1,16 +1,24 @@
-"""The clock of this process for Django, Celery and kombu. It may be wrong by minutes."""
+"""The clock of this process for Django, Celery and kombu. It may jump by minutes."""
 
-import os
 import time
 from datetime import timedelta
 
 from django.utils import timezone
 from kombu.asynchronous import timer
 
-#: The seconds by which the clock is fast.
-OFFSET = float(os.environ.get("FAULTS_CLOCK", 0))
+from tests.faults.orders import Orders
 
-if OFFSET:
-    _now = timezone.now
-    timezone.now = lambda: _now() + timedelta(seconds=OFFSET)
-    timer._time = lambda: time.time() + OFFSET
+from .run import FOLDER, HOST
+
+_orders = Orders(FOLDER / "orders")
+_now = timezone.now
+
+
+def offset():
+    """Return the seconds by which the clock of this host is fast."""
+    return _orders.offset(HOST)
+
+
+if HOST != "harness":
+    timezone.now = lambda: _now() + timedelta(seconds=offset())
+    timer._time = lambda: time.time() + offset()

@@ -3,12 +3,13 @@
 import os
 import signal
 
-from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from tests.faults.orders import CONTESTED, Orders
 
-orders = Orders(settings.FOLDER / "orders")
+from .run import FOLDER
+
+orders = Orders(FOLDER / "orders")
 
 
 class Now:

@@ -1,24 +1,25 @@
-"""Settings of the site. The environment has the harness's choices for this run."""
+"""Settings of the site. The engines are those of the tests, or those that a user has named."""
 
-import json
 import os
-from pathlib import Path
+
+from tests.faults.databases import merged
+from tests.faults.named import Named
 
 from . import clock  # noqa: F401
+from .run import FOLDER, ROLE, RUN
 
-#: The shared choices of all processes of a run, see harness.py.
-RUN = json.loads(os.environ["FAULTS_RUN"])
-#: "site", "worker", "beat" or "harness".
-ROLE = os.environ.get("FAULTS_ROLE", "harness")
 #: The version of the project that this process runs: "after" a field was removed, or "before".
 VERSION = os.environ.get("FAULTS_VERSION", "before")
-FOLDER = Path(RUN["folder"])
+
+MEDIA_ROOT = FOLDER / "media"
+named = Named(RUN["settings"]) if RUN["settings"] else None
+if named:
+    globals().update(named.settings())
 
 SECRET_KEY = "for tests only"
 USE_TZ = True
 ROOT_URLCONF = "tests.faults.site.urls"
 ALLOWED_HOSTS = ["*"]
-MEDIA_ROOT = FOLDER / "media"
 MEDIA_URL = "/media/"
 FILE_UPLOAD_TEMP_DIR = FOLDER / "temporary"
 FILE_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
@@ -30,35 +31,38 @@ MIDDLEWARE = [
 ]
 #: In the cookie, so that no statement of a session's is among those of drafts.
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-DATABASES = {"default": RUN["database"]}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-_FILES = {"BACKEND": "tests.faults.site.storages.Files", "OPTIONS": {"location": MEDIA_ROOT}}
+DATABASES = {"default": merged(named.database if named else {}, RUN["database"])}
+if RUN["replica"] and ROLE != "harness":
+    DATABASES["replica"] = merged(DATABASES["default"], RUN["replica"])
+    DATABASE_ROUTERS = ["tests.faults.site.routers.ReadsFromReplica"]
+
+#: The entries without faults: the harness looks at their files.
+ENTRIES = named.storages if named else RUN["storages"]
 STORAGES = {
-    "default": {"BACKEND": "tests.faults.site.objects.Objects"} if RUN["s3"] else _FILES,
-    "covers": _FILES,
-    "async_forms": {"BACKEND": "tests.faults.site.storages.StagingRows"},
+    alias: {"BACKEND": f"tests.faults.site.storages.{kind}", "OPTIONS": {"alias": alias}}
+    for alias, kind in (("default", "final"), ("covers", "final"), ("async_forms", "staging"))
 }
-if RUN["staging"] == "files":
-    STORAGES["async_forms"] = {
-        "BACKEND": "tests.faults.site.storages.StagingFiles",
-        "OPTIONS": {"location": FOLDER / "staging"},
-    }
-AWS_S3_ENDPOINT_URL = RUN["s3"]
-AWS_ACCESS_KEY_ID = AWS_SECRET_ACCESS_KEY = "for tests only"
-AWS_STORAGE_BUCKET_NAME = "pictures"
-AWS_S3_REGION_NAME = "us-east-1"
-#: A user's file name must not overwrite another file.
-AWS_S3_FILE_OVERWRITE = False
 
 CELERY_BROKER_URL = RUN["broker"]
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    **globals().get("CELERY_BROKER_TRANSPORT_OPTIONS", {}),
+    **RUN["broker_options"],
+}
+if RUN["queue_type"]:
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = RUN["queue_type"]
 CELERY_TASK_DEFAULT_QUEUE = RUN["queue"]
+#: Everything on the broker has the name of the queue.
+CELERY_EVENT_EXCHANGE = f"{RUN['queue']}_events"
+CELERY_EVENT_QUEUE_PREFIX = RUN["queue"]
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_TIME_LIMIT = RUN["time_limit"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "recover": {"task": "django_async_forms.recover_uploads", "schedule": RUN["recover_every"]}
 }
-ASYNC_FORMS = RUN["async_forms"]
+ASYNC_FORMS = {**(named.async_forms if named else {}), **RUN["async_forms"]}
 
 LOGGING = {
     "version": 1,

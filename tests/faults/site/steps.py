@@ -7,6 +7,7 @@ attaching (in the transaction), saved (a slide, before its upload is settled), a
 acknowledgement), removing (of the staged bytes).
 """
 
+import logging
 import os
 import re
 import sys
@@ -108,6 +109,16 @@ def attached(instance, **kwargs):
 def failed(upload, **kwargs):
     orders.note("failed", upload=str(upload.pk), error=upload.error)
 
+
+class NotesFilesLeft(logging.Handler):
+    """Notes that an attempt left its file, because nobody could tell whether a row has it."""
+
+    def emit(self, record):
+        if record.msg == "Upload %s: left its file in the storage.":
+            orders.note("left", upload=str(record.args[0]))
+
+
+logging.getLogger("django_async_forms").addHandler(NotesFilesLeft())
 
 # In the site:
 

@@ -6,10 +6,11 @@ import time
 
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage
 from django.db import connection
+from django.utils.module_loading import import_string
 
-from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage
+from django_async_forms.storage import DatabaseStorage
+from tests.faults.storages import own
 
 from .draft_steps import current, reach_or_cut
 from .reach import now, orders, reach
@@ -34,7 +35,11 @@ class Faulty:
         if action or orders.is_on("refuse"):
             orders.note("refused", upload=now.upload)
             raise OSError("The storage is told to fail.")
-        name = super()._save(name, content)
+        try:
+            name = super()._save(name, content)
+        except OSError as error:  # A disk that is full keeps a part.
+            orders.note("half", upload=now.upload, name=name, error=repr(error))
+            raise
         orders.note("stored", upload=now.upload, name=name)
         if now.upload is not None:
             now.stored.add(name)
@@ -42,27 +47,17 @@ class Faulty:
         return name
 
 
-class Files(Faulty, FileSystemStorage):
-    """A folder."""
-
-
 class Staging:
     """A staging storage that may be full."""
 
     def _save(self, name, content):
-        if orders.is_on("full"):
-            orders.note("fault", action="full", step="staging", upload=None)
-            content = _Overflowing(content)
-        return super()._save(name, content)
+        return super()._save(name, self._fitting(content))
 
-    def write_at(self, name, offset, content):
-        if orders.is_on("full"):
-            orders.note("fault", action="full", step="staging", upload=None)
-            content = _Overflowing(content)
-        current.change = "part"
-        reach_or_cut("part", connection)
-        super().write_at(name, offset, content)
-        reach_or_cut("part staged", connection)
+    def _fitting(self, content):
+        if not orders.is_on("full"):
+            return content
+        orders.note("fault", action="full", step="staging", upload=None)
+        return _Overflowing(content)
 
     def delete(self, name):
         if now.upload is not None:
@@ -70,15 +65,41 @@ class Staging:
         super().delete(name)
 
 
-class StagingFiles(Staging, StagingFileSystemStorage):
-    """The private folder."""
+class ResumableStaging(Staging):
+    """A staging storage to which drafts are sent in parts."""
+
+    def write_at(self, name, offset, content):
+        current.change = "part"
+        reach_or_cut("part", connection)
+        super().write_at(name, offset, self._fitting(content))
+        reach_or_cut("part staged", connection)
 
 
-class StagingRows(Staging, DatabaseStorage):
+class StagingRows(ResumableStaging, DatabaseStorage):
     """The database."""
 
     def for_database(self, using):
         return self if self.using else StagingRows(using)
+
+
+def staging(alias):
+    """Return the staging storage, which may be any storage that a user has named."""
+    backend, options = _entry(alias)
+    kind = import_string(backend)
+    if issubclass(kind, DatabaseStorage):
+        return StagingRows(**options)
+    mixin = ResumableStaging if hasattr(kind, "write_at") else Staging
+    return own(backend, options, f"{settings.RUN['name']}_staged", mixin)
+
+
+def final(alias):
+    """Return a final storage in a folder of the run's own."""
+    return own(*_entry(alias), settings.RUN["name"], Faulty)
+
+
+def _entry(alias):
+    entry = settings.ENTRIES.get(alias) or settings.ENTRIES["default"]
+    return entry["BACKEND"], entry.get("OPTIONS", {})
 
 
 class _Overflowing:

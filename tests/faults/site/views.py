@@ -5,7 +5,7 @@ import time
 
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.forms import inlineformset_factory
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
@@ -81,7 +81,8 @@ def slides(request, pk=None):
     album = Album(title=request.headers.get("X-Token", "")) if pk is None else None
     with transaction.atomic():
         if album is None:
-            album = get_object_or_404(Album, pk=pk)
+            # Not from a replica, which may lack the slides that the page shows.
+            album = get_object_or_404(Album.objects.using(DEFAULT_DB_ALIAS), pk=pk)
         else:
             album.save()
         formset = SlideFormSet(
@@ -129,7 +130,8 @@ def digests_of(form):
 def note_posted(request, instance, field, digest):
     """Note an upload, and what its column held."""
     # At REPEATABLE READ, an upload that a worker has attached meanwhile is still visible.
-    upload = Upload.objects.for_instance(instance, field).latest("created_at")
+    uploads = Upload.objects.using(DEFAULT_DB_ALIAS).for_instance(instance, field)
+    upload = uploads.latest("created_at")
     note(request, instance.pk, "posted", field, digest, upload.pk, upload.held)
 
 

@@ -1,0 +1,60 @@
+"""Appends the results of a run to a table of results, which the documentation shows."""
+
+import csv
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+
+from .processes import ROOT
+
+COLUMNS = ("Engines", "Seed", "Date", "Commit", "Uploads", "Faults", "Lost", "Doubled", "Stale")
+COLUMNS += ("Rows left", "Staged left", "Orphans")
+
+
+def record(path, harness, findings):
+    """Append a row to the CSV file at ``path``, which begins with the names of the columns."""
+    path = Path(path)
+    is_new = not path.exists()
+    counts = [findings.lost, findings.doubled, findings.stale]
+    counts += [findings.rows_left, findings.staged_left, findings.orphans]
+    row = [
+        describe(harness.options),
+        harness.options.seed,
+        f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        commit(),
+    ]
+    row += [findings.uploads, sum(harness.counts.values()), *map(len, counts)]
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if is_new:
+            writer.writerow(COLUMNS)
+        writer.writerow(row)
+
+
+def describe(options):
+    """Return the options that name the engines, as on the command line."""
+    if options.settings:
+        words = [f"--settings {Path(options.settings).name}"]
+    else:
+        words = [f"--database {options.database}", f"--broker {options.broker}"]
+        words += [f"--staging {options.staging}"]
+    for name in ("isolation", "queue_type", "pooler", "s3", "failover", "replica", "small_disks"):
+        value = getattr(options, name)
+        if value:
+            option = f"--{name.replace('_', '-')}"
+            words.append(option if value is True else f"{option} {value}")
+    words += ["--hosts"] if options.hosts else []
+    words += ["--other-build"] if options.other_build else []
+    return " ".join(words)
+
+
+def commit():
+    """Return the last commit that changed the package, with a plus after it if there is more."""
+    found = _git("log", "-1", "--format=%h", "--", "django_async_forms")
+    return found + ("+" if _git("status", "--porcelain", "--", "django_async_forms") else "")
+
+
+def _git(*arguments):
+    command = ["git", "-C", str(ROOT), *arguments]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    return result.stdout.strip() or "unknown" if result.returncode else result.stdout.strip()
