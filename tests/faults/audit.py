@@ -82,12 +82,25 @@ def _check_columns(findings, facts, notes, harness):
             continue
         file = getattr(row, name)
         found = _digest(file) if file else ""
+        if name == "cover":
+            _check_dimensions(findings, row, file)
         if any(_is_held(fact, file, found, harness.others.removed) for fact in column.wanted):
             continue
         what = f"is {by_digest[found]} {by_digest[found].upload}" if found in by_digest else found
         wanted = ", ".join(f"{fact} {fact.upload or fact.name}" for fact in column.wanted)
         kind = findings.lost if column.wanted[0].digest else findings.stale
         kind.append(f"wanted {wanted}; there is {file.name!r}, {what}")
+
+
+def _check_dimensions(findings, row, file):
+    """Check that a cover has its own dimensions, and no cover has none."""
+    noted = (row.cover_width, row.cover_height)
+    try:
+        found = (file.width, file.height) if file else (None, None)
+    except OSError:
+        return  # Other code has removed the file.
+    if noted != found:
+        findings.stale.append(f"picture {row.pk} notes {noted}, and its cover has {found}")
 
 
 def _is_held(fact, file, digest, removed):

@@ -24,9 +24,6 @@ class Broker:
     Everything on the server is named after the queue, and ``remove()`` removes it.
     """
 
-    #: Whether the server belongs to the run, which may kill it.
-    is_own = False
-
     def __init__(self, url, queue, host="127.0.0.1", options=None, tls=None):
         self.url = url
         self.queue = queue
@@ -55,7 +52,7 @@ class Broker:
         """Connect once, as the processes will do."""
         try:
             with self._connection(self.url_of_processes) as connection:
-                connection.ensure_connection(max_retries=1, timeout=10)
+                connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=10)
         except Exception as error:
             place = urlsplit(self.url)
             raise SettingsError(
@@ -81,8 +78,6 @@ class Broker:
 
     def remove(self):
         """Remove everything with the queue's name."""
-        if self.proxy:
-            self.proxy.close()
         if self.is_redis:
             self._delete_keys()
             return
@@ -91,6 +86,10 @@ class Broker:
         for exchange in (self.queue, f"{self.queue}_events"):
             with self._connection(self.url) as connection:
                 connection.default_channel.exchange_delete(exchange)
+
+    def close(self):
+        if self.proxy:
+            self.proxy.close()
 
     def _connection(self, url):
         return Connection(url, transport_options=self.options, ssl=self._tls, connect_timeout=10)
@@ -107,7 +106,7 @@ class Broker:
 class OwnRedis:
     """The run's own Redis behind a proxy, with its data in a folder, and perhaps a replica."""
 
-    is_own, is_redis = True, True
+    is_redis = True
     queue = "faults"
     options = {}
 
@@ -122,9 +121,6 @@ class OwnRedis:
     def _launch(self, primary=None):
         self._servers += 1
         return _RedisServer(self._folder / f"redis{self._servers}", primary)
-
-    def check(self):
-        pass
 
     def stop(self):
         """Stop the server as a crash does."""
@@ -153,6 +149,9 @@ class OwnRedis:
         self._replica = self._launch(self._primary)
 
     def remove(self):
+        """Do nothing: the data goes with the run's folder."""
+
+    def close(self):
         self.proxy.close()
         for server in (self._primary, self._replica):
             if server is not None:
@@ -196,7 +195,6 @@ class _RedisServer:
 class OwnRabbitMQ(Broker):
     """The run's own node of RabbitMQ, which is killed and started again."""
 
-    is_own = True
     #: Debian's scripts, without the wrapper that changes the user.
     FOLDERS = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/opt/rabbitmq/sbin")
 
@@ -252,5 +250,8 @@ class OwnRabbitMQ(Broker):
         self._launch()
 
     def remove(self):
-        self.proxy.close()
+        """Do nothing: the data goes with the run's folder."""
+
+    def close(self):
+        super().close()
         self._process.kill()

@@ -49,15 +49,19 @@ class Chaos:
             self.faults[f"emptied, {step}"] = partial(self._order, "empty", step)
         if harness.options.drafts:
             self.faults |= draft_faults(harness, self._order)
-        faults, self.left_out = engine_faults(harness)
+        faults, added, self.left_out = engine_faults(harness)
         self.faults |= faults
         self._chosen = sorted(name for name in self.faults if name.startswith(only))
+        #: The faults of the options with which the run was started.
+        self._added = [name for name in added if name in self._chosen]
 
     def schedule(self, count):
-        """Return the names of ``count`` faults, about as many of each kind."""
+        """Return the names of ``count`` faults: as many of each kind, and each fifth added."""
         names = []
         while len(names) < count:
             names += self._rng.sample(self._chosen, len(self._chosen))
+        if self._added:
+            names[::5] = [self._rng.choice(self._added) for _ in names[::5]]
         return names[:count]
 
     def kill_one_at_work(self):
@@ -129,7 +133,13 @@ class Chaos:
 
     def answer(self, told):
         """Do what a process at a step asks for, while it waits."""
-        table, key = self.harness.row_of(told)
+        from django.db import DatabaseError, connection
+
+        try:
+            table, key = self.harness.row_of(told)
+        except DatabaseError:  # The database is down. The process goes on without an answer.
+            connection.close()
+            return
         if key is None:
             return
         if told["action"] == "rival":

@@ -11,7 +11,9 @@ SILENCE = 3
 
 
 def engine_faults(harness):
-    """Return the faults by name, and those that these engines do not allow, with the reasons."""
+    """
+    Return the faults by name, those of the chosen options, and those left out with the reasons.
+    """
     engines, options = harness.engines, harness.options
     broker, database = engines.broker, engines.database
     faults = {
@@ -19,7 +21,7 @@ def engine_faults(harness):
         "database stopped": partial(_stop_the_database, harness),
         "database hangs": partial(_hang, harness, database.proxy),
     }
-    left_out = {}
+    added, left_out = {}, {}
     if broker.proxy:
         faults["broker stopped"] = partial(_stop_the_broker, harness)
         faults["broker restarted"] = partial(_restart_the_broker, broker)
@@ -31,20 +33,22 @@ def engine_faults(harness):
     if options.settings:
         left_out["servers killed"] = "others may use them"
     if engines.cluster:
-        faults["database server killed"] = partial(_kill_the_server, harness)
+        added["database server killed"] = partial(_kill_the_server, harness)
     if engines.pooler:
-        faults["pooler killed"] = partial(_kill_the_pooler, harness)
+        added["pooler killed"] = partial(_kill_the_pooler, harness)
     if options.failover:
-        faults["broker fails over"] = partial(_fail_over, harness)
+        added["broker fails over"] = partial(_fail_over, harness)
     for name in engines.disks:
         what = "disk full, staging" if name.endswith("_staged") else "disk full, final storage"
-        faults[what] = partial(_fill_the_disk, harness, name)
+        added[what] = partial(_fill_the_disk, harness, name)
     if engines.network:
         for host in ("one", "two", "site", "beat"):
-            faults[f"network cut, {host}"] = partial(_cut_off, harness, host)
+            added[f"network cut, {host}"] = partial(_cut_off, harness, host)
     if harness.other:
-        faults["rolling restart"] = partial(_restart_with_the_other_build, harness)
-    return faults, left_out
+        added["rolling restart"] = partial(_restart_with_the_other_build, harness)
+    if options.queue_type:
+        added |= {name: faults[name] for name in ("broker stopped", "broker restarted")}
+    return faults | added, sorted(added), left_out
 
 
 def _stop_the_broker(harness):
@@ -80,11 +84,14 @@ def _stop_the_database(harness):
 
 
 def _kill_the_server(harness):
+    from django.db import connection
+
     harness.engines.cluster.kill()
     try:
         _until_a_request_fails(harness)
     finally:
         harness.engines.cluster.start()
+        connection.close()
 
 
 def _kill_the_pooler(harness):

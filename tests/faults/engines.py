@@ -57,7 +57,7 @@ class Engines:
         self.database = self._database(options, host)
         self._closing.append(self.database.close)
         self.broker = self._broker(options, host)
-        self._closing.append(self.broker.remove)
+        self._closing.append(self.broker.close)
         level = options.isolation or self.database.isolation
         self.isolation = level
         changes = {"OPTIONS": {"isolation_level": self.database.level(level)}}
@@ -95,6 +95,7 @@ class Engines:
         if self._named:
             self._check_storages()
             self.broker.check()
+        self._closing.append(self.broker.remove)
         self.database.create()
         self._closing.append(self.database.drop)
         self.database.check_proxy()
@@ -104,7 +105,7 @@ class Engines:
             folder = self.name if alias == "default" else f"{self.name}_staged"
             if not storages.is_database(entry):
                 storages.check(alias, entry, folder, is_final=alias == "default")
-                self._closing.append(partial(storages.remove, entry, folder))
+                self._closing.append(partial(storages.remove, alias, entry, folder))
 
     def close(self):
         """Remove all data, and stop the servers of the run."""

@@ -86,7 +86,8 @@ class Others:
         from .site.views import digest
 
         name = self._rng.choice(_fields(table))
-        content = ContentFile(pictures.jpeg())
+        # With a name: Django gives a file without one no dimensions.
+        content = ContentFile(pictures.jpeg(), name="dune.jpg")
         with transaction.atomic():
             row = _locked(table, key)
             if row is None:

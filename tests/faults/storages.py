@@ -2,29 +2,43 @@
 
 import posixpath
 import shutil
+from contextlib import contextmanager
 
 from .errors import SettingsError
 
 
-def own(backend, options, folder, mixin=None):
-    """Return a storage of a backend in its own ``folder``, with a mixin before its class."""
+def own(alias, entry, folder, mixin=None):
+    """
+    Return the storage of an entry of STORAGES in its own ``folder``, with a mixin before its class.
+
+    Without a folder, this is the storage as the entry names it.
+    """
     from django.utils.module_loading import import_string
 
-    try:
-        kind = import_string(backend)
+    options = entry.get("OPTIONS", {})
+    with refusing(alias):
+        kind = import_string(entry["BACKEND"])
         if folder:
             options = {**options, "location": _location(kind, options, folder)}
         kind = type(kind.__name__, (mixin, kind), {}) if mixin else kind
         return kind(**options)
-    except SettingsError:
-        raise
-    except Exception as error:
-        raise SettingsError(f"{backend} cannot be used: {error!r}") from error
+
+
+@contextmanager
+def refusing(alias):
+    """Turn an error into a ``SettingsError`` that names the entry of STORAGES."""
+    setting = f'STORAGES["{alias}"] cannot be used: '
+    try:
+        yield
+    except SettingsError as error:
+        text = str(error)
+        raise SettingsError(text if text.startswith(setting) else setting + text) from error
+    except Exception as error:  # The class may be the user's, and may raise anything.
+        raise SettingsError(f"{setting}{error!r}") from error
 
 
 def _location(kind, options, folder):
-    shared = kind(**options)
-    location = getattr(shared, "location", None)
+    location = getattr(kind(**options), "location", None)
     if location is None:
         raise SettingsError(
             f"{kind.__module__}.{kind.__qualname__} has no option location, so the run cannot "
@@ -54,10 +68,10 @@ def check(alias, entry, folder, is_final):
     Raises ``SettingsError`` if they are outside ``folder``, or if one has overwritten the other.
     """
     names = []
-    try:
-        storage = own(entry["BACKEND"], entry.get("OPTIONS", {}), folder)
+    with refusing(alias):
+        storage = own(alias, entry, folder)
         try:
-            _check(storage, own(entry["BACKEND"], entry.get("OPTIONS", {}), ""), folder, names)
+            _check(storage, own(alias, entry, None), folder, names)
             if is_final and names[0] == names[1]:
                 raise SettingsError(
                     "it overwrites a file of the same name, and the package does not promise to "
@@ -66,10 +80,6 @@ def check(alias, entry, folder, is_final):
         finally:
             for name in set(names):
                 storage.delete(name)
-    except SettingsError as error:
-        raise SettingsError(f'STORAGES["{alias}"] cannot be used: {error}') from error
-    except Exception as error:  # The class may be the user's, and may raise anything.
-        raise SettingsError(f'STORAGES["{alias}"] cannot be used: {error!r}') from error
 
 
 def _check(storage, shared, folder, names):
@@ -97,11 +107,11 @@ def files(storage, folder=""):
     return found
 
 
-def remove(entry, folder):
+def remove(alias, entry, folder):
     """Remove all files in the run's own folder, and the folder if it is one on a disk."""
     from django.core.files.storage import FileSystemStorage
 
-    storage = own(entry["BACKEND"], entry.get("OPTIONS", {}), folder)
+    storage = own(alias, entry, folder)
     for name in files(storage):
         storage.delete(name)
     if isinstance(storage, FileSystemStorage):

@@ -7,10 +7,9 @@ import time
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import connection
-from django.utils.module_loading import import_string
 
 from django_async_forms.storage import DatabaseStorage
-from tests.faults.storages import own
+from tests.faults.storages import is_database, own
 
 from .draft_steps import current, reach_or_cut
 from .reach import now, orders, reach
@@ -84,22 +83,18 @@ class StagingRows(ResumableStaging, DatabaseStorage):
 
 def staging(alias):
     """Return the staging storage, which may be any storage that a user has named."""
-    backend, options = _entry(alias)
-    kind = import_string(backend)
-    if issubclass(kind, DatabaseStorage):
-        return StagingRows(**options)
-    mixin = ResumableStaging if hasattr(kind, "write_at") else Staging
-    return own(backend, options, f"{settings.RUN['name']}_staged", mixin)
+    entry = settings.ENTRIES[alias]
+    if is_database(entry):
+        return StagingRows(**entry.get("OPTIONS", {}))
+    storage = own(alias, entry, None)
+    mixin = ResumableStaging if hasattr(storage, "write_at") else Staging
+    return own(alias, entry, f"{settings.RUN['name']}_staged", mixin)
 
 
 def final(alias):
     """Return a final storage in a folder of the run's own."""
-    return own(*_entry(alias), settings.RUN["name"], Faulty)
-
-
-def _entry(alias):
-    entry = settings.ENTRIES.get(alias) or settings.ENTRIES["default"]
-    return entry["BACKEND"], entry.get("OPTIONS", {})
+    alias = alias if alias in settings.ENTRIES else "default"
+    return own(alias, settings.ENTRIES[alias], settings.RUN["name"], Faulty)
 
 
 class _Overflowing:

@@ -81,12 +81,16 @@ def slides(request, pk=None):
     album = Album(title=request.headers.get("X-Token", "")) if pk is None else None
     with transaction.atomic():
         if album is None:
-            # Not from a replica, which may lack the slides that the page shows.
             album = get_object_or_404(Album.objects.using(DEFAULT_DB_ALIAS), pk=pk)
         else:
             album.save()
         formset = SlideFormSet(
-            request.POST, request.FILES, instance=album, form_kwargs={"request": request}
+            request.POST,
+            request.FILES,
+            instance=album,
+            # Not from a replica, which may lack the slides that the page shows.
+            queryset=Slide.objects.using(DEFAULT_DB_ALIAS),
+            form_kwargs={"request": request},
         )
         if not formset.is_valid():
             return again(formset)
