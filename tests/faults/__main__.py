@@ -5,12 +5,11 @@ import signal
 import sys
 
 from .audit import audit
+from .databases import LEVELS
 from .errors import SettingsError
 from .harness import PACES, Harness
 from .record import record
 from .table import show
-
-LEVELS = ["read committed", "repeatable read", "serializable"]
 
 
 def parse(arguments=None):

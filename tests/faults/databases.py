@@ -9,6 +9,8 @@ from .proxy import Proxy
 #: Where Debian's PostgreSQL has its socket.
 SOCKETS = "/var/run/postgresql"
 LEVELS = ("read committed", "repeatable read", "serializable")
+#: psycopg's number for the first of them. The others follow.
+FIRST_LEVEL = 2
 #: Ends all other connections to the database of the cursor.
 TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -45,40 +47,41 @@ class Database:
     """
     The run's own database on a server that others may use, behind a proxy.
 
-    ``entry`` is the entry of DATABASES with the server, ``name`` the name of the new database, and
-    ``host`` the address of the proxy.
+    ``entry`` is the entry of DATABASES with the server, ``name`` the name of the new database,
+    ``host`` the address of the proxy, and ``isolation`` a level other than that of the entry.
     """
 
     #: Whether the run may tell the server to end connections.
     may_terminate = False
 
-    def __init__(self, entry, name, host="127.0.0.1"):
+    def __init__(self, entry, name, host="127.0.0.1", isolation=None):
         self.entry = entry
         self.name = name
         self.vendor = _vendor(entry)
         self.proxy = Proxy(self._target(), host)
-
-    def level(self, name):
-        """Return a level of isolation as the backend names it. psycopg has numbers."""
-        return LEVELS.index(name) + 2 if self.vendor == "postgresql" else name
+        self._isolation = isolation
 
     @property
     def isolation(self):
-        """Return the level of isolation that the entry names."""
-        level = self.entry.get("OPTIONS", {}).get("isolation_level") or LEVELS[0]
-        return level if isinstance(level, str) else LEVELS[int(level) - 2]
+        """Return the name of the level of isolation."""
+        options = self.entry.get("OPTIONS", {})
+        level = self._isolation or options.get("isolation_level") or LEVELS[0]
+        return level if isinstance(level, str) else LEVELS[int(level) - FIRST_LEVEL]
 
     def changes(self, through_proxy):
         """Return what differs from ``entry`` in the settings of a process."""
-        if not through_proxy:
-            return {"NAME": self.name}
-        changes = {"NAME": self.name, "HOST": self.proxy.host, "PORT": str(self.proxy.port)}
-        host = self.entry.get("HOST") or ""
-        if self.vendor == "postgresql" and host and not host.startswith("/"):
-            # A certificate has the name of the server, so only the address is another one.
-            changes["HOST"] = host
-            changes["OPTIONS"] = {"hostaddr": self.proxy.host}
-        return changes
+        changes, options = {"NAME": self.name}, {}
+        if self._isolation:
+            is_text = self.vendor == "mysql"
+            number = FIRST_LEVEL + LEVELS.index(self._isolation)
+            options["isolation_level"] = self._isolation if is_text else number
+        if through_proxy:
+            host = self.entry.get("HOST") or ""
+            changes |= {"HOST": self.proxy.host, "PORT": str(self.proxy.port)}
+            if self.vendor == "postgresql" and host and not host.startswith("/"):
+                # A certificate has the name of the server, so only the address is another one.
+                changes["HOST"], options["hostaddr"] = host, self.proxy.host
+        return {**changes, "OPTIONS": options}
 
     def create(self):
         suffix = " CHARACTER SET utf8mb4" if self.vendor == "mysql" else ""

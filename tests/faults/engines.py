@@ -52,18 +52,13 @@ class Engines:
             self.network = self._closing_later(Network("faults"))
             host = self.network.gateway
         if options.small_disks:
-            for name in ("media", f"{self.name}_staged"):
+            staged = [f"{self.name}_staged"] if options.staging == "files" else []
+            for name in ("media", *staged):
                 self.disks[name] = self._closing_later(Disk(self.folder / name))
-        self.database = self._database(options, host)
-        self._closing.append(self.database.close)
-        self.broker = self._broker(options, host)
-        self._closing.append(self.broker.close)
-        level = options.isolation or self.database.isolation
-        self.isolation = level
-        changes = {"OPTIONS": {"isolation_level": self.database.level(level)}}
+        self.database = self._closing_later(self._database(options, host))
+        self.broker = self._closing_later(self._broker(options, host))
+        #: The processes import the entry of a user's settings themselves.
         base = {} if named else self.database.entry
-        if named and not options.isolation:
-            changes = {}
         shared = {
             **asdict(pace),
             "name": self.name,
@@ -78,15 +73,9 @@ class Engines:
         }
         if self.cluster:
             proxy = self._closing_later(Proxy(self.cluster.replica_port, host))
-            changes_of_replica = {"PORT": str(proxy.port), "OPTIONS": {"hostaddr": proxy.host}}
-            shared["replica"] = changes_of_replica
+            shared["replica"] = {"PORT": str(proxy.port), "OPTIONS": {"hostaddr": proxy.host}}
         self.run, self.run_of_harness = (
-            {
-                **shared,
-                "database": databases.merged(
-                    databases.merged(base, self.database.changes(through_proxy)), changes
-                ),
-            }
+            {**shared, "database": databases.merged(base, self.database.changes(through_proxy))}
             for through_proxy in (True, False)
         )
 
@@ -124,17 +113,17 @@ class Engines:
 
     def _database(self, options, host):
         if self._named:
-            return Database(self._named.database, self.name, host)
+            return Database(self._named.database, self.name, host, options.isolation)
         if options.replica:
             self.cluster = self._closing_later(Cluster(self.folder, LAG))
             entry = self.cluster.entry
         else:
             entry = databases.server_of_the_tests(options.database)
         if not options.pooler:
-            return DatabaseOfTheTests(entry, self.name, host)
+            return DatabaseOfTheTests(entry, self.name, host, options.isolation)
         self.pooler = PgBouncer(self.folder, entry)
         self._closing.append(self.pooler.kill)
-        return DatabaseWithPooler(self.pooler, entry, self.name, host)
+        return DatabaseWithPooler(self.pooler, entry, self.name, host, options.isolation)
 
     def _broker(self, options, host):
         if self._named:

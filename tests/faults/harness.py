@@ -134,7 +134,7 @@ class Harness:
             self.close()
             raise
         #: The allowed causes of failed requests on this database.
-        is_strict = self.engines.isolation in STRICT
+        is_strict = self.engines.database.isolation in STRICT
         self.expected = EXPECTED | ({"serialization"} if is_strict else set())
 
     def start(self):
