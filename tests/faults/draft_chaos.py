@@ -20,8 +20,12 @@ STATEMENTS += [f"claim statement {number}" for number in range(1, 9)]
 
 def draft_faults(harness, order):
     """Return the faults by name. ``order`` gives an order, and waits until it is carried out."""
+    from django_async_forms.arrival import takes_parts
+
     faults = {"answer to the claim lost": partial(order, "unheard", "claimed")}
     for step in SITE_STEPS:
+        if step.startswith("part") and not takes_parts("default"):
+            continue
         faults[f"site process killed, {step}"] = partial(order, "kill", step)
         faults[f"site host killed, {step}"] = partial(_kill_the_host, harness, order, step)
         faults[f"site loses its database, {step}"] = partial(order, "cut", step)

@@ -53,6 +53,12 @@ class Early:
         with self._lock:
             self.counts[what] += number
 
+    def takes_parts(self):
+        """Tell whether the staging storage takes parts. If not, pages send an image as a whole."""
+        from django_async_forms.arrival import takes_parts
+
+        return takes_parts("default")
+
     def submit(self, rng, path, request, send):
         """Send a form, and perhaps its images before it; return what the site says of it."""
         if not request.files or rng.random() >= self._share:
@@ -195,7 +201,8 @@ class Page:
         )
         headers = {"Upload-Length": str(len(content)), "Upload-Metadata": metadata}
         first = b""
-        if rng.random() < 0.25:
+        takes_parts = early.takes_parts()
+        if takes_parts and rng.random() < 0.25:
             first = content[: rng.randint(1, len(content))]
             headers["Content-Type"] = STREAM
         created = self._ask("POST", "/drafts/", {201}, data=first, headers=headers)
@@ -208,7 +215,8 @@ class Page:
         while offset is not None and offset < len(content):
             if stays_half and offset > len(content) // 3:
                 break
-            end = min(len(content), offset + rng.randint(1, len(content) // 2 + 1))
+            size = rng.randint(1, len(content) // 2 + 1) if takes_parts else len(content)
+            end = min(len(content), offset + size)
             offset = self._send_part(rng, address, key, offset, content[offset:end])
         if offset is None:
             return None

@@ -31,10 +31,16 @@ def record(path, harness, findings):
         writer.writerow(row)
 
 
-def describe(options):
-    """Return the options that name the engines, as on the command line."""
+def describe(harness):
+    """Return the options that name the engines, as on the command line, or what settings name."""
+    options, engines = harness.options, harness.engines
     if options.settings:
-        words = [f"--settings {Path(options.settings).name}"]
+        from django.conf import settings
+
+        broker = "redis" if engines.broker.is_redis else "rabbitmq"
+        storages = [settings.ENTRIES[alias]["BACKEND"] for alias in ("default", "async_forms")]
+        names = [engines.database.vendor, broker, *(name.rpartition(".")[2] for name in storages)]
+        words = [f"--settings with {', '.join(names)}"]
     else:
         words = [f"--database {options.database}", f"--broker {options.broker}"]
         words += [f"--staging {options.staging}"]

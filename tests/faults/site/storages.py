@@ -103,6 +103,12 @@ class _Overflowing:
     def __init__(self, content):
         self._content = content
 
+    def __getattr__(self, name):
+        return getattr(self._content, name)
+
     def chunks(self, size=None):
         yield self._content.read(1024)
+        self.read()
+
+    def read(self, size=None):
         raise OSError(errno.ENOSPC, "No space left on device (as ordered)")
