@@ -17,12 +17,9 @@ def record(path, harness, findings):
     is_new = not path.exists()
     counts = [findings.lost, findings.doubled, findings.stale]
     counts += [findings.rows_left, findings.staged_left, findings.orphans]
-    row = [
-        describe(harness.options),
-        harness.options.seed,
-        f"{datetime.now(timezone.utc):%Y-%m-%d}",
-        commit(),
-    ]
+    today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    # As code, which the documentation does not look up in a dictionary.
+    row = [f"``{describe(harness)}``", harness.options.seed, today, f"``{commit()}``"]
     row += [findings.uploads, sum(harness.counts.values()), *map(len, counts)]
     with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
