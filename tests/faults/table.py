@@ -2,6 +2,8 @@
 
 import math
 
+from .record import describe
+
 
 def rows(harness, findings):
     """Yield (what, number, whether it meets its target) for the table."""
@@ -61,8 +63,9 @@ def quantile(times, part):
 
 def show(harness, findings):
     """Print the table and the problems; return whether all targets were met."""
-    given = {name: value for name, value in vars(harness.options).items() if value}
-    print("\n" + " ".join(f"{name}={value}" for name, value in given.items()))
+    options = harness.options
+    print(f"\n{describe(harness)} --pace {options.pace} --seed {options.seed}", end="")
+    print(f" --uploads {options.uploads} --drafts {options.drafts:.2g}")
     is_well = True
     for what, number, is_right in rows(harness, findings):
         print(f"  {what:<44}{number:>10}{'' if is_right else '   MISSED'}")
