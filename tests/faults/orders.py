@@ -73,13 +73,14 @@ class Orders:
 
     def working(self):
         """Return the ids of processes that work on an upload, or did when they were killed."""
-        at_work = set()
+        at_work = {}
         for note in self.notes():
             if note["what"] == "began":
-                at_work.add(note["pid"])
+                at_work[note["pid"]] = note["at"]
             elif note["what"] == "ended":
-                at_work.discard(note["pid"])
-        return {pid for pid in at_work if Path(f"/proc/{pid}").exists()}
+                at_work.pop(note["pid"], None)
+        # In a long run, another process gets the id of one that was killed.
+        return {pid for pid, at in at_work.items() if _began(pid) < at}
 
     # In the processes:
 
@@ -116,3 +117,13 @@ class Orders:
         latest = time.monotonic() + DEADLINE
         while told.exists() and time.monotonic() < latest:
             time.sleep(0.01)
+
+
+def _began(pid):
+    """Return the time when a process has begun, or infinity if there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return float("inf")
+    seconds_up = float(Path("/proc/uptime").read_text().split()[0])
+    return time.time() - seconds_up + int(fields[19]) / os.sysconf("SC_CLK_TCK")
