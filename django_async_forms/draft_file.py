@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from PIL import Image
 
 from .codec import deconstruct
-from .draft_model import Draft
+from .draft_model import Draft, DraftGoneError
 
 if TYPE_CHECKING:
     _UploadedFile = UploadedFile[bytes]
@@ -38,11 +38,18 @@ class DraftFile(_UploadedFile):
 
     @property
     def file(self) -> Any:
-        """The staged file, opened when it is first needed, or the one that replaces it."""
+        """
+        The staged file, opened when it is first needed, or the one that replaces it.
+
+        Raises ``DraftGoneError`` if another form has used the draft up.
+        """
         if self._replacement is not None:
             return self._replacement
         if self._opened is None or self._opened.closed:
-            self._opened = self.draft.open_staged()
+            try:
+                self._opened = self.draft.open_staged()
+            except FileNotFoundError as error:
+                raise DraftGoneError(f"The bytes of draft {self.draft.pk} are gone.") from error
         return self._opened
 
     @file.setter

@@ -75,6 +75,17 @@ class FieldDrafts:
         except ValidationError as error:
             return LostDraft(error)
 
+    def note_gone(self) -> bool:
+        """Note which drafts another form has used up meanwhile; tell whether there is one."""
+        gone = [
+            token
+            for token, file in self._found.items()
+            if isinstance(file, DraftFile) and not file.draft.row().exists()
+        ]
+        for token in gone:
+            self._found[token] = LostDraft(ValidationError(arrival.GONE, code="draft_gone"))
+        return bool(gone)
+
     def context(self) -> dict[str, Any]:
         """Return what the widget's template has of drafts: where to send them, and one to claim."""
         url, file = _url("drafts"), self._file_to_keep()
@@ -128,10 +139,7 @@ def _accept_drafts(form_field: forms.FileField) -> None:
             return to_python(data)
         if data.is_accepted_by(form_field):
             return forms.FileField.to_python(form_field, data)
-        try:
-            return to_python(data)
-        except FileNotFoundError as error:  # Another form has used the draft up meanwhile.
-            raise ValidationError(arrival.GONE, code="draft_gone") from error
+        return to_python(data)
 
     form_field.to_python = accept  # type: ignore[method-assign]
 

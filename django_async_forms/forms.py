@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from .conf import conf
 from .detach import Detachment
 from .draft_form import FieldDrafts
+from .draft_model import DraftGoneError
 from .draft_sender import sender_of
 from .fields import current_values, file_field, file_fields, files_in, image_columns, unwrapped
 from .limits import check_limits, check_value_against_backlog
@@ -261,6 +262,17 @@ class AsyncImageFormMixin(_Form):
         if self.async_when == "always":
             return fields
         return [field for field in fields if self._detachment.had_image_before_form(field)]
+
+    def full_clean(self) -> None:
+        """Validate the form. A draft that another form has used up is an error of its field."""
+        try:
+            super().full_clean()
+        except DraftGoneError:
+            widgets = (self.fields[field.name].widget for field in self.get_async_fields())
+            drafts = [widget.drafts for widget in widgets if isinstance(widget, AsyncImageInput)]
+            if not any(one.note_gone() for one in drafts if one is not None):
+                raise
+            self.full_clean()
 
     def _post_clean(self) -> None:
         # Django assigns the value of each field to the instance, and assigning an unchanged image

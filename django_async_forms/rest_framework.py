@@ -253,7 +253,10 @@ def _accept_drafts(field: Any, model_field: FileField) -> None:
             raise serializers.ValidationError(get_error_detail(error)) from error
         if _is_validated(field, file):
             return serializers.FileField.to_internal_value(field, file)
-        return to_internal_value(file)
+        try:
+            return to_internal_value(file)
+        except DraftGoneError as error:
+            raise serializers.ValidationError(GONE, code="draft_gone") from error
 
     field.to_internal_value = accept
 

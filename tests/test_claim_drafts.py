@@ -20,7 +20,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.both import async_form, roll_back
-from tests.project.models import Elsewhere, Photo
+from tests.project.models import Elsewhere, Measured, Photo
 from tests.threads import Meanwhile, work_in_threads
 
 pytestmark = pytest.mark.django_db
@@ -74,17 +74,40 @@ class PhotoForm(AsyncImageModelForm):
         fields = ["title", "image"]
 
 
+class MeasuredForm(AsyncImageModelForm):
+    """Assigning its image reads the dimensions."""
+
+    class Meta:
+        model = Measured
+        fields = ["title", "image"]
+
+
+class ReadingForm(PhotoForm):
+    def clean_image(self):
+        self.cleaned_data["image"].read()
+        return self.cleaned_data["image"]
+
+
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_checked", [False, True], ids=["unchecked", "checked"])
+@pytest.mark.parametrize("form_class", [PhotoForm, MeasuredForm, ReadingForm])
 def test_a_form_says_that_its_draft_is_gone_if_another_has_used_it_up_meanwhile(
-    arrive, visit, staging
+    form_class, is_checked, arrive, visit, staging
 ):
-    data = {"title": "Dune", "image-draft": token_of(arrive())}
-    first, second = PhotoForm(data, {}, request=visit), PhotoForm(data, {}, request=visit)
+    draft = arrive(purpose=f"{form_class._meta.model._meta.label_lower}.image")
+    if is_checked:
+        arrival.check(draft)
+    data = {"title": "Dune", "image-draft": token_of(draft)}
+    first, second = form_class(data, {}, request=visit), form_class(data, {}, request=visit)
     assert second["image"].data is not None  # It has found the draft, which it has yet to read.
     first.save()
     save_pending_uploads()
 
-    assert second.errors.as_data()["image"][0].code == "draft_gone"
+    if second.is_valid():  # It has read nothing.
+        with pytest.raises(DraftGoneError):
+            second.save()
+    else:
+        assert second.errors.as_data()["image"][0].code == "draft_gone"
 
 
 def test_a_part_that_was_sent_twice_is_written_once(arrive, staging):

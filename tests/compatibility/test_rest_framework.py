@@ -603,6 +603,27 @@ def test_a_draft_that_is_claimed_between_validation_and_save_is_an_error(rf, pag
     assert Photo.objects.count() == 1
 
 
+def test_a_draft_that_is_used_up_before_its_field_reads_it_is_an_error(rf, page, token):
+    request = rf.post("/")
+    request.session = page.client.session
+    data, context = {"title": "Dune", "image": token}, {"request": request}
+
+    class ReadingField(serializers.ImageField):
+        def to_internal_value(self, file):
+            saved(PhotoSerializer(data=data, context=context))
+            save_pending_uploads()
+            file.read()
+            return file
+
+    class ReadingSerializer(PhotoSerializer):
+        image = ReadingField()
+
+    second = ReadingSerializer(data=data, context=context)
+
+    assert not second.is_valid()
+    assert second.errors["image"][0].code == "draft_gone"
+
+
 def test_a_draft_for_another_field_is_refused(post_json, page):
     page.grant = page.client.get("/grant/other/").content.decode()
     token = drafts.token_in(page.send_all(pictures.jpeg()))
