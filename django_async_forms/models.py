@@ -318,12 +318,15 @@ class Upload(models.Model):
         # Two attempts at one upload may run at the same time. One that does not know the other's
         # name must not take the same, because whichever fails removes its file.
         free = pending.filter(Q(reserved=self.reserved) if self.reserved else Q(reserved=None))
-        abandoned = models.Exists(AbandonedName.objects.filter(digest=reserved))
+        abandoned = AbandonedName.objects.using(self.using).filter(digest=reserved)
+        unabandoned = free.exclude(models.Exists(abandoned))
         try:
             with savepoint(self.using):
-                if (pending if shares else free.exclude(abandoned)).update(reserved=reserved):
+                if (pending if shares else unabandoned).update(reserved=reserved):
                     self.reserved = reserved
-                    return True
+                    # The update may have waited until the upload with this name was superseded. It
+                    # does not see that the name was abandoned by then.
+                    return shares or not abandoned.exists()
         except IntegrityError:
             return False
         current = pending.values_list("reserved").first()

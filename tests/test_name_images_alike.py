@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
+from django.db import connection, transaction
 from django.db.models.signals import post_save
 from django.forms import modelformset_factory
 
@@ -26,7 +27,7 @@ from tests import pictures
 from tests.both import async_form, form_for
 from tests.habits.models import Thumbnailed
 from tests.project.models import Album, Document, OnlyImages, Photo, Slugged, Triptych
-from tests.threads import work_in_threads
+from tests.threads import Meanwhile, at_the_same_moment, work_in_threads
 from tests.worker import wait_until, work_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -322,6 +323,37 @@ def supersede(photo):
 
 def fail(photo):
     raise OSError("the storage is away")
+
+
+def another_waits():
+    """Tell whether a statement on another connection waits for a lock."""
+    statement = {
+        "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
+        "mysql": "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'",
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return int(cursor.fetchone()[-1]) > 0
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")
+def test_a_name_is_not_free_when_the_upload_that_has_reserved_it_is_superseded(use_final_storage):
+    use_final_storage(Bucket)
+    data = pictures.jpeg()
+    (photo, first), (other, second) = post_photo(pictures.jpeg()), post_photo(data)
+
+    def supersede_while_the_other_looks_for_a_name():
+        with transaction.atomic():
+            supersede(photo)
+            meanwhile = Meanwhile(partial(work_on, second))
+            wait_until(another_waits, "the other worker waits for the name")
+        meanwhile.wait()
+
+    before.append(partial(at_the_same_moment, supersede_while_the_other_looks_for_a_name))
+    work_on(first)
+
+    other.refresh_from_db()
+    assert pictures.stored(other.image) == data
 
 
 def delete(photo):
