@@ -118,7 +118,7 @@ class Detachment(hooks.Change):
     def restore_initial_image(self, instance: Model, name: str, file: FieldFile) -> None:
         """Put the form's initial image on its instance, with the dimensions before the form."""
         columns = image_columns(file_field(type(instance), name))
-        # FieldFile.save() changes the initial file in place, and measures it.
+        # FieldFile.save() changes the initial file in place, and sets the dimensions.
         if file_name(file) == self._before.values.get(name):
             for column in columns[1:]:
                 if column.attname in self._before.values:

@@ -135,9 +135,7 @@ def _accept_drafts(form_field: forms.FileField) -> None:
     def accept(data: Any) -> Any:
         if isinstance(data, LostDraft):
             raise data.error
-        if not isinstance(data, DraftFile):
-            return to_python(data)
-        if data.is_accepted_by(form_field):
+        if isinstance(data, DraftFile) and data.is_accepted_by(form_field):
             return forms.FileField.to_python(form_field, data)
         return to_python(data)
 

@@ -288,7 +288,7 @@ class AsyncImageFormMixin(_Form):
         dimensions: dict[str, Any] = {}
         for name, value in unchanged.items():
             self._detachment.restore_initial_image(self.instance, name, value)
-            # The form may have fields for the dimensions. Django measures the image after them.
+            # The form may have fields for the dimensions. Django sets the image's after them.
             for column in image_columns(file_field(type(self.instance), name))[1:]:
                 if column.name in self.cleaned_data:
                     dimensions[column.name] = self.cleaned_data.pop(column.name)

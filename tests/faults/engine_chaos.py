@@ -70,36 +70,38 @@ def _hang(harness, proxy):
         proxy.flow()
 
 
-def _until_a_request_fails(harness):
+def _until_a_request_fails(harness, end):
+    """Wait until a request has failed, and then end the fault."""
     before = len(harness.stream.answers.errors)
-    harness.go_on_until(lambda: len(harness.stream.answers.errors) > before, "a request that fails")
+    try:
+        harness.go_on_until(
+            lambda: len(harness.stream.answers.errors) > before, "a request that fails"
+        )
+    finally:
+        end()
 
 
 def _stop_the_database(harness):
-    harness.engines.database.proxy.refuse()
-    try:
-        _until_a_request_fails(harness)
-    finally:
-        harness.engines.database.proxy.accept()
+    proxy = harness.engines.database.proxy
+    proxy.refuse()
+    _until_a_request_fails(harness, proxy.accept)
 
 
 def _kill_the_server(harness):
     from django.db import connection
 
-    harness.engines.cluster.kill()
-    try:
-        _until_a_request_fails(harness)
-    finally:
+    def start():
         harness.engines.cluster.start()
         connection.close()
 
+    harness.engines.cluster.kill()
+    _until_a_request_fails(harness, start)
+
 
 def _kill_the_pooler(harness):
-    harness.engines.pooler.kill()
-    try:
-        _until_a_request_fails(harness)
-    finally:
-        harness.engines.pooler.start()
+    pooler = harness.engines.pooler
+    pooler.kill()
+    _until_a_request_fails(harness, pooler.start)
 
 
 def _fail_over(harness):
