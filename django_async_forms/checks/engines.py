@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import current_app
 from django.apps import AppConfig, apps
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.utils.module_loading import import_string
@@ -19,7 +19,6 @@ from ..tasks import recover_uploads
 from .discovery import target_models
 
 
-@register()
 def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Routers allow the outbox on every database that a target model is written to."""
     return [
@@ -38,7 +37,6 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     ]
 
 
-@register(Tags.database)
 def check_tables(
     app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
@@ -58,7 +56,6 @@ def check_tables(
     ]
 
 
-@register()
 def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """A Celery app is loaded, and its broker carries messages to other processes."""
     messages: list[CheckMessage] = []
@@ -105,14 +102,12 @@ def _has_app() -> bool:
     return current_app.main not in (None, "default")
 
 
-@register()
 def check_beat(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Celery beat has ``recover_uploads`` in the settings, or its tables can have it."""
     is_enough = apps.is_installed("django_celery_beat") or not _needs_beat()
     return [] if is_enough else [_never_recovers("CELERY_BEAT_SCHEDULE")]
 
 
-@register(Tags.database)
 def check_periodic_tasks(
     app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import FileField, Model
 from django.forms.models import BaseModelForm
@@ -16,13 +16,11 @@ from ..forms import AsyncImageFormMixin
 from .discovery import serializers, target_form_fields, target_forms, written_fields
 
 
-@register()
 def check_forms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Each form class with the mixin names fields and options that exist, in the right order."""
     return [message for form_class in target_forms() for message in _check_form(form_class)]
 
 
-@register()
 def check_serializers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Each serializer with the mixin can leave its images to a worker."""
     return [
@@ -93,7 +91,6 @@ def _check_names(
             )
 
 
-@register()
 def check_translated_fields(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:

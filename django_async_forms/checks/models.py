@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.db.models import BaseConstraint, CharField, Model, Q, TextField
 
 from ..models import Upload
 from .discovery import target_fields
 
 
-@register()
 def check_unique_fields(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
@@ -31,7 +30,6 @@ def check_unique_fields(
     ]
 
 
-@register()
 def check_constraints(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """No constraint uses an image that a worker saves, because it would be checked too early."""
     return [
@@ -54,7 +52,6 @@ def _names_in(constraint: BaseConstraint) -> set[str]:
     return {*names, *getattr(constraint, "fields", ())}
 
 
-@register()
 def check_primary_keys(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:

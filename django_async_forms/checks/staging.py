@@ -9,7 +9,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.core.files.storage import FileSystemStorage, InMemoryStorage
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -18,7 +18,6 @@ from ..storage import STAGING, DatabaseStorage, StagingFileSystemStorage, stagin
 _ALIAS = f'STORAGES["{STAGING}"]'
 
 
-@register()
 def check_staging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """The staging storage works, is private, and is shared by web and worker processes."""
     try:

@@ -16,6 +16,8 @@ import sys, time
 import celery, kombu.pools, PIL.Image
 import django.forms, django.http, django.views.generic, django.core.checks, django.core.cache
 import django.core.files.storage, django.core.files.uploadedfile, django.db.migrations
+import django.contrib.auth.decorators, django.contrib.messages.views, django.middleware.csrf
+import django.views.decorators.cache, django.views.decorators.csrf, django.views.decorators.http
 from celery import shared_task, current_app
 from django.conf import settings
 settings.configure(INSTALLED_APPS=[], DATABASES={"default": {
