@@ -1,15 +1,46 @@
-"""A thread that makes calls one after another, so that a request does not wait for them."""
+"""Threads that work while a request or an attempt goes on."""
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import cache
+from typing import TypeVar
 
 #: The limit of waiting calls. More of them are a sign of a fault that memory does not fix.
 _MAX_WAITING = 1000
+
+_Result = TypeVar("_Result")
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    # They stay: starting one takes about as long as a statement of the database.
+    return ThreadPoolExecutor(32, thread_name_prefix="async_forms")
+
+
+if hasattr(os, "register_at_fork"):  # The child of a fork has no other threads.
+    os.register_at_fork(after_in_child=_threads.cache_clear)
+
+
+@contextmanager
+def meanwhile(*functions: Callable[[], _Result]) -> Iterator[Callable[[], list[_Result]]]:
+    """
+    Call functions in threads while the block runs, which ends when all have returned.
+
+    The block gets a function that waits for them, and returns what they return or raises what one
+    of them has raised.
+    """
+    calls = [_threads().submit(function) for function in functions]
+    try:
+        yield lambda: [call.result() for call in calls]
+    finally:
+        wait(calls)
 
 
 class BackgroundThread:

@@ -222,6 +222,14 @@ class Upload(models.Model):
         """The alias of the database that the row and its instance are in."""
         return self._state.db or DEFAULT_DB_ALIAS
 
+    def insert(self, using: str) -> None:
+        """Insert the row, whose ``held`` may be an expression."""
+        if isinstance(self.held, str):
+            statements.insert(self, using)
+        else:
+            self.save(using=using, force_insert=True)
+            del self.held  # Reading it again loads the value from the row.
+
     def get_model(self) -> type[models.Model]:
         """Return the class of the instance. Raises ``LookupError`` if the project lacks it."""
         return apps.get_model(self.model)

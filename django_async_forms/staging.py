@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeGuard
 
@@ -106,15 +108,17 @@ def stage(
         # A page knows from it whether there is an image to show, without opening the file.
         sender=sender if sender and find_format(uploaded) in SHOWN else "",
     )
+    is_saved = claimed is not None
+    takes_sha256 = unchanged is None and not upload.sha256
     try:
-        # Part of the open transaction: a savepoint would cost two more statements.
-        with observed("stage", upload), transaction.atomic(using=using, savepoint=False):
-            if claimed is None:
-                _save(upload, content, using, needs_sha256=not upload.sha256 and not unchanged)
-            upload.save(using=using, force_insert=True)
+        with (
+            observed("stage", upload),
+            # Part of the open transaction: a savepoint would cost two more statements.
+            transaction.atomic(using=using, savepoint=False),
+            nullcontext() if is_saved else _saving(upload, content, using, takes_sha256),
+        ):
+            upload.insert(using)
             note_outbox(using)
-            if not isinstance(upload.held, str):
-                del upload.held  # An expression: reading it again loads the value from the row.
             if not is_new:
                 # Look for older uploads after the insert. At SERIALIZABLE, the database refuses one
                 # of two forms that look before it.
@@ -129,16 +133,24 @@ def stage(
     return upload
 
 
-def _save(upload: Upload, content: File[Any], using: str, *, needs_sha256: bool) -> None:
-    """Save the bytes of an upload, and note their name and, if it needs it, their SHA-256."""
+@contextmanager
+def _saving(upload: Upload, content: File[Any], using: str, takes_sha256: bool) -> Iterator[None]:
+    """
+    Save the bytes of an upload before the block runs, and note their name and SHA-256.
+
+    A folder is flushed to the disk while the block runs.
+    """
     storage = staging_storage(using)
-    if needs_sha256 and _flushes(storage):
-        take = partial(sha256_of, content)
-        upload.staged, upload.sha256 = storage.save_and_call(upload.staged, content, take)
+    if _flushes(storage):
+        with storage.saving(upload.staged, content) as upload.staged:
+            if takes_sha256:
+                upload.sha256 = sha256_of(content)
+            yield
         return
-    if needs_sha256:
+    if takes_sha256:  # Before: a storage may close what it has saved.
         upload.sha256 = sha256_of(content)
     upload.staged = save_new(storage, upload.staged, content)
+    yield
 
 
 def _flushes(storage: Storage) -> TypeGuard[StagingFileSystemStorage]:

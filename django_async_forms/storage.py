@@ -6,12 +6,12 @@ import io
 import os
 import posixpath
 import secrets
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
@@ -21,6 +21,7 @@ from django.db import IntegrityError, router, transaction
 from django.db.models.functions import Length
 from django.utils.deconstruct import deconstructible
 
+from .background import meanwhile
 from .chunks import ChunkReader, delete_chunks, write_chunks
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     _File = File[Any]
 else:
     _File = File
-
-_Result = TypeVar("_Result")
 
 #: The alias in STORAGES of the staging storage.
 STAGING = "async_forms"
@@ -350,23 +349,20 @@ class StagingFileSystemStorage(FileSystemStorage):
             return
         folders = [os.path.dirname(folder) for folder in (path, *missing)] if is_new else []
         # At the same time: all are then there after about the time that one takes.
-        with ThreadPoolExecutor(2) as threads:
-            flushed = [threads.submit(_fsync, each) for each in (path, *folders)]
+        with meanwhile(*(partial(_fsync, each) for each in (path, *folders))) as flushed:
             yield
-        for each in flushed:
-            each.result()  # Raises what fsync has raised.
+            flushed()
 
     def _save(self, name: str, content: File[Any]) -> str:
-        name, _ = self.save_and_call(name, content, lambda: None)
-        return name
+        with self.saving(name, content) as saved:
+            return saved
 
-    def save_and_call(
-        self, name: str, content: File[Any], function: Callable[[], _Result]
-    ) -> tuple[str, _Result]:
+    @contextmanager
+    def saving(self, name: str, content: File[Any]) -> Iterator[str]:
         """
-        Save a file, and call a function while the disk is busy with it.
+        Save a file while the block runs, which gets its name. All bytes can be read in it.
 
-        Returns the name of the file and what the function returns.
+        They are on the disk when the block has ended. Raises then what the disk has raised.
         """
         path = self.path(name)
         missing = self._make_folders(path)
@@ -378,8 +374,7 @@ class StagingFileSystemStorage(FileSystemStorage):
             except FileExistsError:  # Another save took the name meanwhile.
                 path = self.path(self.get_available_name(name))
         with self._sync(path, missing):
-            result = function()
-        return os.path.relpath(path, self.location), result
+            yield os.path.relpath(path, self.location)
 
     def _link(self, content: File[Any], path: str) -> bool:
         """Link a temporary file to ``path``. It keeps its place too, so its owner can close it."""

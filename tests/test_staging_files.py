@@ -1,6 +1,7 @@
 """``StagingFileSystemStorage`` is private, and makes no copy where the disk has hard links."""
 
 import errno
+import multiprocessing
 import os
 import signal
 import stat
@@ -14,6 +15,7 @@ from django import forms
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import transaction
 from django.db.models.signals import post_save, pre_save
 
 from django_async_forms import recovery
@@ -429,6 +431,7 @@ import os, signal, sys
 from django.conf import settings
 settings.configure()
 from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import transaction
 from django.db.models.signals import post_save, pre_save
 from django_async_forms.storage import StagingFileSystemStorage
 
@@ -510,6 +513,31 @@ def test_a_file_whose_folder_does_not_reach_the_disk_is_not_saved(tmp_path, monk
 
     with pytest.raises(OSError, match="disk broken"):
         StagingFileSystemStorage(location=tmp_path).save("name", ContentFile(b"data"))
+
+
+def test_no_row_is_left_of_an_image_that_does_not_reach_the_disk(
+    location, photo, in_memory, refuse
+):
+    refuse("fsync", errno.EIO)
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), transaction.atomic():
+        save_image(in_memory(), photo)
+
+    assert not Upload.objects.exists()
+
+
+def test_a_forked_process_saves_files_too(tmp_path):
+    storage = StagingFileSystemStorage(location=tmp_path)
+    storage.save("before", ContentFile(b"data"))  # Starts the threads that a fork leaves behind.
+
+    process = multiprocessing.get_context("fork").Process(
+        target=storage.save, args=("after", ContentFile(b"data")), daemon=True
+    )
+    process.start()
+    process.join(60)
+
+    assert process.exitcode == 0
+    assert (tmp_path / "after").read_bytes() == b"data"
 
 
 def test_a_storage_without_fsync_saves_files(tmp_path):
