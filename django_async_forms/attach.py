@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import (
@@ -23,6 +24,7 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 
 from . import context, hooks
+from .background import meanwhile
 from .checksum import sha256_of
 from .codec import reconstruct
 from .conf import conf
@@ -74,7 +76,8 @@ def attach(upload: Upload) -> None:
     with context.restore(upload.context):
         for _ in range(_MAX_ROUNDS):
             try:
-                _attach_once(upload)
+                with _verifying(upload) as verify:
+                    _attach_once(upload, verify)
             except _ColumnChangedError:
                 continue
             except NotPendingError:
@@ -85,7 +88,7 @@ def attach(upload: Upload) -> None:
     )
 
 
-def _attach_once(upload: Upload) -> None:
+def _attach_once(upload: Upload, verify: Callable[[File[Any]], None]) -> None:
     try:
         instance = upload.get_instance()
     except ObjectDoesNotExist as error:
@@ -101,7 +104,7 @@ def _attach_once(upload: Upload) -> None:
         logger.info("Upload %s: superseded by a newer state.", upload.pk)
         Upload.objects.using(upload.using).filter(pk=upload.pk).discard()
         return
-    attempt = _Attempt(upload, instance)
+    attempt = _Attempt(upload, instance, verify)
     try:
         attempt.run()
     except BaseException:
@@ -109,6 +112,39 @@ def _attach_once(upload: Upload) -> None:
         raise
     logger.info("Upload %s: attached.", upload.pk)
     _send_signal(image_saved, instance, upload, replaced=held)
+
+
+@contextmanager
+def _verifying(upload: Upload) -> Iterator[Callable[[File[Any]], None]]:
+    """
+    Yield a function that verifies the bytes that are about to be stored.
+
+    Those in a folder are read while the block runs, which loads the instance first.
+    """
+    storage = staging_storage(upload.using)
+    # A row without a checksum was staged by a version before it, or with CHECKSUM off.
+    if not upload.sha256:
+        yield lambda uploaded: None
+    elif isinstance(storage, StagingFileSystemStorage):
+        with meanwhile(partial(_sha256_of_staged, upload)) as taken:
+            yield lambda uploaded: _verify(upload, *taken())
+    else:
+        yield lambda uploaded: _verify(upload, sha256_of(uploaded))
+
+
+def _sha256_of_staged(upload: Upload) -> str:
+    with upload.open_staged() as staged:
+        return sha256_of(staged)
+
+
+def _verify(upload: Upload, found: str) -> None:
+    """Raise ``PermanentError`` if the staged bytes have changed since they were staged."""
+    if found and found != upload.sha256:
+        raise PermanentError(
+            f"The staged bytes have changed since they were staged: their SHA-256 is {found}, "
+            f"and it was {upload.sha256}. Restore the file {upload.staged!r} in the staging "
+            "storage and retry, or discard the upload and ask for the image again."
+        )
 
 
 def _is_newer(upload: Upload, field: FileField, instance: Model) -> bool:
@@ -157,9 +193,12 @@ class _Attempt(hooks.Change):
     the columns that this attempt has changed, and only where nobody else has changed them.
     """
 
-    def __init__(self, upload: Upload, instance: Model) -> None:
+    def __init__(
+        self, upload: Upload, instance: Model, verify: Callable[[File[Any]], None]
+    ) -> None:
         self.upload = upload
         self.instance = instance
+        self._verify = verify
         self.field = upload.get_field()
         #: What the image's columns held, and what they hold after the last write of this attempt.
         self._held = self._written = image_values(instance, self.field)
@@ -477,24 +516,12 @@ class _Attempt(hooks.Change):
                 closing(content or upload.open_staged()) as staged,
                 closing(reconstruct(upload.file, staged)) as uploaded,
             ):
-                _verify(upload, uploaded)
+                self._verify(uploaded)
                 yield uploaded
         except BaseException:
             if content is not None:
                 content.restore_mode()
             raise
-
-
-def _verify(upload: Upload, uploaded: File[Any]) -> None:
-    """Raise ``PermanentError`` if the staged bytes have changed since they were staged."""
-    # A row without a checksum was staged by a version before it, or with CHECKSUM off.
-    found = sha256_of(uploaded) if upload.sha256 else ""
-    if found and found != upload.sha256:
-        raise PermanentError(
-            f"The staged bytes have changed since they were staged: their SHA-256 is {found}, "
-            f"and it was {upload.sha256}. Restore the file {upload.staged!r} in the staging "
-            "storage and retry, or discard the upload and ask for the image again."
-        )
 
 
 def _columns_that_follow(instance: Model) -> list[Field[Any, Any]]:
