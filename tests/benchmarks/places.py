@@ -159,7 +159,6 @@ class Places:
             models.Photo,
             models.Distant50,
             models.Distant200,
-            models.InObjectStore,
         ]
         connection = connections[database]
         names = [connection.ops.quote_name(model._meta.db_table) for model in tables]

@@ -66,31 +66,31 @@ def drains(places, worker, database, data, uploads):
         return value
 
     return {
-        "uploads/s": lambda: emptied(drain),
+        "uploads/s": lambda: emptied(_drain),
         "by hand/s": lambda: emptied(_drain_by_hand),
     }
 
 
-def valid_form(uploaded, model=Photo):
+def valid_form(uploaded):
     """Return a valid form with an image, ready to be saved."""
-    form = form_class(model, AsyncImageModelForm)({"title": "Dune"}, {"image": uploaded})
+    form = form_class(Photo, AsyncImageModelForm)({"title": "Dune"}, {"image": uploaded})
     assert form.is_valid(), form.errors
     return form
 
 
-def save(data, model=Photo):
+def save(data):
     """Save a form with an image, as the request does, and return the instance."""
     uploaded = images.posted(data)
-    photo = valid_form(uploaded, model).save()
+    photo = valid_form(uploaded).save()
     uploaded.close()
     return photo
 
 
-def drain(worker, data, uploads, model=Photo):
+def _drain(worker, data, uploads):
     """Save uploads while the worker is paused; return how many it then saves in a second."""
     with worker.paused():
         for _ in range(uploads):
-            save(data, model)
+            save(data)
     with stopwatch() as watch:
         wait_until(lambda: not Upload.objects.exists(), "all images are attached", pause=0.01)
     return uploads / watch.seconds

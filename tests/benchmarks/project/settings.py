@@ -121,9 +121,21 @@ if os.environ.get("BENCHMARK_HANDLER") == "flushing":
     ]
 
 
+#: The address of an object store, for the processes that have one.
+S3_URL = os.environ.get("BENCHMARK_S3", "")
+
+
+def object_store(url):
+    """Return the entry of ``STORAGES`` for a store at an address."""
+    options = {"bucket_name": "photos", "endpoint_url": url, "region_name": "us-east-1"}
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
 def storages_with(staging):
     """Return ``STORAGES`` with a staging storage: "database", "files" or "files, no fsync"."""
     chosen = {"default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}}
+    if S3_URL:
+        chosen["default"] = object_store(S3_URL)
     if staging.startswith("files"):
         chosen["async_forms"] = {
             "BACKEND": "django_async_forms.storage.StagingFileSystemStorage",
@@ -133,8 +145,6 @@ def storages_with(staging):
 
 
 STORAGES = storages_with(os.environ.get("BENCHMARK_STAGING", "database"))
-#: The address of an object store, for the processes that have one.
-S3_URL = os.environ.get("BENCHMARK_S3", "")
 # The store of the benchmarks does not check them.
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "none")
 os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "none")

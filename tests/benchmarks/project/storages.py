@@ -1,4 +1,4 @@
-"""Final storages to compare with: a folder with the latency of an object store, and a store."""
+"""Final storages to compare with: folders with the latency of an object store."""
 
 import time
 
@@ -7,7 +7,6 @@ from django.core.files.storage import FileSystemStorage
 
 #: Bytes in a second, over a good connection.
 BANDWIDTH = 100_000_000
-BUCKET = "photos"
 
 
 class DistantStorage(FileSystemStorage):
@@ -33,12 +32,3 @@ def distant_50():
 
 def distant_200():
     return DistantStorage(0.2)
-
-
-def object_store(url=settings.S3_URL):
-    """Return an S3 storage at the address of this process, or a folder if it has none."""
-    if not url:
-        return FileSystemStorage()
-    from storages.backends.s3 import S3Storage
-
-    return S3Storage(bucket_name=BUCKET, endpoint_url=url, region_name="us-east-1")
