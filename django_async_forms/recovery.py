@@ -58,9 +58,11 @@ def _can_be_recovered(using: str) -> bool:
         return False
 
 
-def recover(using: str) -> Recovered:
+def recover(using: str, *, now: bool = False) -> Recovered:
     """
     Recover the uploads of one database, at most ``RECOVER_BATCH`` of each kind.
+
+    With ``now``, all pending uploads are overdue, whenever their next attempt begins.
 
     This purges failed uploads after ``KEEP_FAILED``, sends overdue uploads again, longest overdue
     first, and removes expired drafts and old abandoned staged files. It sends one batch after
@@ -68,6 +70,8 @@ def recover(using: str) -> Recovered:
     """
     batch = conf().RECOVER_BATCH
     uploads = Upload.objects.using(using)
+    if now:
+        uploads.pending().update(due_at=timezone.now())
     overdue = list(uploads.failed().due().values_list("pk", flat=True)[:batch])
     recovered = Recovered(
         purged=uploads.failed().filter(pk__in=overdue).discard(),

@@ -223,6 +223,15 @@ def test_recover_sends_an_upload_again_whose_message_got_lost(new_upload, queue,
     assert len(list(queue.folder.glob("*.msg"))) == 1
 
 
+def test_recover_now_sends_an_upload_whose_next_attempt_is_later(new_upload, queue):
+    new_upload().reschedule("OSError: the storage is down", 600, is_sent=False)
+    assert "default: 0 sent again" in run("recover")
+
+    assert "default: 1 sent again" in run("recover", "--now")
+
+    assert len(list(queue.folder.glob("*.msg"))) == 1
+
+
 def test_recover_can_be_limited_to_a_database(new_upload, queue, settings):
     settings.ASYNC_FORMS = {"RESEND_AFTER": 1e-6}
     new_upload()

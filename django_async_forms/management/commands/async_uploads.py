@@ -47,6 +47,12 @@ class Command(BaseCommand):
                     "ids", nargs="*", type=uuid.UUID, metavar="id", help="The ids of uploads."
                 )
                 command.add_argument("--all", action="store_true", help="All failed uploads.")
+            if name == "recover":
+                command.add_argument(
+                    "--now",
+                    action="store_true",
+                    help="After an outage: do not wait for the next attempt of pending uploads.",
+                )
             if name == "list":
                 command.add_argument("--failed", action="store_true", help="Only failed ones.")
 
@@ -110,7 +116,7 @@ class Command(BaseCommand):
         self._report(using, "retried", retry(self._chosen(using, options)))
 
     def handle_recover(self, using: str, options: dict[str, Any]) -> None:
-        done = recovery.recover(using)
+        done = recovery.recover(using, now=options["now"])
         self.stdout.write(
             f"{using}: {done.sent} sent again, {done.purged} purged, "
             f"{done.expired} drafts expired, {done.abandoned} staged files removed."
