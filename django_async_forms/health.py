@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from .draft_model import staged_name
 from .models import Upload, forget_outboxes, has_outbox
-from .recovery import databases, written_databases
+from .recovery import written_databases
 from .storage import staging_storage
 
 logger = logging.getLogger("django_async_forms")
@@ -82,9 +82,11 @@ def _staging_problems() -> Iterator[str]:
 
 def _worker_problems() -> Iterator[str]:
     latest = timezone.now() - LATE
-    for alias in databases():
+    for alias in written_databases():
         pending = Upload.objects.using(alias).pending()
         try:
+            if not has_outbox(alias):
+                continue
             if pending.filter(created_at__lt=latest).exists():
                 yield f"An image for the database {alias} has been pending for {_MINUTES} minutes."
             if pending.filter(due_at__lt=latest).exists():

@@ -18,6 +18,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "Database %s: %s.": ("recovery.finished", "database", "recovered"),
     "Database %s: its outbox is not shown: %r": ("admin.outbox_not_shown", "database", "error"),
     "Database %s: no image can be staged for it: %r": ("health.not_ready", "database", "error"),
+    "Database %s: no metrics of its outbox: %r": ("metrics.database_down", "database", "error"),
     "Database %s: not recovered.": ("recovery.failed", "database"),
     "Database %s: not recovered: %s": ("recovery.failed", "database", "error"),
     "Draft %s: %r": ("draft.disconnected", "draft", "error"),

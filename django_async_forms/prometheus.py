@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.db import Error, transaction
 from django.db.models import Count, Min, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -22,9 +24,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from .draft_model import Draft
-from .models import GRACE, Upload
-from .recovery import databases
+from .models import GRACE, Upload, has_outbox
+from .recovery import written_databases
 from .telemetry import Step
+
+logger = logging.getLogger("django_async_forms")
 
 #: In seconds: from a hard link to a storage that is down for a quarter of an hour.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
@@ -74,13 +78,18 @@ class UploadCollector:
         return []
 
     def collect(self) -> Iterator[Any]:
-        """Ask the database: two statements for each."""
+        """Ask the databases, two statements for each. One that does not answer is left out."""
         families = {
             name: GaugeMetricFamily(f"async_forms_{name}", text, labels=["database"])
             for name, text in _GAUGES.items()
         }
-        for alias in databases():
-            for name, value in _numbers(alias).items():
+        for alias in written_databases():
+            try:
+                numbers = _numbers(alias) if has_outbox(alias) else {}
+            except Error as error:
+                logger.warning("Database %s: no metrics of its outbox: %r", alias, error)
+                continue
+            for name, value in numbers.items():
                 families[name].add_metric([alias], value or 0)
         yield from families.values()
 
@@ -126,6 +135,8 @@ def process_registry() -> Any:
     return registry
 
 
+# A database that does not answer leaves no transaction that the request could end.
+@transaction.non_atomic_requests
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer a scrape: a view, which anyone may ask unless the project protects it."""
     registry = CollectorRegistry()

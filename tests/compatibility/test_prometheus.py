@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.db import OperationalError, connection, connections
+from django.urls import path
 from django.utils import timezone
 
 from django_async_forms.draft_model import Draft
@@ -21,7 +23,11 @@ libraries.need("prometheus-client")
 
 from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
 
+from django_async_forms.prometheus import metrics  # noqa: E402
+
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+urlpatterns = [path("metrics/", metrics)]
 
 
 @pytest.fixture
@@ -34,8 +40,6 @@ def scrape(rf):
     """Asks the view as Prometheus does; returns each sample of a database, or without one."""
 
     def ask(database="default"):
-        from django_async_forms.prometheus import metrics
-
         return {
             sample.name + (f":{sample.labels['result']}" if "result" in sample.labels else ""): (
                 sample.value
@@ -115,6 +119,36 @@ def test_a_scrape_makes_two_statements_for_each_database(scrape, django_assert_n
     scrape()
     with django_assert_num_queries(2):
         scrape()
+
+
+def refuse(execute, sql, params, many, context):
+    raise OperationalError("the server closed the connection")
+
+
+def test_a_database_that_is_down_hides_neither_the_others_nor_the_durations(scrape, caplog):
+    with connections["other"].execute_wrapper(refuse):
+        found, missing = scrape(), scrape("other")
+
+    assert found["async_forms_pending"] == 0
+    assert "async_forms_storing_seconds_count" in found
+    assert "async_forms_pending" not in missing
+    assert "Database other: no metrics of its outbox" in caplog.text
+
+
+@pytest.mark.django_db(databases=["default", "other"], transaction=True)
+def test_a_scrape_opens_no_transaction_that_a_database_could_break(settings, client, monkeypatch):
+    settings.ROOT_URLCONF = __name__
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    found = []
+
+    def note(execute, sql, params, many, context):
+        found.append(context["connection"].in_atomic_block)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        client.get("/metrics/")
+
+    assert set(found) == {False}
 
 
 def test_the_collector_makes_no_query_when_it_is_registered(django_assert_num_queries):
