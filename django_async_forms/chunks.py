@@ -45,10 +45,11 @@ def delete_chunks(using: str, table: str, name: str, offset: int = 0) -> None:
     """Delete the rows of a file from ``offset`` on, without loading them for signals."""
     connection = connections[using]
     table = connection.ops.quote_name(table)
-    if connection.vendor == "mysql" and reads_snapshot(connection):
-        # A DELETE of a range would also lock the gaps on both sides, and neighbours deadlock.
+    if connection.vendor == "mysql":
+        # A DELETE of a range waits for the rows beside it too, and locks the gaps there above READ
+        # COMMITTED. So neighbours would deadlock.
         statement = f"DELETE FROM {table} WHERE id = %s"
-        rows = _committed_rows(connection, table, name, offset)
+        rows = _keys(connection, table, name, offset)
     else:
         statement = f"DELETE FROM {table} WHERE name = %s AND position >= %s"
         rows = {(name, offset)}
@@ -57,7 +58,7 @@ def delete_chunks(using: str, table: str, name: str, offset: int = 0) -> None:
             cursor.execute(statement, row)
 
 
-def _committed_rows(
+def _keys(
     connection: BaseDatabaseWrapper, table: str, name: str, offset: int
 ) -> set[tuple[Any, ...]]:
     """Return the keys of a file's rows, also of those that are not in the snapshot."""
@@ -65,7 +66,7 @@ def _committed_rows(
     with _cursor(connection) as cursor:
         cursor.execute(statement, (name, offset))
         rows: set[tuple[Any, ...]] = set(cursor.fetchall())
-    if connection.in_atomic_block:
+    if connection.in_atomic_block and reads_snapshot(connection):
         rows.update(committed(connection, statement, (name, offset)))
     return rows
 

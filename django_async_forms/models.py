@@ -14,7 +14,9 @@ from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.files.base import File
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, router, transaction
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -44,6 +46,16 @@ GRACE = timedelta(minutes=3)
 def printable(text: str) -> str:
     """Escape marks and control characters, so that no text controls a page or a terminal."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _holds(column: str, value: str) -> Exact:
+    """
+    Compare a column of a row that its primary key names, without the index of the column.
+
+    With it, InnoDB locks the index's entry first and the row then. A DELETE of the row locks them
+    the other way round, and both deadlock.
+    """
+    return Exact(Coalesce(column, Value("")), value)
 
 
 class NotPendingError(Exception):
@@ -86,6 +98,10 @@ class UploadQuerySet(models.QuerySet["Upload"]):
             )
         return self.filter(wanted)
 
+    def row(self, key: uuid.UUID, state: str) -> UploadQuerySet:
+        """Return the upload with this key, if it is in a state."""
+        return self.filter(_holds("state", state), pk=key)
+
     def pending(self) -> UploadQuerySet:
         """Return the uploads that wait for a worker."""
         return self.filter(state=Upload.State.PENDING)
@@ -109,7 +125,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         connection = connections[self.db]
         # MySQL and MariaDB have no UPDATE ... RETURNING.
         if connection.vendor == "mysql" or not connection.features.can_return_columns_from_insert:
-            pending = self.pending().filter(pk=upload_id)
+            pending = self.row(upload_id, Upload.State.PENDING)
             counted = pending.update(attempts=models.F("attempts") + 1, due_at=due_at)
             return pending.first() if counted else None
         row = {"id": upload_id, "state": Upload.State.PENDING}
@@ -268,7 +284,7 @@ class Upload(models.Model):
 
     def pending_row(self) -> UploadQuerySet:
         """Return the row of this upload as a query, which finds nothing once it has ended."""
-        return Upload.objects.using(self.using).pending().filter(pk=self.pk)
+        return Upload.objects.using(self.using).row(self.pk, self.State.PENDING)
 
     def mark_sent(self) -> None:
         """
@@ -325,7 +341,7 @@ class Upload(models.Model):
         pending = self.pending_row()
         # Two attempts at one upload may run at the same time. One that does not know the other's
         # name must not take the same, because whichever fails removes its file.
-        free = pending.filter(Q(reserved=self.reserved) if self.reserved else Q(reserved=None))
+        free = pending.filter(_holds("reserved", self.reserved or ""))
         abandoned = AbandonedName.objects.using(self.using).filter(digest=reserved)
         unabandoned = free.exclude(models.Exists(abandoned))
         try:
@@ -404,7 +420,7 @@ class Upload(models.Model):
         return newer.exists()
 
     def _change(self, from_state: State, **values: Any) -> bool:
-        row = Upload.objects.using(self.using).filter(pk=self.pk, state=from_state)
+        row = Upload.objects.using(self.using).row(self.pk, from_state)
         return bool(row.update(**values))
 
 

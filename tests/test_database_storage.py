@@ -410,7 +410,7 @@ def test_a_large_file_is_not_read_to_be_deleted(connect, storage, large):
 
 @pytest.mark.parametrize(
     ("module", "below"),
-    [("isolation", set()), ("chunks", {"isolation"}), ("storage", {"chunks"})],
+    [("isolation", set()), ("chunks", {"isolation"}), ("storage", {"background", "chunks"})],
     ids=["isolation", "chunks", "storage"],
 )
 def test_the_modules_of_the_storage_do_not_import_the_models(module, below):

@@ -16,6 +16,7 @@ from django.db.models.signals import post_save, pre_save
 
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
+from django_async_forms.storage import DatabaseStorage
 from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
@@ -287,3 +288,20 @@ def test_an_instance_is_deleted_while_its_image_is_stored():
     save_pending_uploads()  # This raises an error that a worker would retry.
 
     assert not Upload.objects.exists()
+
+
+# Between the files of a DatabaseStorage
+
+
+@needs_row_locks
+@pytest.mark.parametrize("other", ["a", "c"], ids=["before", "after"])
+def test_a_file_is_deleted_while_a_transaction_that_has_deleted_its_neighbour_is_open(other):
+    storage = DatabaseStorage()
+    for name in "abc":
+        storage.save(name, ContentFile(b"data"))
+
+    with transaction.atomic():
+        storage.delete("b")
+        at_the_same_moment(lambda: storage.delete(other))
+
+    assert storage.listdir("")[1] == sorted({"a", "c"} - {other})

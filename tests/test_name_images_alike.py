@@ -21,7 +21,7 @@ from django.forms import modelformset_factory
 from django_async_forms.attach import attach
 from django_async_forms.final_storage import NameReservedError
 from django_async_forms.forms import AsyncImageModelForm
-from django_async_forms.models import Upload
+from django_async_forms.models import NotPendingError, Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form, form_for
@@ -354,6 +354,21 @@ def test_a_name_is_not_free_when_the_upload_that_has_reserved_it_is_superseded(u
 
     other.refresh_from_db()
     assert pictures.stored(other.image) == data
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="Only one transaction writes at a time")
+def test_a_form_and_a_worker_that_reserves_another_name_do_not_deadlock():
+    photo, upload = post_photo(pictures.jpeg())
+    upload.reserve("photos/first.jpg")
+
+    with transaction.atomic():
+        Upload.objects.select_for_update().get(pk=upload.pk)
+        meanwhile = Meanwhile(partial(upload.reserve, "photos/second.jpg"))
+        wait_until(another_waits, "the worker waits for the upload")
+        supersede(photo)
+
+    with pytest.raises(NotPendingError):
+        meanwhile.wait()
 
 
 def delete(photo):

@@ -29,7 +29,8 @@ TABLES = {
 STAGE_IN_DATABASE = ["INSERT chunk"]
 #: Counts an attempt. MySQL and MariaDB cannot return the updated row.
 START = ["UPDATE upload"] if connection.vendor != "mysql" else ["UPDATE upload", "SELECT upload"]
-
+#: Deletes the rows of a file. On MySQL and MariaDB, only a DELETE by key locks nothing beside them.
+DELETE_CHUNKS = ["SELECT chunk"] * (connection.vendor == "mysql") + ["DELETE chunk"]
 #: Writes the image, and deletes the upload and its staged bytes.
 AT_ONCE = ["WITH photo"]
 
@@ -55,6 +56,9 @@ class _Noting:
 
     def fetchone(self):
         return self._cursor.fetchone()
+
+    def fetchall(self):
+        return self._cursor.fetchall()
 
 
 @pytest.fixture
@@ -155,7 +159,7 @@ def test_the_statements_of_a_task(statements, staging, no_receivers, upload):
         save_image_task.apply((str(upload.pk), "default"), throw=True)
 
     in_database = staging == "database"
-    deletes = ["DELETE upload", *(["DELETE chunk"] if in_database else [])]
+    deletes = ["DELETE upload", *(DELETE_CHUNKS if in_database else [])]
     in_transaction = ["BEGIN", "UPDATE photo", *deletes, "COMMIT"]
     assert noted == [
         *START,
