@@ -12,20 +12,28 @@ COLUMNS += ("Rows left", "Staged left", "Orphans")
 
 
 def record(path, harness, findings):
-    """Append a row to the CSV file at ``path``, which begins with the names of the columns."""
-    path = Path(path)
-    is_new = not path.exists()
+    """Append a row to the CSV file at ``path``."""
     counts = [findings.lost, findings.doubled, findings.stale]
     counts += [findings.rows_left, findings.staged_left, findings.orphans]
-    today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
     # As code, which the documentation does not look up in a dictionary.
-    row = [f"``{describe(harness)}``", harness.options.seed, today, f"``{commit()}``"]
+    row = [f"``{describe(harness)}``", harness.options.seed, today(), f"``{commit()}``"]
     row += [findings.uploads, sum(harness.counts.values()), *map(len, counts)]
+    append(path, COLUMNS, row)
+
+
+def append(path, columns, row):
+    """Append a row to a CSV file, which begins with the names of the columns."""
+    path = Path(path)
+    is_new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if is_new:
-            writer.writerow(COLUMNS)
+            writer.writerow(columns)
         writer.writerow(row)
+
+
+def today():
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}"
 
 
 def describe(harness):
