@@ -8,8 +8,10 @@ from .audit import audit
 from .databases import LEVELS
 from .errors import SettingsError
 from .harness import PACES, Harness
-from .record import record
+from .record import record, record_recoveries
 from .table import show
+
+DATABASES = ("postgresql", "mariadb", "sqlite")
 
 
 def parse(arguments=None):
@@ -19,10 +21,12 @@ def parse(arguments=None):
     parser.add_argument("--pace", choices=list(PACES), default="defaults")
     parser.add_argument("--drafts", type=float, default=1 / 3, metavar="SHARE")
     parser.add_argument("--only", action="append", help="Only faults whose name begins so.")
+    parser.add_argument("--kills", type=int, help="Of workers, and of children, after the faults.")
     parser.add_argument("--keep", action="store_true", help="Keep the logs, and say where.")
     parser.add_argument("--record", metavar="FILE", help="Append the results to a CSV file.")
+    parser.add_argument("--record-recoveries", metavar="FILE", help="The times after these kills.")
     parser.add_argument("--settings", metavar="FILE", help="The settings that name the engines.")
-    parser.add_argument("--database", choices=["postgresql", "mariadb"], default="postgresql")
+    parser.add_argument("--database", choices=DATABASES, default="postgresql")
     parser.add_argument("--broker", choices=["rabbitmq", "redis"], default="rabbitmq")
     parser.add_argument("--staging", choices=["database", "files"], default="database")
     parser.add_argument("--isolation", choices=LEVELS)
@@ -46,6 +50,10 @@ def refuse(parser, options):
         for name in ("queue-type", "failover", "pooler", "replica", "small-disks", "s3"):
             if name in given:
                 parser.error(f"--{name} starts a server, and --settings names all servers.")
+    if options.database == "sqlite":
+        for name in ("isolation", "hosts"):
+            if name in given:
+                parser.error(f"--{name} needs a database server, and SQLite is a file.")
     needs = {"queue-type": ("broker", "rabbitmq"), "failover": ("broker", "redis")}
     needs |= {"pooler": ("database", "postgresql"), "replica": ("database", "postgresql")}
     for name, (option, value) in needs.items():
@@ -71,6 +79,8 @@ def main(arguments=None):
         findings = audit(harness)
         if options.record:
             record(options.record, harness, findings)
+        if options.record_recoveries:
+            record_recoveries(options.record_recoveries, harness, findings)
         return 0 if show(harness, findings) else 1
     except SettingsError as error:
         print(error, file=sys.stderr)

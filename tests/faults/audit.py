@@ -9,6 +9,9 @@ from .draft_audit import check_drafts
 from .draft_chaos import SITE_STEPS
 from .storages import files
 
+#: What was killed. Only the first two are measured without other faults.
+KILLS = ("worker", "child", "among other faults")
+
 
 @dataclass
 class Findings:
@@ -30,9 +33,11 @@ class Findings:
     staged_left: list = field(default_factory=list)
     abandoned: int = 0
     errors: Counter = field(default_factory=Counter)
-    #: Seconds from a kill until the image is attached, among other faults and without any.
-    recoveries: list = field(default_factory=list)
-    recoveries_in_quiet: list = field(default_factory=list)
+    #: The number of statements that SQLite refused because the database is locked, by role.
+    locked: Counter = field(default_factory=Counter)
+    #: For "worker" and "child", killed in the quiet, and for all kills "among other faults": the
+    #: time of the kill, and the seconds until the image is attached.
+    recoveries: dict = field(default_factory=lambda: {what: [] for what in KILLS})
 
 
 def audit(harness):
@@ -48,6 +53,7 @@ def audit(harness):
     _check_left(findings)
     _check_orphans(findings, facts, notes)
     _count_errors(findings, harness, facts, notes)
+    findings.locked.update(note["role"] for note in notes if note["what"] == "locked")
     _measure_recoveries(findings, facts, notes, harness.quiet_since)
     return findings
 
@@ -211,9 +217,9 @@ EMPTIED = {("emptied", "image"), ("deleted", "")}
 
 
 def _measure_recoveries(findings, facts, notes, quiet_since):
-    """Measure the time from each kill of a worker until its uploads are attached."""
+    """Measure the time from the kill of an upload's worker until its image is attached."""
     attached = {str(fact.upload): fact.at for fact in facts if fact.what == "attached"}
-    reserved, at_work = {}, {}
+    reserved, at_work, killed = {}, {}, {}
     for note in notes:
         if note["what"] == "received":
             reserved.setdefault(note["group"], set()).add(note["upload"])
@@ -223,15 +229,16 @@ def _measure_recoveries(findings, facts, notes, quiet_since):
             _, group = at_work.pop(note["pid"], (None, None))
             reserved.get(group, set()).discard(note["upload"])
         elif note["what"] == "fault" and note["action"] in ("kill", "kill-all"):
-            uploads = set()
+            what, uploads = "worker", set()
             if note["action"] == "kill" and "victim" in note:
-                uploads = {at_work.get(note["victim"], (None, None))[0]}
+                what, uploads = "child", {at_work.get(note["victim"], (None, None))[0]}
             elif "group" in note:
                 uploads = reserved.pop(note["group"], set())
             for upload in uploads:
-                until = attached.get(upload, 0)
-                if until <= note["at"]:
-                    continue  # It was attached already, or is not pending any longer.
-                is_quiet = note["at"] > quiet_since
-                times = findings.recoveries_in_quiet if is_quiet else findings.recoveries
-                times.append(until - note["at"])
+                # If not, it was attached already, or is not pending any longer.
+                if attached.get(upload, 0) > note["at"]:
+                    # A recovery that is killed begins again.
+                    killed[upload] = note["at"], what
+    for upload, (at, what) in killed.items():
+        what = what if at > quiet_since else "among other faults"
+        findings.recoveries[what].append((at, attached[upload] - at))

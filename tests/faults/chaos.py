@@ -51,6 +51,10 @@ class Chaos:
             self.faults |= draft_faults(harness, self._order)
         faults, added, self.left_out = engine_faults(harness)
         self.faults |= faults
+        left_out = tuple(name for what in self.left_out for name in what.split(", "))
+        self.faults = {
+            name: fault for name, fault in self.faults.items() if not name.startswith(left_out)
+        }
         self._chosen = sorted(name for name in self.faults if name.startswith(only))
         #: The faults of the options with which the run was started.
         self._added = [name for name in added if name in self._chosen]
@@ -64,9 +68,9 @@ class Chaos:
             names[::5] = [self._rng.choice(self._added) for _ in names[::5]]
         return names[:count]
 
-    def kill_one_at_work(self):
-        """Kill a worker or its child while it works on an upload, and do nothing else."""
-        self._order(self._rng.choice(["kill", "kill-all"]), self._rng.choice(STEPS[:3]))
+    def kill_one_at_work(self, action):
+        """Kill a worker ("kill-all") or its child ("kill") while it works on an upload."""
+        self._order(action, self._rng.choice(STEPS[:3]))
 
     def _note(self, step, **victim):
         self.harness.orders.note("fault", action="kill", step=step, upload=None, **victim)

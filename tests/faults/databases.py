@@ -1,4 +1,4 @@
-"""The database of a run: its own one on a server, behind a proxy."""
+"""The database of a run: its own one on a server, behind a proxy, or a file of SQLite."""
 
 import os
 import re
@@ -167,6 +167,35 @@ class DatabaseOfTheTests(Database):
     """The run's own database on a server that only tests use."""
 
     may_terminate = True
+
+
+class DatabaseFile:
+    """The run's own SQLite database, a file in ``folder``. It has no server, so no proxy."""
+
+    vendor = "sqlite"
+    #: SQLite has one level.
+    isolation = None
+    proxy = None
+
+    def __init__(self, folder):
+        self.entry = {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(folder / "db.sqlite3"),
+            # As the documentation advises. The default of synchronous is FULL.
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL",
+            },
+        }
+
+    def changes(self, through_proxy):
+        return {}
+
+    def create(self):
+        """Do nothing: the first connection makes the file, and it goes with the run's folder."""
+
+    drop = check_proxy = close = create
 
 
 def _vendor(entry):

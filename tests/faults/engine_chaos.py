@@ -18,10 +18,20 @@ def engine_faults(harness):
     broker, database = engines.broker, engines.database
     faults = {
         "broker emptied": broker.empty,
-        "database stopped": partial(_stop_the_database, harness),
-        "database hangs": partial(_hang, harness, database.proxy),
     }
     added, left_out = {}, {}
+    if database.proxy:
+        faults["database stopped"] = partial(_stop_the_database, harness)
+        faults["database hangs"] = partial(_hang, harness, database.proxy)
+    else:
+        faults["database locked"] = partial(_lock_the_database, harness)
+        left_out["database stopped, database hangs, database connections cut"] = (
+            "SQLite has neither a server nor a connection to one"
+        )
+        left_out["site loses its database"] = "SQLite has no connection that can be lost"
+        left_out["deadlock, serialization failure"] = (
+            "SQLite has one lock, which a transaction takes as it begins"
+        )
     if broker.proxy:
         faults["broker stopped"] = partial(_stop_the_broker, harness)
         faults["broker restarted"] = partial(_restart_the_broker, broker)
@@ -68,6 +78,15 @@ def _hang(harness, proxy):
         harness.go_on_for(SILENCE)
     finally:
         proxy.flow()
+
+
+def _lock_the_database(harness):
+    """Hold the lock of SQLite for a while. All that write wait, for less than their time-out."""
+    from django.db import connection, transaction
+
+    with transaction.atomic():
+        harness.go_on_for(SILENCE)
+    connection.close()
 
 
 def _until_a_request_fails(harness, end):

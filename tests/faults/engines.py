@@ -9,7 +9,7 @@ from tests.services import BROKERS
 from . import databases, storages
 from .brokers import QUORUM, Broker, OwnRabbitMQ, OwnRedis
 from .clusters import Cluster, DatabaseWithPooler, PgBouncer
-from .databases import Database, DatabaseOfTheTests
+from .databases import Database, DatabaseFile, DatabaseOfTheTests
 from .disks import Disk
 from .errors import SettingsError
 from .named import FILES, ROWS, Named
@@ -114,6 +114,8 @@ class Engines:
     def _database(self, options, host):
         if self._named:
             return Database(self._named.database, self.name, host, options.isolation)
+        if options.database == "sqlite":
+            return DatabaseFile(self.folder)
         if options.replica:
             self.cluster = self._closing_later(Cluster(self.folder, LAG))
             entry = self.cluster.entry

@@ -53,13 +53,13 @@ class Pace:
     uploads_per_fault: int
     #: The time limit of the recovery after the healing.
     healing: float
-    #: The number of kills in the quiet after it.
+    #: The number of workers, and of their children, that are killed in the quiet after it.
     kills: int
 
 
 PACES = {
     # The defaults, and the documented schedule of beat.
-    "defaults": Pace({}, 60, 10, 0.05, 180, 25, 900, 12),
+    "defaults": Pace({}, 60, 10, 0.05, 180, 25, 900, 6),
     # The same in a hurry, for a run among the tests.
     "hurried": Pace(
         {"RESEND_AFTER": 4, "RETRY_PAUSE": 0.5, "MAX_RETRY_PAUSE": 4, "PUBLISH_PAUSE": 1},
@@ -69,7 +69,7 @@ PACES = {
         fast=60,
         uploads_per_fault=6,
         healing=120,
-        kills=4,
+        kills=2,
     ),
 }
 
@@ -191,8 +191,9 @@ class Harness:
         self.quiet_since = time.time()
         for worker in self.workers:
             self.go_on_until(worker.is_ready, "the workers are ready")
-        for _ in range(self.pace.kills):
-            self.chaos.kill_one_at_work()
+        # They do not wait for the recovery of those before.
+        for action in ("kill-all", "kill") * (self.options.kills or self.pace.kills):
+            self.chaos.kill_one_at_work(action)
             self.go_on(6)
 
     @property

@@ -1,6 +1,7 @@
 """Appends the results of a run to a table of results, which the documentation shows."""
 
 import csv
+import math
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,6 +10,8 @@ from .processes import ROOT
 
 COLUMNS = ("Engines", "Seed", "Date", "Commit", "Uploads", "Faults", "Lost", "Doubled", "Stale")
 COLUMNS += ("Rows left", "Staged left", "Orphans")
+RECOVERIES = ("Engines", "Seed", "Date", "Commit", "Killed", "Kills", "Images", "Median, s")
+RECOVERIES += ("p99, s", "Highest, s")
 
 
 def record(path, harness, findings):
@@ -19,6 +22,22 @@ def record(path, harness, findings):
     row = [f"``{describe(harness)}``", harness.options.seed, today(), f"``{commit()}``"]
     row += [findings.uploads, sum(harness.counts.values()), *map(len, counts)]
     append(path, COLUMNS, row)
+
+
+def record_recoveries(path, harness, findings):
+    """Append a row for each of what was killed in the quiet."""
+    for what in ("worker", "child"):
+        recoveries = findings.recoveries[what]
+        times = [seconds for _, seconds in recoveries]
+        row = [f"``{describe(harness)}``", harness.options.seed, today(), f"``{commit()}``", what]
+        row += [len({at for at, _ in recoveries}), len(times)]
+        row += [f"{quantile(times, part):.1f}" for part in (0.5, 0.99, 1)]
+        append(path, RECOVERIES, row)
+
+
+def quantile(times, part):
+    """Return a percentile of the times."""
+    return sorted(times)[math.ceil(part * len(times)) - 1] if times else 0.0
 
 
 def append(path, columns, row):

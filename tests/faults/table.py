@@ -1,8 +1,6 @@
 """Prints the table of a run, and tells whether its targets were met."""
 
-import math
-
-from .record import describe
+from .record import describe, quantile
 
 
 def rows(harness, findings):
@@ -42,23 +40,22 @@ def rows(harness, findings):
     yield "requests answered with an error", sum(findings.errors.values()), True
     for cause in sorted(harness.expected | findings.errors.keys()):
         yield f"  {cause}", findings.errors[cause], cause in harness.expected
+    for role, count in sorted(findings.locked.items()):
+        yield f"database is locked, {role}", count, True
     deadlocks = findings.errors["deadlock"]
     yield "deadlock errors seen by users", deadlocks, not deadlocks
     yield "all healed after, s", round(harness.healed_within, 1), True
     limit = harness.recovers_within
-    for what, times, is_bound in (
-        ("recovery after a kill", findings.recoveries_in_quiet, True),
-        ("  among other faults", findings.recoveries, False),
-    ):
+    for what, recoveries in findings.recoveries.items():
+        times = [seconds for _, seconds in recoveries]
+        is_bound = what != "among other faults"
+        what = f"recovery, {what} killed" if is_bound else f"  {what}"
         p99 = quantile(times, 0.99)
-        yield f"{what}: number", len(times), True
+        yield f"{what}: kills", len({at for at, _ in recoveries}), True
+        yield f"{what}: images", len(times), True
         yield f"{what}: median, s", round(quantile(times, 0.5), 1), True
         yield f"{what}: p99, s", round(p99, 1), p99 <= limit or not is_bound
-
-
-def quantile(times, part):
-    """Return a percentile of the times."""
-    return sorted(times)[math.ceil(part * len(times)) - 1] if times else 0.0
+        yield f"{what}: highest, s", round(max(times, default=0), 1), True
 
 
 def show(harness, findings):

@@ -24,7 +24,7 @@ from celery.signals import (
 )
 from django.conf import settings
 from django.core.signals import got_request_exception
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
@@ -33,6 +33,7 @@ from django_async_forms.signals import image_failed, image_saved
 
 from .models import Fact, Slide, saved
 from .reach import now, orders, reach
+from .run import ROLE
 
 # In the worker:
 
@@ -97,6 +98,22 @@ def place(field, key):
 def has_saved(instance, **kwargs):
     if now.upload is not None:
         reach("saved", slide=instance.pk)
+
+
+@receiver(connection_created)
+def watch_locks(connection, **kwargs):
+    if connection.vendor == "sqlite" and note_locked not in connection.execute_wrappers:
+        connection.execute_wrappers.append(note_locked)
+
+
+def note_locked(execute, sql, params, many, context):
+    """Note a statement that SQLite has refused because the database is locked."""
+    try:
+        return execute(sql, params, many, context)
+    except OperationalError as error:
+        if "locked" in str(error):
+            orders.note("locked", role=ROLE, sql=sql[:100])
+        raise
 
 
 @receiver(image_saved)
@@ -167,9 +184,15 @@ def cause_of(error):
 
 CAUSES = {
     "deadlock": ("DeadlockDetected", "deadlock", "Deadlock", "Lock wait timeout"),
+    "database locked": ("database is locked", "database table is locked"),
     "serialization": ("SerializationFailure",),
     # Two requests that change a deleted row both insert it again, as in plain Django.
-    "deleted meanwhile": ("did not affect any rows", "site_picture_pkey", "for key 'PRIMARY'"),
+    "deleted meanwhile": (
+        "did not affect any rows",
+        "site_picture_pkey",
+        "for key 'PRIMARY'",
+        "failed: site_picture.id",
+    ),
     "staging full": ("No space left",),
     "broker": ("kombu", "amqp", "redis.", "ConnectionRefused"),
     "database": ("OperationalError", "InterfaceError", "psycopg", "MySQLdb"),
