@@ -84,6 +84,14 @@ def test_an_option_that_starts_a_server_is_refused_with_settings(settings_file, 
     assert "--settings names all servers" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--isolation=serializable", "--hosts"])
+def test_an_option_that_needs_a_database_server_is_refused_with_sqlite(option, capsys):
+    with pytest.raises(SystemExit):
+        parse(["--database", "sqlite", option])
+
+    assert "SQLite is a file" in capsys.readouterr().err
+
+
 def test_a_broker_that_does_not_answer_is_named(settings_file):
     result = run("--settings", settings_file('CELERY_BROKER_URL = "amqp://127.0.0.1:1//"'))
 
