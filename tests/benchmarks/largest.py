@@ -108,6 +108,14 @@ def _tiff(size):
         offset = strip + page
 
 
+class PatientWeb(Web):
+    """gunicorn that allows a request more time."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._command += ["--timeout", str(DEADLINE)]
+
+
 def _measure(places, database, staging, form, content_type, digest):
     """Post the form; return the times, the memory above idle in MB, and whether the bytes came."""
     places.make_database(database)
@@ -118,7 +126,7 @@ def _measure(places, database, staging, form, content_type, digest):
     chosen = {"database": database, "staging": staging}
     with (
         places.use(**chosen),
-        Web(places, processes=1, threads=1, **chosen) as web,
+        PatientWeb(places, processes=1, threads=1, **chosen) as web,
         Worker(places, **chosen) as worker,
     ):
         [web_process], [worker_process] = web.children(), worker.children()

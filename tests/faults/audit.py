@@ -207,7 +207,10 @@ def _count_errors(findings, harness, facts, notes):
             is_emptied = any(page.startswith(start) for start in emptied)
             cause = "emptied by other code" if is_emptied else "refused by the form"
         if cause not in harness.expected:
-            print(f"Request {token}: {cause}: {what} {details.get(token, '')}")
+            # A reset soon after a kill may come from a process that was still dying.
+            last = max((kill for kill in kills if kill <= failed), default=float("-inf"))
+            when = f"began {began - last:.3f} s and failed {failed - last:.3f} s after a kill"
+            print(f"Request {token}: {cause}: {what} {when} {details.get(token, '')}")
         findings.errors[cause or "unexplained"] += 1
 
 
