@@ -383,7 +383,8 @@ class Upload(models.Model):
         """Settle the upload as attached: delete it and its staged bytes, unless it has ended."""
         is_one = is_transactional(staging_storage(self.using), self.using)
         with transaction.atomic(self.using, savepoint=False) if is_one else nullcontext():
-            is_deleted = statements.delete(Upload, self.using, self._as_it_is())
+            row = self.pending_row().filter(held=self.held)
+            is_deleted = bool(row._raw_delete(self.using))
             if is_deleted:
                 self.remove_staged()
         return is_deleted
