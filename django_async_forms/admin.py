@@ -85,6 +85,8 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
 
     def _for_sender(self, form_class: Any, request: HttpRequest | None) -> type[Any]:
         """Return a subclass for this request, whose sender owns the drafts of the form."""
+        # A base class may choose another form than the one that it is given, as UserAdmin does.
+        form_class = admin_form_class(form_class)
         if request is None:  # Some code passes none, because it only inspects the form class.
             return form_class  # type: ignore[no-any-return]
         attributes = {
@@ -110,8 +112,7 @@ class AsyncImageAdminMixin(_AnyModelAdmin):
     def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
         """Return the formset class of ``list_editable``, whose forms have the mixin."""
         formset: type[Any] = super().get_changelist_formset(request, **kwargs)
-        # A project's get_changelist_form() may return any form.
-        formset.form = self._for_sender(async_form_class(formset.form), request)
+        formset.form = self._for_sender(formset.form, request)
         return formset
 
     @admin.display(description=_("uploads"))

@@ -169,6 +169,40 @@ def test_a_form_without_the_mixin_gets_it(rf, model_admin_class):
     assert issubclass(form, PlainForm)
 
 
+class ChoosingAdmin(admin.ModelAdmin):
+    """Chooses the form itself, as Django's ``UserAdmin`` does for its add page."""
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        return super().get_form(request, obj, change, **{"form": PlainForm, **kwargs})
+
+
+class ChoosingInline(admin.TabularInline):
+    model = Page
+
+    def get_formset(self, request, obj=None, **kwargs):
+        return super().get_formset(request, obj, **{"form": PlainForm, **kwargs})
+
+
+def test_a_form_that_get_form_chooses_below_the_mixin_gets_it(rf):
+    mixed = type("Mixed", (AsyncImageAdminMixin, ChoosingAdmin), {})
+
+    form = form_class(rf, mixed)
+
+    assert issubclass(form, AsyncImageFormMixin)
+    assert issubclass(form, PlainForm)
+
+
+def test_a_form_that_get_formset_chooses_below_the_mixin_gets_it(rf, admin_user):
+    mixed = type("Mixed", (AsyncImageAdminMixin, ChoosingInline), {})
+    request = rf.get("/")
+    request.user = admin_user
+
+    form = mixed(Album, site).get_formset(request).form
+
+    assert issubclass(form, AsyncImageFormMixin)
+    assert issubclass(form, PlainForm)
+
+
 class ChangingAdmin(admin.ModelAdmin):
     """Changes the fields of the form class that Django has made, as projects do."""
 
