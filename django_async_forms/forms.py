@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Sequence, Set
 from functools import cache, lru_cache, partial
@@ -85,6 +86,8 @@ class AsyncImageFormMixin(_Form):
     _is_saved = False
 
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
+        if request is not None and _takes_request(type(self)):
+            kwargs["request"] = request
         super().__init__(*args, **kwargs)
         self.instance = unwrapped(self.instance)
         self._detachment = Detachment(self.instance)
@@ -309,6 +312,21 @@ class AsyncImageFormMixin(_Form):
 
 class AsyncImageModelForm(AsyncImageFormMixin, _ModelForm):
     """The mixin on ``ModelForm``, for ``ModelAdmin.form``, ``modelform_factory`` and formsets."""
+
+
+def _takes_request(form_class: type[Any]) -> bool:
+    """
+    Tell whether a class after the mixin takes the argument ``request`` as well.
+
+    Django's own forms refuse it, so it is passed on only to a class that takes it: as a parameter,
+    or by ``kwargs.pop("request")``, which has the name as a constant.
+    """
+    mro = form_class.__mro__
+    for base in mro[mro.index(AsyncImageFormMixin) + 1 :]:
+        code = getattr(inspect.unwrap(base.__init__), "__code__", None)  # type: ignore[misc]
+        if code is not None and "request" in (*code.co_varnames, *code.co_consts):
+            return True
+    return False
 
 
 @lru_cache(maxsize=256)

@@ -3,6 +3,7 @@
 import pytest
 from django import forms
 from django.db import connection
+from django.forms import modelform_factory
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import conditional_escape
 from django.utils.safestring import mark_safe
@@ -226,6 +227,46 @@ def test_an_image_whose_storage_has_no_address_can_be_cleared(monkeypatch):
     monkeypatch.setattr("django.core.files.storage.FileSystemStorage.url", refuse)
 
     assert form["front"].field.widget.is_initial(images.front)
+
+
+class PoppingForm(forms.ModelForm):
+    """Takes the request out of its arguments, as the forms of many projects do."""
+
+    def __init__(self, *args, **kwargs):
+        self.request = kwargs.pop("request")
+        super().__init__(*args, **kwargs)
+
+
+class NamingForm(forms.ModelForm):
+    def __init__(self, *args, request, **kwargs):
+        self.request = request
+        super().__init__(*args, **kwargs)
+
+
+class PassingForm(forms.ModelForm):
+    """Takes any arguments, and passes them on to Django's form, which refuses a request."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+def mixed_with(base):
+    return modelform_factory(
+        Photo, type("MixedForm", (AsyncImageFormMixin, base), {}), fields=["title", "image"]
+    )
+
+
+@pytest.mark.parametrize("base", [PoppingForm, NamingForm])
+def test_a_form_that_takes_the_request_itself_gets_it(base, rf):
+    request = rf.get("/")
+
+    assert mixed_with(base)(request=request).request is request
+
+
+def test_a_form_that_only_passes_its_arguments_on_gets_no_request(rf):
+    request = rf.get("/")
+
+    assert mixed_with(PassingForm)(request=request).request_of_sender is request
 
 
 class ReplacingForm(PhotoForm):

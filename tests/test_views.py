@@ -106,6 +106,22 @@ class ChangedForm(PlainForm):
 ChangedForm.base_fields["title"].required = False
 
 
+class FormWithRequest(PlainForm):
+    def __init__(self, *args, **kwargs):
+        self.request = kwargs.pop("request")
+        super().__init__(*args, **kwargs)
+
+
+class WithRequestForItsForm(AsyncImageCreateView):
+    """Passes the request to its form, as the views of many projects do."""
+
+    model = Photo
+    form_class = FormWithRequest
+
+    def get_form_kwargs(self):
+        return {**super().get_form_kwargs(), "request": self.request}
+
+
 class SavingFormView(AsyncImageViewMixin, FormView):
     form_class = PlainForm
     success_url = "/done/"
@@ -134,6 +150,7 @@ CREATE_VIEWS = {
     "WithFormByRequest": WithFormByRequest.as_view(),
     "WithFormInGetForm": WithFormInGetForm.as_view(),
     "WithViewMixin": WithViewMixin.as_view(),
+    "WithRequestForItsForm": WithRequestForItsForm.as_view(),
 }
 OTHER_VIEWS = {
     "WithPrefix": WithFields.as_view(prefix="photo"),
