@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from . import hooks
 from .conf import conf
 from .detach import Detachment
 from .draft_form import FieldDrafts
@@ -82,7 +83,6 @@ class AsyncImageFormMixin(_Form):
     request_of_sender: HttpRequest | None = None
 
     _detachment: Detachment
-    _unchanged: Set[str] = frozenset()
     _is_saved = False
 
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
@@ -287,7 +287,6 @@ class AsyncImageFormMixin(_Form):
             and value.instance is self.instance
             and self._detachment.was_unchanged_before_form(name)
         }
-        self._unchanged = set(unchanged)
         dimensions: dict[str, Any] = {}
         for name, value in unchanged.items():
             self._detachment.restore_initial_image(self.instance, name, value)
@@ -296,18 +295,16 @@ class AsyncImageFormMixin(_Form):
                 if column.name in self.cleaned_data:
                     dimensions[column.name] = self.cleaned_data.pop(column.name)
         self.cleaned_data.update(dict.fromkeys(unchanged))
-        super()._post_clean()  # type: ignore[misc]
-        self.cleaned_data.update(unchanged)
-        errors = self.errors
-        self.cleaned_data.update(
-            (name, value) for name, value in dimensions.items() if name not in errors
-        )
-
-    def _get_validation_exclusions(self) -> set[str]:
         # Validating the model assigns each value as well. An unchanged image was validated when it
         # was uploaded.
-        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return excluded | self._unchanged
+        with hooks.not_cleaning(self.instance, unchanged):
+            super()._post_clean()  # type: ignore[misc]
+        errors = self.errors
+        self.cleaned_data.update(
+            (name, value)
+            for name, value in {**unchanged, **dimensions}.items()
+            if name not in errors
+        )
 
 
 class AsyncImageModelForm(AsyncImageFormMixin, _ModelForm):

@@ -9,7 +9,7 @@ Nothing gentler works:
   around ``save_base()`` would contain the receivers of signals, and one that raises would undo the
   row.
 - ``clean_fields()``: a model that validates itself (``full_clean()`` in ``save()``) must not miss a
-  required image that is pending.
+  required image that is pending. A form's validation must not open the file of an unchanged image.
 - ``from_db()`` and ``refresh_from_db()``: they note what was loaded, so that a form can tell it
   from what other code has changed since.
 - ``pre_save``: a worker stores the image before Django opens its transaction for a model with
@@ -25,8 +25,8 @@ waiting change, each wrapper costs one look into a dictionary.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache, partial, wraps
 from typing import Any
@@ -109,6 +109,26 @@ def forget(instance: Model) -> None:
 before_save: ContextVar[Callable[[Model], None] | None] = ContextVar(
     "async_forms_before_save", default=None
 )
+
+
+#: The instance that a form validates, and the names of its unchanged images.
+_unchanged: ContextVar[tuple[Model, Collection[str]] | None] = ContextVar(
+    "async_forms_unchanged", default=None
+)
+
+
+@contextmanager
+def not_cleaning(instance: Model, names: Collection[str]) -> Iterator[None]:
+    """
+    Let ``clean_fields()`` of an instance leave out some fields.
+
+    Unlike those in ``exclude`` of ``full_clean()``, they still take part in constraints.
+    """
+    token = _unchanged.set((instance, names))
+    try:
+        yield
+    finally:
+        _unchanged.reset(token)
 
 
 def _find(instance: Model) -> _Waiting | None:
@@ -356,6 +376,9 @@ def _clean_fields(self: Model, clean_fields: Any, exclude: Any = None) -> None:
     ]
     if (empty and not self._state.adding) or _find_active(self):
         exclude = {*(exclude or ()), *_pending_names(self, empty)}
+    unchanged = _unchanged.get()
+    if unchanged is not None and unchanged[0] is self:
+        exclude = {*(exclude or ()), *unchanged[1]}
     clean_fields(exclude=exclude)
 
 

@@ -36,6 +36,22 @@ class ValidatedChild(Validated):
     cover = models.ImageField(upload_to="covers")
 
 
+class Constrained(Titled):
+    """The database refuses a title for an instance with an image."""
+
+    class Meta(Titled.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(title="Taken") | models.Q(image=""), name="constrained_title"
+            ),
+            models.UniqueConstraint(fields=["title", "image"], name="constrained_image"),
+        ]
+
+    def clean(self):
+        if self.title == "Refused":
+            raise ValidationError({"image": "No image goes with this title."})
+
+
 class Visible(models.Manager):
     def get_queryset(self):
         return super().get_queryset().filter(title="visible")

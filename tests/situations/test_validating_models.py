@@ -3,6 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
+from django.forms import modelform_factory
 
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
@@ -21,7 +22,13 @@ from tests.situations.forms import (
     saved,
     uploads_for,
 )
-from tests.situations.models import Demanding, HiddenValidated, Validated, ValidatedChild
+from tests.situations.models import (
+    Constrained,
+    Demanding,
+    HiddenValidated,
+    Validated,
+    ValidatedChild,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +69,34 @@ def test_a_form_with_the_image_may_leave_it_empty_while_it_is_pending(base, imag
     saved(base, Validated, {"title": "New"}, {}, loaded(entry), ["title", "image"])
 
     assert (loaded(entry).title, bytes_of(entry)) == ("New", image.data)
+
+
+def unsaved_form(base, data, entry):
+    """Return a form for a loaded instance that need not be valid."""
+    return modelform_factory(Constrained, base, fields=["title", "image"])(
+        data, instance=loaded(entry)
+    )
+
+
+@both
+@pytest.mark.parametrize("title", ["Taken", "Other"])
+def test_a_form_refuses_a_title_that_a_constraint_refuses_with_the_image_that_stays(base, title):
+    Constrained.objects.create(title="Other", image="old.jpg")
+    entry = Constrained.objects.create(title="Dune", image="old.jpg")
+
+    form = unsaved_form(base, {"title": title}, entry)
+
+    assert not form.is_valid()
+
+
+@both
+def test_an_image_that_stays_and_that_the_model_refuses_is_not_in_the_cleaned_data(base):
+    entry = Constrained.objects.create(title="Dune", image="old.jpg")
+
+    form = unsaved_form(base, {"title": "Refused"}, entry)
+
+    assert "image" in form.errors
+    assert "image" not in form.cleaned_data
 
 
 def test_a_model_that_validates_itself_gets_another_image_while_one_is_pending(entry, in_memory):
