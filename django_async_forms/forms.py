@@ -222,7 +222,12 @@ class AsyncImageFormMixin(_Form):
         neither. Raises the exceptions of ``ModelForm.save()`` and of the staging storage.
         """
         if not self.errors:  # If it has errors, ModelForm.save() raises ValueError.
-            cleared = {name for name, value in self.cleaned_data.items() if value is False}
+            # A field's clean method may return "", which Django assigns: it empties the column too.
+            cleared = {
+                name
+                for name, value in self.cleaned_data.items()
+                if value is False or (isinstance(value, str) and not value)
+            }
             self._detachment.wait_for_save(
                 self.instance,
                 self._fields_for_worker(),

@@ -282,6 +282,19 @@ def test_clearing_discards_an_upload(
     assert nothing_is_left()
 
 
+class EmptyingForm(MeasuredForm):
+    def clean_image(self):
+        return ""  # Django assigns it, as it does with False.
+
+
+def test_a_clean_method_that_empties_the_image_discards_an_upload(in_memory):
+    MeasuredForm({"title": "Dune"}, {"image": in_memory()}).save()
+
+    EmptyingForm({"title": "Dune"}, instance=Measured.objects.get()).save()
+
+    assert nothing_is_left()
+
+
 def test_clearing_one_field_leaves_the_upload_for_the_other(in_memory):
     files = {"image": in_memory(), "cover": in_memory("cover.jpg")}
     measured = MeasuredForm({"title": "Dune"}, files).save()
