@@ -214,12 +214,13 @@ class AsyncImageFormMixin(_Form):
             return [field for field in fields if isinstance(field, ImageField)]
         return [field for field in fields if field.name in self.async_fields]
 
-    def save(self, commit: bool = True) -> Any:
+    def save(self, *args: Any, **kwargs: Any) -> Any:
         """
         Save the instance without its new images, and stage these for a worker.
 
         Both happen in one transaction: either the instance is saved and its images are pending, or
-        neither. Raises the exceptions of ``ModelForm.save()`` and of the staging storage.
+        neither. The arguments are those of the next ``save()``: ``commit`` in Django's own. Raises
+        the exceptions of ``ModelForm.save()`` and of the staging storage.
         """
         if not self.errors:  # If it has errors, ModelForm.save() raises ValueError.
             # A field's clean method may return "", which Django assigns: it empties the column too.
@@ -238,7 +239,7 @@ class AsyncImageFormMixin(_Form):
                 hidden=self.hide_staged,
             )
         self._is_saved = True
-        return super().save(commit)
+        return super().save(*args, **kwargs)
 
     def has_saved(self, field: FileField) -> bool:
         """
@@ -253,9 +254,9 @@ class AsyncImageFormMixin(_Form):
         """Do as ``is_valid()``, in asynchronous code."""
         return await sync_to_async(self.is_valid)()
 
-    async def asave(self, commit: bool = True) -> Any:
+    async def asave(self, *args: Any, **kwargs: Any) -> Any:
         """Do as ``save()``, in asynchronous code. Its transaction needs a thread."""
-        return await sync_to_async(self.save)(commit)
+        return await sync_to_async(self.save)(*args, **kwargs)
 
     def _sender_key(self) -> str:
         """Return the key of the person who is shown the pending images of this form, or ""."""

@@ -1,6 +1,7 @@
 """A form with the mixin: what it saves immediately, what it stages, and what it leaves alone."""
 
 import pytest
+from asgiref.sync import async_to_sync
 from django import forms
 from django.db import connection
 from django.forms import modelform_factory
@@ -267,6 +268,32 @@ def test_a_form_that_only_passes_its_arguments_on_gets_no_request(rf):
     request = rf.get("/")
 
     assert mixed_with(PassingForm)(request=request).request_of_sender is request
+
+
+class AuthoredForm(forms.ModelForm):
+    """Has more arguments in its ``save()``, as the forms of many projects do."""
+
+    def save(self, author, commit=True):
+        self.instance.title += f" by {author}"
+        return super().save(commit)
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda form: form.save("Paul"),
+        lambda form: form.save(author="Paul"),
+        lambda form: async_to_sync(form.asave)(author="Paul"),
+    ],
+    ids=["positional", "keyword", "asave"],
+)
+def test_a_form_whose_save_has_other_arguments_gets_them(save, in_memory):
+    form = mixed_with(AuthoredForm)({"title": "Dune"}, {"image": in_memory()})
+
+    photo = save(form)
+
+    assert photo.title == "Dune by Paul"
+    assert Upload.objects.for_instance(photo).pending().count() == 1
 
 
 class ReplacingForm(PhotoForm):
