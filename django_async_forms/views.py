@@ -77,9 +77,11 @@ class AsyncImageViewMixin(_View):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add the ``heading`` of the package's page: "Add photo", "Change photo"."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
-        options = context["form"]._meta.model._meta
-        heading = _("Change %s") if context.get("object") else _("Add %s")
-        context.setdefault("heading", heading % options.verbose_name)
+        # A view may show another form beside its own, and pass it on when it is not valid.
+        if isinstance(context["form"], forms.BaseModelForm):
+            options = context["form"]._meta.model._meta
+            heading = _("Change %s") if context.get("object") else _("Add %s")
+            context.setdefault("heading", heading % options.verbose_name)
         return context
 
     def get_template_names(self) -> list[str]:

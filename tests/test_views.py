@@ -122,6 +122,14 @@ class WithRequestForItsForm(AsyncImageCreateView):
         return {**super().get_form_kwargs(), "request": self.request}
 
 
+class WithOtherForm(WithFields):
+    """Handles another form as well, and shows it again if it is not valid."""
+
+    def post(self, request, *args, **kwargs):
+        self.object = None
+        return self.render_to_response(self.get_context_data(form=ContactForm(request.POST)))
+
+
 class SavingFormView(AsyncImageViewMixin, FormView):
     form_class = PlainForm
     success_url = "/done/"
@@ -158,6 +166,7 @@ OTHER_VIEWS = {
     "WithTemplate": WithFields.as_view(template_name="named.html"),
     "WithChangedForm": AsyncImageCreateView.as_view(model=Photo, form_class=ChangedForm),
     "WithFormView": SavingFormView.as_view(),
+    "WithOtherForm": WithOtherForm.as_view(),
     "WithContactForm": WithContactForm.as_view(),
     "WithContactFormView": WithContactFormView.as_view(),
     "WithDocument": AsyncImageCreateView.as_view(
@@ -577,6 +586,12 @@ def test_the_heading_of_the_page_names_the_action_and_the_model(pack, client):
 
     assert "<h1>Add photo</h1>" in page_of(client.get("/WithFields/"))
     assert "<h1>Change photo</h1>" in page_of(client.get(f"/Update/{photo.pk}/"))
+
+
+def test_the_page_may_show_another_form_in_place_of_its_own(client):
+    page = page_of(client.post("/WithOtherForm/", {"image": picture()}))
+
+    assert 'name="title"' in page
 
 
 def messages_of(client, address, data):
