@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from asgiref.sync import sync_to_async
@@ -82,21 +82,29 @@ class AsyncImageFormMixin(_Form):
     #: The request whose sender owns the drafts of the form.
     request_of_sender: HttpRequest | None = None
 
-    _detachment: Detachment
     _is_saved = False
 
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
         if request is not None and _takes_request(type(self)):
             kwargs["request"] = request
-        super().__init__(*args, **kwargs)
-        self.instance = unwrapped(self.instance)
-        self._detachment = Detachment(self.instance)
+        # The __init__() of a form class after the mixin may use the bound fields, or even validate
+        # the form. So set everything that they need first.
         #: The form fields that have the limits as validators.
         self._limited: dict[str, forms.Field] = {}
         #: Whether a field whose instance holds no image has one or an upload.
         self._has_images: dict[str, bool] = {}
         self.request_of_sender = request or self.request_of_sender
+        super().__init__(*args, **kwargs)
+        self.instance = unwrapped(self.instance)
+        if self._errors is None:  # type: ignore[attr-defined]
+            self._detachment = Detachment(self.instance)
         self._prepare_fields()
+
+    @cached_property
+    def _detachment(self) -> Detachment:
+        """The images before the form. Made anew after ``__init__()``, which may change them."""
+        self.instance = unwrapped(self.instance)
+        return Detachment(self.instance)
 
     def _prepare_fields(self) -> None:
         """Prepare the form fields, also those that a project's ``__init__()`` has replaced."""
@@ -286,16 +294,17 @@ class AsyncImageFormMixin(_Form):
     def _post_clean(self) -> None:
         # Django assigns the value of each field to the instance, and assigning an unchanged image
         # makes a field with dimensions open its file. Django reads None as "no change".
+        detachment = self._detachment
         unchanged = {
             name: value
             for name, value in self.cleaned_data.items()
             if isinstance(value, FieldFile)
             and value.instance is self.instance
-            and self._detachment.was_unchanged_before_form(name)
+            and detachment.was_unchanged_before_form(name)
         }
         dimensions: dict[str, Any] = {}
         for name, value in unchanged.items():
-            self._detachment.restore_initial_image(self.instance, name, value)
+            detachment.restore_initial_image(self.instance, name, value)
             # The form may have fields for the dimensions. Django sets the image's after them.
             for column in image_columns(file_field(type(self.instance), name))[1:]:
                 if column.name in self.cleaned_data:

@@ -270,6 +270,43 @@ def test_a_form_that_only_passes_its_arguments_on_gets_no_request(rf):
     assert mixed_with(PassingForm)(request=request).request_of_sender is request
 
 
+class StyledForm(forms.ModelForm):
+    """Styles its inputs when Django's part is done, as the forms of many projects do."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for bound_field in self.visible_fields():
+            bound_field.field.widget.attrs["class"] = "form-control"
+
+
+class ImpatientForm(forms.ModelForm):
+    """Validates itself when Django's part is done."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.is_valid()
+
+
+def test_a_form_that_styles_its_inputs_keeps_the_style():
+    assert str(mixed_with(StyledForm)()).count('class="form-control"') == 2
+
+
+@pytest.mark.parametrize("base", [StyledForm, ImpatientForm])
+def test_a_form_that_is_used_while_it_is_made_stages_its_image(base, old, in_memory):
+    mixed_with(base)({"title": "New"}, {"image": in_memory()}, instance=old).save()
+
+    assert Photo.objects.get().image.name == "photos/old.jpg"
+    assert Upload.objects.for_instance(old).pending().count() == 1
+
+
+def test_a_form_that_validates_itself_while_it_is_made_is_limited(settings, in_memory):
+    settings.ASYNC_FORMS = {"MAX_PIXELS": 100}
+
+    form = mixed_with(ImpatientForm)({"title": "Dune"}, {"image": in_memory()})
+
+    assert form.errors.as_data()["image"][0].code == "too_many_pixels"
+
+
 class AuthoredForm(forms.ModelForm):
     """Has more arguments in its ``save()``, as the forms of many projects do."""
 

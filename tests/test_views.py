@@ -122,6 +122,15 @@ class WithRequestForItsForm(AsyncImageCreateView):
         return {**super().get_form_kwargs(), "request": self.request}
 
 
+class StyledForm(PlainForm):
+    """Styles its inputs when Django's part is done, as the forms of many projects do."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for bound_field in self.visible_fields():
+            bound_field.field.widget.attrs["class"] = "form-control"
+
+
 class WithOtherForm(WithFields):
     """Handles another form as well, and shows it again if it is not valid."""
 
@@ -158,6 +167,7 @@ CREATE_VIEWS = {
     "WithFormByRequest": WithFormByRequest.as_view(),
     "WithFormInGetForm": WithFormInGetForm.as_view(),
     "WithViewMixin": WithViewMixin.as_view(),
+    "WithStyledForm": AsyncImageCreateView.as_view(model=Photo, form_class=StyledForm),
     "WithRequestForItsForm": WithRequestForItsForm.as_view(),
 }
 OTHER_VIEWS = {
