@@ -29,7 +29,7 @@ from .fields import current_values, file_field, file_fields, files_in, image_col
 from .limits import check_limits, check_value_against_backlog
 from .models import Upload, has_outbox, has_upload
 from .status import upload_for
-from .widgets import AsyncImageInput
+from .widgets import AsyncImageInput, draft_name
 
 if TYPE_CHECKING:
     _Form = forms.ModelForm[Any]
@@ -96,7 +96,7 @@ class AsyncImageFormMixin(_Form):
         self.request_of_sender = request or self.request_of_sender
         super().__init__(*args, **kwargs)
         self.instance = unwrapped(self.instance)
-        if self._errors is None:  # type: ignore[attr-defined]
+        if self._errors is None:
             self._detachment = Detachment(self.instance)
         self._prepare_fields()
 
@@ -143,6 +143,11 @@ class AsyncImageFormMixin(_Form):
         """
         self.request_of_sender = request
         self._prepare_fields()
+        names = (draft_name(self.add_prefix(field.name)) for field in self.get_async_fields())
+        if self.is_bound and any(name in self.data for name in names):
+            # The __init__() of a project's form may have validated it without its drafts.
+            self._errors = None
+            vars(self).pop("changed_data", None)
 
     def _make_pending_field_optional(self, field: FileField) -> None:
         form_field = self.fields[field.name]

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.forms import ClearableFileInput, modelformset_factory
+from django.forms import ClearableFileInput, ModelForm, modelformset_factory
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
@@ -70,6 +70,23 @@ class CreateCautiously(Create):
     form_class = CautiousForm
 
 
+class ImpatientForm(ModelForm):
+    """Validates itself as soon as it is made, before its view gives it the request."""
+
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.is_valid()
+
+
+class CreateImpatiently(Create):
+    fields = None
+    form_class = ImpatientForm
+
+
 class OutsideForm(AsyncImageModelForm):
     """Its input stands outside the form of the page."""
 
@@ -125,6 +142,7 @@ urlpatterns = [
     path("two/", CreateTwo.as_view()),
     path("without/", WithoutDrafts.as_view()),
     path("cautious/", CreateCautiously.as_view()),
+    path("impatient/", CreateImpatiently.as_view()),
     path("hiding/", CreateHiding.as_view()),
     path("outside/", CreateOutside.as_view()),
     path("several/", Several.as_view()),
@@ -242,6 +260,13 @@ def test_the_clean_method_of_a_form_finds_a_kept_image_as_one_that_was_sent(clie
     answer = client.post("/cautious/", {"title": "", "image": picture()})
 
     assert client.post("/cautious/", {"title": "Dune", **tokens(answer)}).status_code == 302
+
+
+def test_a_form_that_validates_itself_while_it_is_made_claims_its_image(client):
+    answer = client.post("/impatient/", {"title": "", "image": picture()})
+
+    assert client.post("/impatient/", {"title": "Dune", **tokens(answer)}).status_code == 302
+    assert Upload.objects.count() == 1
 
 
 def test_a_kept_image_is_not_opened_by_a_form_that_only_saves_it(client, location, monkeypatch):
