@@ -72,15 +72,15 @@ class AsyncImageSerializerMixin(_Serializer):
         made: Any = super().many_init(*args, **kwargs)
         save, asave = made.save, getattr(made, "asave", None)
 
-        def save_all(**kwargs: Any) -> Any:
+        def save_all(*args: Any, **kwargs: Any) -> Any:
             with _saving_images(made):
-                return save(**kwargs)
+                return save(*args, **kwargs)
 
-        async def asave_all(**kwargs: Any) -> Any:
+        async def asave_all(*args: Any, **kwargs: Any) -> Any:
             if asave is None:
-                return await sync_to_async(save_all)(**kwargs)
+                return await sync_to_async(save_all)(*args, **kwargs)
             with _saving_images(made):
-                return await asave(**kwargs)
+                return await asave(*args, **kwargs)
 
         # On this one: its class is REST framework's, or the project's.
         made.save, made.asave, made.ais_valid = save_all, asave_all, sync_to_async(made.is_valid)
@@ -127,22 +127,23 @@ class AsyncImageSerializerMixin(_Serializer):
             return  # The request saves it.
         check_value_against_backlog(router.db_for_write(self.Meta.model), value)
 
-    def save(self, **kwargs: Any) -> Any:
+    def save(self, *args: Any, **kwargs: Any) -> Any:
         """
         Save the instance without its images, and stage those for a worker.
 
-        Raises the exceptions of ``ModelSerializer.save()`` and of the staging storage, and REST
-        framework's ``ValidationError`` if another request has claimed a draft since validation.
+        The arguments are those of the next ``save()``. Raises the exceptions of
+        ``ModelSerializer.save()`` and of the staging storage, and REST framework's
+        ``ValidationError`` if another request has claimed a draft since validation.
         """
         with _saving_images(self) as block:
             self._take(block, kwargs)
-            return super().save(**kwargs)
+            return super().save(*args, **kwargs)
 
     async def ais_valid(self, *, raise_exception: bool = False) -> bool:
         """Do as ``is_valid()``, in asynchronous code."""
         return await sync_to_async(self.is_valid)(raise_exception=raise_exception)
 
-    async def asave(self, **kwargs: Any) -> Any:
+    async def asave(self, *args: Any, **kwargs: Any) -> Any:
         """
         Do as ``save()``, in asynchronous code. Its transaction needs a thread.
 
@@ -150,10 +151,10 @@ class AsyncImageSerializerMixin(_Serializer):
         """
         save = getattr(super(), "asave", None)
         if save is None:
-            return await sync_to_async(self.save)(**kwargs)
+            return await sync_to_async(self.save)(*args, **kwargs)
         with _saving_images(self) as block:
             await sync_to_async(self._take)(block, kwargs)
-            return await save(**kwargs)
+            return await save(*args, **kwargs)
 
     def _take(self, block: Block | None, kwargs: Mapping[str, Any]) -> None:
         """Let a block leave the images of the instance that is updated to a worker."""

@@ -318,6 +318,29 @@ def test_many_at_once_are_staged_each_in_asynchronous_code():
     assert sorted(Upload.objects.values_list("name", flat=True)) == ["one.jpg", "two.jpg"]
 
 
+class _Authored(serializers.ModelSerializer):
+    """Has more arguments in its ``save()``, as the serializers of some projects do."""
+
+    def save(self, author, **kwargs):
+        return super().save(title=f"Dune by {author}", **kwargs)
+
+
+class AuthoredSerializer(AsyncImageSerializerMixin, _Authored):
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+def test_a_serializer_whose_save_has_other_arguments_gets_them(in_memory):
+    serializer = AuthoredSerializer(data={"title": "Dune", "image": in_memory()})
+    serializer.is_valid(raise_exception=True)
+
+    photo = serializer.save("Paul")
+
+    assert photo.title == "Dune by Paul"
+    assert Upload.objects.for_instance(photo).pending().count() == 1
+
+
 def test_nested_serializers_are_staged_each():
     pages = [{"image": picture("page.jpg"), "caption": "One"}]
     data = {"name": "Dunes", "cover": picture("cover.jpg"), "pages": pages}
