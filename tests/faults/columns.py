@@ -31,6 +31,9 @@ class Ledger:
         self.columns = {}
         self.titles = {}
         self.deleted = set()
+        #: The facts of the newest uploads of deleted pictures. A form that had loaded the picture
+        #: makes it again, as in plain Django, and an operator may retry the upload.
+        self._posted_before = {}
         self.lost, self.doubled, self.stale = [], [], []
         #: The number of times that code with an older instance overwrote an attached image.
         self.overwritten = 0
@@ -45,10 +48,13 @@ class Ledger:
                 self.titles[fact.picture] = fact.name
             elif fact.what == "deleted":
                 self.titles.pop(fact.picture, None)
-                for name in ("image", "cover"):
-                    self.columns.pop((fact.picture, name), None)
+                for key in ((fact.picture, name) for name in ("image", "cover")):
+                    if key in self.columns:
+                        self._posted_before[key] = self.columns.pop(key).posted
             else:
-                column = self.columns.setdefault((fact.picture, fact.field), Column())
+                key = fact.picture, fact.field
+                new = Column(posted=self._posted_before.get(key))
+                column = self.columns.setdefault(key, new)
                 getattr(self, f"_read_{fact.what}", self._read_other)(column, fact)
         self._check_attached_once(facts, ended)
 
@@ -67,7 +73,7 @@ class Ledger:
         # An image that is attached but not settled is attached again if its worker dies.
         is_again = column.attached is not None and column.attached.upload == fact.upload
         is_undone = is_again and all(self._may_lose(other, column) for other in column.wanted)
-        if column.posted not in column.wanted and not is_undone:
+        if column.wanted and column.posted not in column.wanted and not is_undone:
             what = ", ".join(map(str, column.wanted))
             self.stale.append(f"{fact}, upload {fact.upload}: attached over {what}")
         column.live, column.attached = None, fact
