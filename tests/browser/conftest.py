@@ -14,6 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests import pictures, services
 from tests.browser import firefox
+from tests.worker import DEADLINE
 
 if os.environ.get("TEST_DATABASE", "sqlite") != "sqlite":
     # What a browser shows does not depend on the database, so one of them is enough.
@@ -40,7 +41,7 @@ def chromium():
 
     # Playwright's loop runs in this thread, in which the tests ask the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=DEADLINE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -94,7 +95,7 @@ def opening(browser, base_url):
 
     def open_page(address, **options):
         context = browser.new_context(base_url=base_url, **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(DEADLINE * 1000)
         context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         contexts.append(context)
         page = context.new_page()

@@ -12,7 +12,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from tests import pictures
 from tests.project.models import Album, Document, Measured, Page, Photo
-from tests.worker import wait_until
+from tests.worker import DEADLINE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 #: The middleware of the live server.
@@ -130,7 +130,7 @@ def look_at(chromium, live_server, site, settings, logged_in):
     def open_page(name, shown, **options):
         context = chromium.new_context(base_url=live_server.url, **options)
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(DEADLINE * 1000)
         context.add_init_script(WATCH)
         context.add_cookies([{**logged_in, "url": live_server.url}])
         page = context.new_page()
