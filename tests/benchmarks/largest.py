@@ -57,7 +57,7 @@ def main():
         rows = []
         for database, staging in CASES:
             if database in places.databases:
-                rows.append([database, staging, options.megabytes, *_today()])
+                rows.append([f"``{database}``", staging, options.megabytes, *_today()])
                 rows[-1] += _measure(places, database, staging, form, content_type, digest)
                 print(*(f"{name}: {value}" for name, value in zip(COLUMNS, rows[-1], strict=True)))
     with options.output.open("w", newline="") as file:
