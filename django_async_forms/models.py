@@ -375,10 +375,6 @@ class Upload(models.Model):
         self.held = name
         return True
 
-    def _as_it_is(self) -> dict[str, Any]:
-        """Return what the row holds as long as the upload is pending and not attached."""
-        return {"id": self.pk, "state": self.State.PENDING, "held": self.held}
-
     def settle(self) -> bool:
         """Settle the upload as attached: delete it and its staged bytes, unless it has ended."""
         is_one = is_transactional(staging_storage(self.using), self.using)
@@ -398,7 +394,8 @@ class Upload(models.Model):
         Return False if nothing was done: the column does not hold ``held``, the upload has ended,
         a transaction is open, or the database has no such statement.
         """
-        doomed: list[Any] = [(Upload, self._as_it_is())]
+        row = {"id": self.pk, "state": self.State.PENDING, "held": self.held}
+        doomed: list[Any] = [(Upload, row)]
         is_one = is_transactional(staging_storage(self.using), self.using)
         if is_one:
             doomed.append((StoredChunk, {"name": self.staged}))

@@ -17,12 +17,11 @@ import signal
 import struct
 import sys
 from contextlib import ExitStack
-from datetime import datetime, timezone
 from pathlib import Path
 
 import django
 
-from tests.faults.record import commit
+from tests.faults.record import commit, today
 
 from .places import Places
 from .processes import ROOT, Web, Worker, forget_peak, multipart, resident
@@ -57,16 +56,13 @@ def main():
         rows = []
         for database, staging in CASES:
             if database in places.databases:
-                rows.append([f"``{database}``", staging, options.megabytes, *_today()])
-                rows[-1] += _measure(places, database, staging, form, content_type, digest)
-                print(*(f"{name}: {value}" for name, value in zip(COLUMNS, rows[-1], strict=True)))
+                row = [f"``{database}``", staging, options.megabytes, today(), f"``{commit()}``"]
+                rows.append(row)
+                row += _measure(places, database, staging, form, content_type, digest)
+                print(*(f"{name}: {value}" for name, value in zip(COLUMNS, row, strict=True)))
     with options.output.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     sys.exit(any(row[-1] != "yes" for row in rows))
-
-
-def _today():
-    return f"{datetime.now(timezone.utc):%Y-%m-%d}", f"``{commit()}``"
 
 
 def _write_form(path, size):
