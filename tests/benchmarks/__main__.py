@@ -29,7 +29,7 @@ PARTS = {
     "browser": (115, 25),
     "memory": (22, 15),
     "message": (8, 8),
-    "start-up": (20, 8),
+    "start-up": (35, 8),
 }
 
 
@@ -149,7 +149,7 @@ def _steps(quick):
         "browser": part(browser, size=(5 * mb, mb), rounds=(5, 1)),
         "memory": part(memory, sizes=(memory.SIZES, memory.SIZES[::2]), rounds=(1, 1)),
         "message": part(messages, size=(5 * mb,) * 2),
-        "start-up": part(startup, rounds=(9, 3)),
+        "start-up": part(startup, rounds=(25, 3)),
     }
 
 

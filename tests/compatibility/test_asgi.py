@@ -308,11 +308,16 @@ def test_a_form_is_saved_although_the_client_leaves_in_the_middle_of_it(crossed)
         crossed.wait("first")
 
     async def post_and_leave():
-        left = asyncio.to_thread(crossed.saved["first"].wait, DEADLINE)
+        leaving = asyncio.Event()
         body = multipart("first", pictures.jpeg())
-        request = asyncio.create_task(speak(get_asgi_application(), body, 1000, leave=left))
-        await request
+        leave = leaving.wait()
+        request = asyncio.create_task(speak(get_asgi_application(), body, 1000, leave=leave))
+        assert await asyncio.to_thread(crossed.saved["first"].wait, DEADLINE)
+        leaving.set()
+        for _ in range(20):  # Rounds of the loop, in which Django hears of it.
+            await asyncio.sleep(0)
         crossed.go_on["first"].set()
+        assert await request is None
 
     post_save.connect(wait, Photo)
     try:
