@@ -1,8 +1,9 @@
 """
 Start-up: how much longer a process takes to start with the package than without it.
 
-Both have Celery and the two of Django's apps that nearly every project has, because the first model of
-a process takes longer than the next. The time is that of the processor, so a busy machine matters less.
+Both have Celery and the two of Django's apps that nearly every project has, because the first model
+of a process takes longer than the next. The time is that of the processor, so a busy machine
+matters less.
 """
 
 import compileall

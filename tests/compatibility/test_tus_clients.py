@@ -24,10 +24,10 @@ pytestmark = [
 CHUNK = 64 * 1024
 
 
-@pytest.fixture(params=["gunicorn", "uvicorn"])
-def server(request, tmp_path):
+@pytest.fixture(scope="module", params=["gunicorn", "uvicorn"])
+def server(request, tmp_path_factory, django_db_setup):
     pytest.importorskip(request.param)
-    server = Server(request.param, tmp_path / "server.log")
+    server = Server(request.param, tmp_path_factory.mktemp(request.param) / "server.log")
     yield server
     server.close()
 

@@ -40,6 +40,7 @@ const send = {
     const { successful, failed } = await uppy.upload();
     for (const file of successful) tell({ url: file.uploadURL });
     for (const file of failed) fail(file.error);
+    process.exit(); // Its connections would keep the process for five seconds.
   },
 };
 
