@@ -209,6 +209,35 @@ def test_a_prefix_with_a_number_is_not_mistaken_for_that_of_a_form(open_photos, 
     assert Photo.objects.count() == 3
 
 
+def test_the_labels_of_a_new_form_are_its_own(open_album, picture):
+    page = open_album()
+    page.set_input_files(CHOOSER, [picture("a.jpg"), picture("b.jpg"), picture("c.jpg")])
+    wait_until_sent(page, 3)
+    page.get_by_role("button", name="Remove: a.jpg").click()
+
+    for card in page.locator(CARDS).all():
+        card.locator("label", has_text="Caption").click()
+        expect(card.locator("[name$=caption]")).to_be_focused()
+    assert page.locator(CARDS).count() == 2
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_an_image_is_added_where_a_script_has_removed_a_form(open_photos, picture):
+    page = open_photos()
+    page.set_input_files(CHOOSER, [picture("a.jpg"), picture("b.jpg"), picture("c.jpg")])
+    wait_until_sent(page, 3)
+    page.evaluate("document.getElementById('a-0-1').remove()")
+
+    page.set_input_files(CHOOSER, picture("d.jpg"))
+    wait_until_sent(page, 3)
+    for title in page.locator(f"{CARDS} [name$=title]").all():
+        title.fill("Dune")
+    save(page)
+
+    assert sorted(upload.name for upload in Upload.objects.all()) == ["a.jpg", "c.jpg", "d.jpg"]
+
+
 def test_other_scripts_hear_of_a_new_form_as_from_the_admin(open_album, picture):
     page = open_album()
     page.evaluate(

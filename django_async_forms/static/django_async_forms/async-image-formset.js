@@ -82,8 +82,13 @@ class AsyncImageFormset extends HTMLElement {
       || control(form, this.dataset.field)?.value || form.querySelector("async-image-draft [type=hidden]"));
   }
 
+  // A script of the project's may have removed a form, and left the numbers of the others.
+  get #next() {
+    return Math.max(-1, ...this.#forms.map((form) => this.#index(form))) + 1;
+  }
+
   #count() {
-    this.#management("TOTAL_FORMS").value = `${this.#forms.length}`;
+    this.#management("TOTAL_FORMS").value = `${this.#next}`;
   }
 
   /** @param {any} target */
@@ -192,7 +197,7 @@ class AsyncImageFormset extends HTMLElement {
       return this.#forms.find((form) => this.#index(form) === forms.length);
     }
     const form = /** @type {HTMLElement} */ (document.importNode(this.#template.content, true).firstElementChild);
-    this.#rename(form, "__prefix__", forms.length);
+    this.#rename(form, "__prefix__", this.#next);
     this.#template.before(form);
     this.#count();
     const detail = { formsetName: this.dataset.prefix };
@@ -222,7 +227,8 @@ class AsyncImageFormset extends HTMLElement {
   /** @param {Element} form @param {number | string} from @param {number} to */
   #rename(form, from, to) {
     const { prefix = "" } = this.dataset;
-    const old = new RegExp(`\\b${prefix.replace(/\W/g, "\\$&")}-${from}(?!\\w)`, "g");
+    // Also after the underscore of "id_pages-0-image".
+    const old = new RegExp(`(?<![^\\W_])${prefix.replace(/\W/g, "\\$&")}-${from}(?!\\w)`, "g");
     for (const element of [form, ...form.querySelectorAll("*")]) {
       for (const attribute of element.attributes) {
         if (!/^(id|name|for|list|aria-.+)$/.test(attribute.name)) continue;
