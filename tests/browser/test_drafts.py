@@ -845,6 +845,24 @@ def test_remove_takes_a_kept_image_away_and_asks_for_one(kept):
     assert not state(kept)
 
 
+def test_a_kept_image_can_be_replaced_once_its_fieldset_is_enabled(kept):
+    kept.evaluate(
+        """() => {
+          const input = document.querySelector("async-image-input");
+          const fieldset = document.createElement("fieldset");
+          fieldset.disabled = true;
+          input.replaceWith(fieldset);
+          fieldset.append(input);
+        }"""
+    )
+    another = kept.locator(".async-image-another")
+    expect(another).to_be_hidden()
+
+    kept.evaluate("document.querySelector('fieldset').disabled = false")
+
+    expect(another).to_be_visible()
+
+
 def test_a_refused_file_stands_in_place_of_the_kept_image_until_it_is_removed(kept, picture):
     kept.set_input_files("[name=image]", picture("dune.pdf", b"%PDF"))
     expect(kept.locator(".async-image-kept")).to_be_hidden()

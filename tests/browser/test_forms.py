@@ -726,6 +726,38 @@ def test_a_policy_that_forbids_the_preview_leaves_the_input_usable(pages, pictur
     pages.errors.clear()
 
 
+def test_what_a_script_of_the_project_says_of_a_file_stays(form_page, picture):
+    message = "document.querySelector('[name=image]').validationMessage"
+    form_page.evaluate(
+        """() => document.querySelector("[name=image]").addEventListener("change", ({target}) =>
+          target.setCustomValidity(target.files[0].name === "dune.jpg" ? "No dunes." : ""))"""
+    )
+
+    form_page.set_input_files("[name=image]", picture())
+    assert form_page.evaluate(message) == "No dunes."
+
+    form_page.set_input_files("[name=image]", picture("lake.jpg"))
+    assert form_page.evaluate(message) == ""
+
+
+@pytest.mark.parametrize("has_image", [False, True])
+def test_a_file_that_the_browser_cannot_show_takes_the_place_of_the_image_before(
+    pages, in_memory, picture, has_image
+):
+    pair = OnlyImages.objects.create(front=in_memory("front.jpg") if has_image else "")
+    page = pages(f"/pair/{pair.pk}/")
+    page.wait_for_function("() => Boolean(customElements.get('async-image-input'))")
+    stage = page.locator(".async-image-stage").first
+
+    page.set_input_files("[name=front]", picture("scan.tif", b"II*\0"))
+
+    expect(stage.locator(".async-image-preview")).to_be_hidden()
+    expect(stage.locator(".async-image-name")).to_have_text("scan.tif")
+    said = stage.evaluate("stage => getComputedStyle(stage, '::before').content")
+    assert said == '"No preview"'
+    assert not stage.locator(".async-image-current:visible").count()
+
+
 def test_the_error_of_the_server_goes_when_another_file_is_chosen(open_form, picture):
     page = open_form("errors")
     page.set_input_files("[name=image]", picture("not.png", b"This is not an image."))

@@ -14,6 +14,7 @@ const KNOWN_AS = { "application/octet-stream": "", "image/jpg": "image/jpeg", "i
 class AsyncImageInput extends HTMLElement {
   /** @type {File | null | undefined} */
   #file;
+  #refused = "";
 
   connectedCallback() {
     // The events of a form in a shadow root do not leave it.
@@ -129,9 +130,8 @@ class AsyncImageInput extends HTMLElement {
     if (!title || !bytes || !another || !remove) return; // A template of the project's may lack them.
     title.textContent = name;
     bytes.textContent = size;
-    const isOff = input.matches(":disabled");
-    another.hidden = !input.hidden || isOff;
-    remove.hidden = !name || isOff;
+    another.hidden = !input.hidden;
+    remove.hidden = !name;
     remove.textContent = this.draft?.travelling ? remove.dataset.cancel : remove.dataset.remove;
     for (const button of [another, remove]) {
       button.setAttribute("aria-label", `${button.textContent}: ${name}`);
@@ -185,7 +185,11 @@ class AsyncImageInput extends HTMLElement {
     const server = /** @type {Document} */ (this.getRootNode()).getElementById(`${input.id}_error`);
     if (server) server.hidden = !!this.#file;
     const isInvalid = !!text || !!server && !this.#file;
-    input.setCustomValidity(refusal);
+    const { validity, validationMessage } = input;
+    // A script of the project's may have refused the file before.
+    const isOthers = validity.customError && validationMessage && validationMessage !== this.#refused;
+    if (refusal || !isOthers) input.setCustomValidity(refusal);
+    this.#refused = refusal;
     input.setAttribute("aria-invalid", `${isInvalid}`);
     input.classList.toggle("is-invalid", isInvalid);
     if (!error) return;
