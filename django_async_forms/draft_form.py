@@ -7,11 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import Error, router
 from django.db.models import FileField
 from django.http import HttpRequest
+from django.http.request import HttpHeaders
 from django.urls import NoReverseMatch, reverse
 
 from . import arrival
@@ -100,6 +102,7 @@ class FieldDrafts:
         return {
             "grant": grant.dumps() if url else "",
             "drafts_url": url,
+            "csrf_header": HttpHeaders.parse_header_name(settings.CSRF_HEADER_NAME),
             "takes_parts": arrival.takes_parts(self._using),
             "draft": None if draft is None else _shown(draft),
         }

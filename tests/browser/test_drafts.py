@@ -980,6 +980,23 @@ def test_an_input_that_a_script_renames_has_the_token_under_its_new_name(open_fo
     assert names == ["csrfmiddlewaretoken", "title", "form-3-image-draft"]
 
 
+def test_a_field_may_be_named_elements(open_form, picture):
+    page = open_form(buttons="<input name=elements value=Fe><button>Save</button>")
+
+    page.set_input_files("[name=image]", picture())
+
+    wait_until_sent(page)
+
+
+def test_the_csrf_token_goes_in_the_header_that_the_project_names(open_form, picture, settings):
+    settings.CSRF_HEADER_NAME = "HTTP_X_XSRF_TOKEN"
+    page = open_form()
+
+    page.set_input_files("[name=image]", picture())
+
+    wait_until_sent(page)
+
+
 def test_a_form_in_a_shadow_root_sends_its_image(form, picture, posts):
     form.fill("[name=title]", "Dune")
     form.evaluate(

@@ -2,6 +2,7 @@
 // protocol, and has the form carry the draft's token in place of the bytes. Whatever fails, fails quietly:
 // the file then goes with the form.
 
+const PROTOCOL = { "Tus-Resumable": "1.0.0" };
 const PART = 256 * 1024;
 const AT_ONCE = 2;
 const PAUSES = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000];
@@ -41,7 +42,7 @@ class Transfer {
 
   /**
    * @param {File} file
-   * @param {{drafts: string, grant: string, part: number, csrf: string}} options
+   * @param {{drafts: string, grant: string, part: number, csrf: Record<string, string>}} options
    * @param {(isPaused: boolean) => void} tell
    */
   constructor(file, options, tell) {
@@ -111,7 +112,7 @@ class Transfer {
       const response = await fetch(url, {
         method,
         body,
-        headers: { ...headers, ...protocol(this.options.csrf) },
+        headers: { ...headers, ...PROTOCOL, ...this.options.csrf },
         redirect: "manual", // To a login page, say.
         signal: attempt.signal,
       });
@@ -148,17 +149,12 @@ class Transfer {
   }
 }
 
-/** @param {string} csrf @returns {Record<string, string>} */
-function protocol(csrf) {
-  return { "Tus-Resumable": "1.0.0", ...csrf && { "X-CSRFToken": csrf } };
-}
-
 // The server answers 423 while it receives a part. What is not removed expires.
-/** @param {string} url @param {string} csrf */
+/** @param {string} url @param {Record<string, string>} csrf */
 async function remove(url, csrf) {
   for (const delay of [0, 1000, 4000]) {
     if (delay) await new Promise((resolve) => setTimeout(resolve, delay));
-    const options = { method: "DELETE", headers: protocol(csrf), keepalive: true };
+    const options = { method: "DELETE", headers: { ...PROTOCOL, ...csrf }, keepalive: true };
     const answer = await fetch(url, { ...options, redirect: "manual" }).catch(() => null);
     if (answer?.status !== 423) return;
   }
@@ -228,9 +224,14 @@ class AsyncImageDraft extends HTMLElement {
     return this.querySelector("input[type=hidden]");
   }
 
+  /** @returns {Record<string, string>} */
   get #csrf() {
-    const controls = /** @type {any[]} */ ([...this.input?.form?.elements ?? []]);
-    return controls.find(({ name }) => name === "csrfmiddlewaretoken")?.value ?? "";
+    // Not form.elements: that may be a field of this name.
+    const root = /** @type {Element} */ (this.getRootNode());
+    /** @type {NodeListOf<HTMLInputElement>} */
+    const all = root.querySelectorAll("input[name=csrfmiddlewaretoken]");
+    const token = [...all].find(({ form }) => form === this.input?.form)?.value;
+    return token ? { [this.#owner.dataset.csrfHeader || "X-CSRFToken"]: token } : {};
   }
 
   /** @param {string} held */
@@ -315,7 +316,7 @@ class AsyncImageDraft extends HTMLElement {
     const held = this.#hidden?.value ?? "";
     const url = this.#url(held);
     if (!url) return;
-    const answer = await fetch(url, { method: "HEAD", headers: protocol(""), redirect: "manual" }).catch(() => null);
+    const answer = await fetch(url, { method: "HEAD", headers: PROTOCOL, redirect: "manual" }).catch(() => null);
     // A library may have swapped the form meanwhile.
     if (answer?.status !== 404 || this.#hidden?.value !== held || !this.isConnected) return;
     const file = this.#sent;
