@@ -980,6 +980,42 @@ def test_an_input_that_a_script_renames_has_the_token_under_its_new_name(open_fo
     assert names == ["csrfmiddlewaretoken", "title", "form-3-image-draft"]
 
 
+def test_inputs_that_change_names_keep_their_tokens(open_form, picture):
+    page = open_form("three")
+    for name in "left", "middle", "right":
+        page.set_input_files(f"[name={name}]", picture(f"{name}.jpg"))
+        wait_until_sent(page, name)
+    left, middle, right = (token(page, f"{name}-draft") for name in ("left", "middle", "right"))
+
+    posted = page.evaluate(
+        """() => {
+          const [left, middle, right] = document.querySelectorAll("[type=file]");
+          [left.name, middle.name, right.name] = ["middle", "right", "left"];
+          return Object.fromEntries(new FormData(document.querySelector("form")));
+        }"""
+    )
+
+    assert posted["middle-draft"] == left
+    assert posted["right-draft"] == middle
+    assert posted["left-draft"] == right
+
+
+def test_a_copy_of_an_input_does_not_take_its_kept_image(kept):
+    kept.evaluate(
+        """() => {
+          const input = document.querySelector("async-image-input"), copy = input.cloneNode(true);
+          copy.querySelector("[type=file]").name = "copy";
+          input.after(copy);
+        }"""
+    )
+
+    assert names_in(kept) == ["csrfmiddlewaretoken", "title", "image", "copy", "image-draft"]
+    copy = kept.locator("async-image-input").last
+    expect(copy.locator(".async-image-kept")).to_have_count(0)
+    expect(copy.locator("[type=file]")).to_be_visible()
+    expect(copy.locator("[type=file]")).to_have_attribute("required", "")
+
+
 def test_a_field_may_be_named_elements(open_form, picture):
     page = open_form(buttons="<input name=elements value=Fe><button>Save</button>")
 

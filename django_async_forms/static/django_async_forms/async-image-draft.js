@@ -196,7 +196,8 @@ class AsyncImageDraft extends HTMLElement {
     if (this.dataset.state !== "kept") {
       this.#hidden?.remove(); // A clone's: the token is of another input.
       this.#show("");
-    } else if (/** @type {any} */ (performance.getEntriesByType("navigation")[0])?.type === "back_forward") {
+    } else if (this.#isCopy) this.forget(false);
+    else if (/** @type {any} */ (performance.getEntriesByType("navigation")[0])?.type === "back_forward") {
       this.verify();
     }
     const { input } = this;
@@ -232,6 +233,15 @@ class AsyncImageDraft extends HTMLElement {
     const all = root.querySelectorAll("input[name=csrfmiddlewaretoken]");
     const token = [...all].find(({ form }) => form === this.input?.form)?.value;
     return token ? { [this.#owner.dataset.csrfHeader || "X-CSRFToken"]: token } : {};
+  }
+
+  // A script has copied a row of a formset: the token is of the other one.
+  get #isCopy() {
+    const hidden = this.#hidden;
+    /** @type {NodeListOf<HTMLInputElement>} */
+    const all = /** @type {Element} */ (this.getRootNode()).querySelectorAll("async-image-draft [type=hidden]");
+    return !!hidden && [...all].some((other) =>
+      other !== hidden && other.value === hidden.value && other.form === hidden.form);
   }
 
   /** @param {string} held */
@@ -353,13 +363,18 @@ class AsyncImageDraft extends HTMLElement {
     else bar?.removeAttribute("value");
   }
 
+  /** @param {HTMLFormElement} form @param {FormData} data */
+  withdraw(form, data) {
+    const hidden = this.#hidden;
+    if (hidden?.form === form) data.delete(hidden.name);
+  }
+
   // The token goes where the browser puts the file of the input, and not if it leaves that out. The name is
   // the input's at this moment: scripts rename those of formsets.
   /** @param {HTMLFormElement} form @param {FormData} data */
   complete(form, data) {
     const { input } = this;
     const hidden = this.#hidden;
-    if (hidden?.form === form) data.delete(hidden.name);
     if (!hidden || input?.form !== form || !input.name || input.matches(":disabled")) return;
     // A script may have emptied the input, or given it others, without an event.
     const { files } = input;
@@ -384,7 +399,10 @@ function per(share, element) {
 // However the form is submitted, it carries the token and not the bytes.
 /** @param {any} event */
 function complete({ target: form, formData }) {
-  for (const draft of form.getRootNode().querySelectorAll("async-image-draft")) draft.complete?.(form, formData);
+  const drafts = form.getRootNode().querySelectorAll("async-image-draft");
+  // All before the first: two inputs may have changed names.
+  for (const draft of drafts) draft.withdraw?.(form, formData);
+  for (const draft of drafts) draft.complete?.(form, formData);
 }
 
 // A page that Turbo keeps may load the script of the next deployment too.
