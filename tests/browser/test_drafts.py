@@ -438,6 +438,82 @@ def test_a_form_that_stays_in_the_page_sends_its_image_again(pages, picture, pos
     assert [post.keys() for post in posts] == [{"title", "image-draft"}] * 2
 
 
+#: Collects the form, sends it when the test says so, and notes the answer.
+COLLECT = """async (event) => {
+  event.preventDefault();
+  window.answer = null;
+  const body = new FormData(event.target.form ?? event.target);
+  await new Promise((resolve) => { window.let_go = resolve; });
+  const answer = await fetch(location.href, {method: "POST", body});
+  window.answer = await answer.text();
+}"""
+
+
+def save_by_script(page, pages):
+    """Press the button, have the script send the form, and return the answer."""
+    with errors_of_requests(pages):
+        press(page)
+        page.wait_for_function("() => window.let_go")
+        page.evaluate("window.let_go()")
+        page.wait_for_function("() => window.answer")
+        page.evaluate("delete window.let_go")
+    return page.evaluate("answer")
+
+
+def test_a_form_that_a_script_sends_slowly_can_be_sent_again(form, pages, picture):
+    form.clock.install()
+    form.evaluate(f"document.querySelector('form').addEventListener('submit', {COLLECT})")
+    form.fill("[name=title]", "Dune")
+    form.set_input_files("[name=image]", picture())
+    wait_until_sent(form)
+    press(form)
+    form.wait_for_function("() => window.let_go")
+    form.clock.run_for(200_000)
+    form.clock.resume()
+
+    assert "Thanks" in save_by_script(form, pages)
+    assert "Thanks" in save_by_script(form, pages)
+
+    assert Upload.objects.count() == 2
+
+
+def test_a_form_that_a_script_sends_without_submitting_it_can_be_sent_again(
+    open_form, pages, picture
+):
+    page = open_form(buttons="<button type=button>Save</button>")
+    page.evaluate(f"document.querySelector('form > button').addEventListener('click', {COLLECT})")
+    page.fill("[name=title]", "Dune")
+    page.set_input_files("[name=image]", picture())
+    wait_until_sent(page)
+    first = token(page)
+
+    with errors_of_requests(pages):
+        assert "Thanks" in save_by_script(page, pages)
+        expect(page.locator("[name=image-draft]")).not_to_have_value(first)
+        wait_until_sent(page)
+
+    assert "Thanks" in save_by_script(page, pages)
+    assert Upload.objects.count() == 2
+
+
+def test_a_button_that_a_script_disables_while_save_waits_sends_its_value(
+    open_form, large_picture, posts
+):
+    page = open_form(buttons="<button name=do value=a>A</button><button name=do value=b>B</button>")
+    parts = Parts(page)
+    page.fill("[name=title]", "Dune")
+    page.set_input_files("[name=image]", large_picture())
+    parts.wait()
+    press(page, "[value=b]")
+    page.wait_for_selector("text=The image is still being sent…")
+
+    page.evaluate("document.querySelector('[value=b]').disabled = true")
+    parts.let_all_go()
+
+    page.wait_for_selector("h1 >> text=Thanks")
+    assert posts[0]["do"] == "b"
+
+
 # Cancel and reset
 
 
@@ -475,6 +551,27 @@ def test_a_reset_of_the_form_removes_the_draft(form, large_picture, is_sent):
 
     wait_for(form, lambda: not Draft.objects.exists(), "the draft is removed")
     assert not state(form)
+    assert form.locator("[name=image-draft]").count() == 0
+
+
+def test_a_reset_while_a_script_sends_the_form_leaves_it_the_draft(form, picture):
+    form.fill("[name=title]", "Dune")
+    form.set_input_files("[name=image]", picture())
+    wait_until_sent(form)
+
+    with requests_of(form, "/drafts/") as requests:
+        answer = form.evaluate(
+            """async () => {
+              const form = document.querySelector("form"), body = new FormData(form);
+              form.reset();
+              await new Promise((resolve) => setTimeout(resolve));
+              await new Promise((resolve) => setTimeout(resolve));
+              return (await fetch(location.href, {method: "POST", body})).text();
+            }"""
+        )
+
+    assert "Thanks" in answer
+    assert requests == []
     assert form.locator("[name=image-draft]").count() == 0
 
 

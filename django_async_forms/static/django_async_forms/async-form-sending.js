@@ -42,7 +42,9 @@ function start(event) {
   if (!inputs.length || !isSubmitted(event)) return;
   // Another window is blocked when it opens late, so its form does not wait.
   if (stays()) return lookLater(form);
-  const isWaiting = type === "submit" && !event.defaultPrevented && inputs.some(isTravelling);
+  const mayWait = type === "submit" && !event.defaultPrevented;
+  if (mayWait) inputs.forEach(({ draft }) => draft?.recheck?.());
+  const isWaiting = mayWait && inputs.some(isTravelling);
   /** @type {{event: Event, isWaiting: boolean, undo: (() => void)[]}} */
   const sending = { event, isWaiting, undo: [] };
   sent.set(form, sending);
@@ -94,7 +96,11 @@ async function wait(form, sending, submitter) {
   const isThere = submitter?.form === form && submitter.isConnected;
   // So that htmx 2 knows the button: it forgets it when the focus leaves it.
   if (isThere) submitter.dispatchEvent(new FocusEvent("focusin", { bubbles: true }));
+  // A script may have disabled the button, which would leave out its name and value.
+  const isOff = isThere && submitter.disabled;
+  if (isOff) submitter.disabled = false;
   form.requestSubmit(isThere ? submitter : undefined);
+  if (isOff) submitter.disabled = true;
 }
 
 // Nothing is disabled: that loses the focus, and lasts where the page stays.
@@ -150,8 +156,13 @@ function look(form) {
 
 /** @param {HTMLFormElement} form */
 function lookLater(form) {
-  setTimeout(look, 2000, form);
-  addEventListener("focus", () => look(form), { once: true });
+  for (const { draft } of inputsOf(form)) draft?.watch?.();
+}
+
+// A script that collects a form sends it, without submitting it.
+/** @param {any} event */
+function collect({ target: form }) {
+  if (!sent.has(form)) lookLater(form);
 }
 
 /** @param {any} event */
@@ -172,6 +183,7 @@ function endAll() {
 function watch(root) {
   for (const type of STARTS) root.addEventListener(type, start, true);
   for (const type of ENDS) root.addEventListener(type, end, true);
+  root.addEventListener("formdata", collect);
 }
 
 // A page that Turbo keeps may load the script of the next deployment too.

@@ -185,6 +185,9 @@ class AsyncImageDraft extends HTMLElement {
   /** @type {any} */
   #owner = null;
   #isKnown = false;
+  /** Whether a form may be on its way with the token. */
+  #isCarried = false;
+  #timer = 0;
 
   connectedCallback() {
     this.#owner = this.closest("async-image-input");
@@ -299,10 +302,7 @@ class AsyncImageDraft extends HTMLElement {
 
   /** @param {string} held @param {File} file */
   #hold(held, file) {
-    const before = this.#hidden;
-    if (before) remove(this.#url(before.value), this.#csrf);
-    before?.remove();
-    this.#owner.querySelector(".async-image-kept")?.remove();
+    this.#drop();
     const hidden = document.createElement("input");
     hidden.type = "hidden";
     hidden.name = `${this.input?.name}-draft`;
@@ -313,28 +313,56 @@ class AsyncImageDraft extends HTMLElement {
 
   // Without the draft that the form would carry.
   forget(isThere = true) {
-    const hidden = this.#hidden;
-    if (hidden && isThere && this.#url(hidden.value)) remove(this.#url(hidden.value), this.#csrf);
-    hidden?.remove();
-    this.#owner.querySelector(".async-image-kept")?.remove();
+    this.#drop(isThere);
     this.#sent = null;
     this.#show(this.#resting);
   }
 
-  // Another form may have claimed the draft: this one, if the page has stayed, or before Back.
+  // A form that is on its way with the token needs the draft. If it does not arrive, the draft expires.
+  #drop(isThere = true) {
+    const hidden = this.#hidden;
+    const url = this.#url(hidden?.value ?? "");
+    if (url && isThere && !this.#isCarried) remove(url, this.#csrf);
+    hidden?.remove();
+    this.#owner.querySelector(".async-image-kept")?.remove();
+    this.#isCarried = false;
+  }
+
+  // A form that a script sends stays in the page, and no event tells when it has claimed the draft.
+  watch(delay = 2000) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(async () => {
+      await this.verify();
+      if (this.#isCarried && delay < 1e5) this.watch(delay * 4);
+    }, delay);
+  }
+
+  // Before a form is submitted that has carried the token before.
+  async recheck() {
+    if (!this.#isCarried || this.travelling) return;
+    this.#isCarried = false;
+    this.travelling = new Promise((resolve) => { this.#end = resolve; });
+    const isGoingOn = await this.verify();
+    if (!this.#transfer) this.#finish(isGoingOn);
+  }
+
+  // Another form may have claimed the draft: this one, if the page has stayed, or before Back. Returns
+  // whether the form can do without what is gone.
   async verify() {
     const held = this.#hidden?.value ?? "";
     const url = this.#url(held);
-    if (!url) return;
+    if (!url) return true;
     const answer = await fetch(url, { method: "HEAD", headers: PROTOCOL, redirect: "manual" }).catch(() => null);
     // A library may have swapped the form meanwhile.
-    if (answer?.status !== 404 || this.#hidden?.value !== held || !this.isConnected) return;
+    if (answer?.status !== 404 || this.#hidden?.value !== held || !this.isConnected) return true;
     const file = this.#sent;
     this.forget(false);
-    if (!file) return this.#owner.report?.(this.dataset.gone, null);
-    if (file !== this.#file) return;
-    this.#file = null;
-    this.#choose(file);
+    if (!file) this.#owner.report?.(this.dataset.gone, null);
+    else if (file === this.#file) {
+      this.#file = null;
+      this.#choose(file);
+    }
+    return !!file;
   }
 
   get #resting() {
@@ -381,6 +409,7 @@ class AsyncImageDraft extends HTMLElement {
     if (this.#sent && (this.#sent !== files?.[0] || files.length > 1)) return;
     hidden.name = `${input.name}-draft`;
     data.set(hidden.name, hidden.value);
+    this.#isCarried = true;
     if (this.#sent) data.delete(input.name);
   }
 }
