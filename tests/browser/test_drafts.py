@@ -361,6 +361,19 @@ def test_save_waits_for_an_image_that_is_travelling_and_submits_once(
     assert posts[0]["do"] == "b"
 
 
+def test_a_form_does_not_wait_for_an_input_that_is_disabled(form, large_picture, posts):
+    parts = Parts(form)
+    form.fill("[name=title]", "Dune")
+    form.set_input_files("[name=image]", large_picture())
+    parts.wait()
+    form.evaluate("document.querySelector('[name=image]').disabled = true")
+
+    press(form)
+
+    form.wait_for_selector("ul.errorlist")
+    assert posts == [{"title": "Dune"}]
+
+
 def test_a_form_does_not_wait_where_a_field_is_missing(form, large_picture, posts):
     parts = Parts(form)
     form.set_input_files("[name=image]", large_picture())

@@ -74,8 +74,8 @@ function stop(event) {
 }
 
 /** @param {any} element */
-function isTravelling({ draft }) {
-  return !!draft?.travelling;
+function isTravelling({ draft, input }) {
+  return !!draft?.travelling && !input.matches(":disabled"); // The form leaves that one out.
 }
 
 /** @param {HTMLFormElement} form @param {{event: Event, undo: (() => void)[]}} sending @param {any} submitter */
