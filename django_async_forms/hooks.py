@@ -298,7 +298,8 @@ def _wrapper_of(model: type[Model], name: str, wrapper: Callable[..., Any]) -> A
     @wraps(getattr(model, name))
     def wrapped(self: Model, *args: Any, **kwargs: Any) -> Any:
         if method is not None:
-            return wrapper(self, partial(method, self), *args, **kwargs)
+            # Not partial(): a decorator may return an object that only binds to the instance.
+            return wrapper(self, method.__get__(self, type(self)), *args, **kwargs)
         # Look the next method up at each call: a child may add another base class after this one.
         following = getattr(super(model, self), name)
         # The wrapper of one parent calls that of another.

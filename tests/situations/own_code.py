@@ -1,6 +1,7 @@
 """Models with unusual classes and methods."""
 
 import os
+from functools import partial, partialmethod
 
 from django.db import models
 from django.db.models.functions import Length
@@ -149,3 +150,28 @@ class WritesWhatChanged(Titled):
             ]
         super().save(*args, **kwargs)
         self._remember()
+
+
+class BindingDecorator:
+    """A decorator whose result is not a function, as that of wrapt and of many projects."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else partial(self.function, instance)
+
+
+class Decorated(Titled):
+    """Has methods that are not functions."""
+
+    def _save(self, stamp, *args, **kwargs):
+        self.title = f"{self.title} {stamp}"
+        super().save(*args, **kwargs)
+
+    save = partialmethod(_save, "saved")
+
+    @BindingDecorator
+    def clean_fields(self, exclude=None):
+        super().clean_fields(exclude=exclude)
+        self.title = f"{self.title} cleaned"

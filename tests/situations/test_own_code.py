@@ -24,6 +24,7 @@ from tests.situations.forms import (
 from tests.situations.own_code import (
     CleanedByKeyword,
     Coin,
+    Decorated,
     DefaultOfDatabase,
     NamedByKey,
     OnlyOneMain,
@@ -88,6 +89,14 @@ def test_a_method_of_every_model_that_is_replaced_later_is_called(name):
 
 def test_clean_fields_gets_its_argument_by_name_as_from_django():
     CleanedByKeyword(title="x").full_clean()
+
+
+def test_methods_that_are_no_functions_are_called():
+    instance = Decorated(title="x")
+    instance.full_clean()
+    instance.save()
+
+    assert loaded(instance).title == "x cleaned saved"
 
 
 # Rows
