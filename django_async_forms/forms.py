@@ -235,7 +235,8 @@ class AsyncImageFormMixin(_Form):
         neither. The arguments are those of the next ``save()``: ``commit`` in Django's own. Raises
         the exceptions of ``ModelForm.save()`` and of the staging storage.
         """
-        if not self.errors:  # If it has errors, ModelForm.save() raises ValueError.
+        # ModelForm.save() refuses a form with errors, and one without data if it commits.
+        if self.is_valid():
             # A field's clean method may return "", which Django assigns: it empties the column too.
             cleared = {
                 name

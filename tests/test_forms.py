@@ -375,3 +375,10 @@ def test_a_field_that_init_has_replaced_keeps_its_image(rf, in_memory):
     form = ReplacingForm({"title": ""}, {"image": in_memory()}, request=request)
 
     assert 'name="image-draft"' in str(form)
+
+
+def test_a_form_without_data_returns_its_instance_with_commit_false():
+    photo = PhotoForm(instance=Photo(title="Dune")).save(commit=False)
+    photo.save()
+
+    assert Photo.objects.get().title == "Dune"
