@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property, lru_cache, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from asgiref.sync import sync_to_async
@@ -83,6 +84,9 @@ class AsyncImageFormMixin(_Form):
     request_of_sender: HttpRequest | None = None
 
     _is_saved = False
+
+    #: The images that validation has found unchanged.
+    _unchanged: Mapping[str, FieldFile] = MappingProxyType({})
 
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
         if request is not None and _takes_request(type(self)):
@@ -301,12 +305,13 @@ class AsyncImageFormMixin(_Form):
         # Django assigns the value of each field to the instance, and assigning an unchanged image
         # makes a field with dimensions open its file. Django reads None as "no change".
         detachment = self._detachment
-        unchanged = {
+        self._unchanged = unchanged = {
             name: value
             for name, value in self.cleaned_data.items()
             if isinstance(value, FieldFile)
             and value.instance is self.instance
             and detachment.was_unchanged_before_form(name)
+            and self._assigns(name)
         }
         dimensions: dict[str, Any] = {}
         for name, value in unchanged.items():
@@ -326,6 +331,16 @@ class AsyncImageFormMixin(_Form):
             for name, value in {**unchanged, **dimensions}.items()
             if name not in errors
         )
+
+    def _assigns(self, name: str) -> bool:
+        """Tell whether Django assigns the value of a field to the instance."""
+        fields, exclude = self._meta.fields, self._meta.exclude or ()
+        return (fields is None or name in fields) and name not in exclude
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # Django leaves empty values out of constraints, and an unchanged image looks like one.
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded - {name for name, file in self._unchanged.items() if file}
 
 
 class AsyncImageModelForm(AsyncImageFormMixin, _ModelForm):

@@ -382,3 +382,24 @@ def test_a_form_without_data_returns_its_instance_with_commit_false():
     photo.save()
 
     assert Photo.objects.get().title == "Dune"
+
+
+class ChosenImageForm(AsyncImageFormMixin, forms.ModelForm):
+    """Shows the image, which it leaves to its own code."""
+
+    image = forms.ImageField(required=False)
+
+    class Meta:
+        model = Photo
+        fields = ["title"]
+
+    def clean(self):
+        self.instance.image = "photos/chosen.jpg"
+        return super().clean()
+
+
+def test_an_image_that_the_code_of_a_form_sets_stays_where_django_assigns_none():
+    photo = Photo.objects.create(title="Dune", image="photos/dune.jpg")
+    ChosenImageForm({"title": "x"}, initial={"image": photo.image}, instance=photo).save()
+
+    assert Photo.objects.get().image.name == "photos/chosen.jpg"

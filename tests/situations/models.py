@@ -52,6 +52,19 @@ class Constrained(Titled):
             raise ValidationError({"image": "No image goes with this title."})
 
 
+class Numbered(models.Model):
+    """Instances with one image have different numbers."""
+
+    number = models.PositiveIntegerField()
+    image = models.ImageField(upload_to="numbered")
+
+    class Meta:
+        app_label = "project"
+        constraints = [
+            models.UniqueConstraint(fields=["number", "image"], name="numbered_image"),
+        ]
+
+
 class Visible(models.Manager):
     def get_queryset(self):
         return super().get_queryset().filter(title="visible")

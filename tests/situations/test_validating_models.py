@@ -26,6 +26,7 @@ from tests.situations.models import (
     Constrained,
     Demanding,
     HiddenValidated,
+    Numbered,
     Validated,
     ValidatedChild,
 )
@@ -85,6 +86,18 @@ def test_a_form_refuses_a_title_that_a_constraint_refuses_with_the_image_that_st
     entry = Constrained.objects.create(title="Dune", image="old.jpg")
 
     form = unsaved_form(base, {"title": title}, entry)
+
+    assert not form.is_valid()
+
+
+@both
+def test_a_form_that_does_not_ask_for_an_image_refuses_what_a_constraint_refuses_with_it(base):
+    Numbered.objects.create(number=1, image="old.jpg")
+    entry = Numbered.objects.create(number=2, image="old.jpg")
+    form = modelform_factory(Numbered, base, fields=["number", "image"])(
+        {"number": 1}, instance=loaded(entry)
+    )
+    form.fields["image"].required = False
 
     assert not form.is_valid()
 
