@@ -161,6 +161,8 @@ def key_text(field: FileField, instance: Model) -> str:
     if isinstance(value, (list, tuple)):  # Each field of a composite key converts its own value.
         columns = key.fields  # type: ignore[attr-defined]
         value = tuple(column.to_python(item) for column, item in zip(columns, value, strict=True))
+    while key.remote_field:  # A relation would return str() of the value.
+        key = key.target_field  # type: ignore[attr-defined]
     holder: Any = SimpleNamespace(**{key.attname: value})
     return key.value_to_string(holder)
 

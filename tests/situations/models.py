@@ -65,6 +65,30 @@ class Numbered(models.Model):
         ]
 
 
+class BinaryKeyField(models.BinaryField):
+    """Bytes of a fixed length, which MySQL takes for a key."""
+
+    def db_type(self, connection):
+        return "binary(4)" if connection.vendor == "mysql" else super().db_type(connection)
+
+
+class Account(models.Model):
+    key = BinaryKeyField(primary_key=True)
+
+    class Meta:
+        app_label = "project"
+
+
+class Avatar(models.Model):
+    """The primary key is a relation to a key of bytes."""
+
+    account = models.OneToOneField(Account, models.CASCADE, primary_key=True)
+    image = models.ImageField(upload_to="avatars", blank=True)
+
+    class Meta:
+        app_label = "project"
+
+
 class Visible(models.Manager):
     def get_queryset(self):
         return super().get_queryset().filter(title="visible")

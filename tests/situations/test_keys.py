@@ -23,6 +23,7 @@ from tests.situations.forms import (
     saved,
     uploads_for,
 )
+from tests.situations.models import Account, Avatar
 from tests.worker import ROOT, staged_files
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +97,13 @@ def test_a_relation_for_a_key_can_be_set_by_its_column(image):
     async_saved(Flag, {}, {"image": image}, Flag(country_id="XY"))
 
     assert bytes_of(Flag.objects.get()) == image.data
+
+
+def test_a_relation_to_a_key_of_bytes_is_a_key(image):
+    account = Account.objects.create(key=b"\x00\xff\x80a")
+    async_saved(Avatar, {}, {"image": image}, Avatar(account=account))
+
+    assert bytes_of(Avatar.objects.get()) == image.data
 
 
 def test_a_key_of_two_columns_can_be_set_as_text(image):
