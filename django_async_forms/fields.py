@@ -127,8 +127,11 @@ def as_text(field: Field[Any, Any], value: Any) -> str:
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, (dict, list, tuple)):
-        return json.dumps(value, sort_keys=True, default=repr)
-    return repr(bytes(value) if isinstance(value, memoryview) else value)
+        return json.dumps(value, sort_keys=True, default=str)
+    if isinstance(value, memoryview):
+        value = bytes(value)
+    # The repr() of a geometry is its address in memory. None is not the text "None".
+    return repr(value) if isinstance(value, (str, bytes)) else str(value)
 
 
 def rows(model: type[Model], using: str) -> QuerySet[Any]:

@@ -118,6 +118,43 @@ class OnlyOneMain(Titled):
         super().save(*args, **kwargs)
 
 
+class Point:
+    """Has its address in memory as its repr(), as a geometry of GeoDjango."""
+
+    __hash__ = None
+
+    def __init__(self, x, y):
+        self.x, self.y = int(x), int(y)
+
+    def __str__(self):
+        return f"{self.x} {self.y}"
+
+    def __eq__(self, other):
+        return str(self) == str(other)
+
+
+class PointField(models.TextField):
+    def from_db_value(self, value, expression, connection):
+        return None if value is None else Point(*value.split())
+
+    def get_prep_value(self, value):
+        return value
+
+    def get_db_prep_value(self, value, connection, prepared=False):
+        return None if value is None else str(value)
+
+
+class Located(Titled):
+    """Notes a point that it finds in a new image."""
+
+    point = PointField(null=True, editable=False)
+
+    def save(self, *args, **kwargs):
+        if self.image and not self.image._committed:
+            self.point = Point(self.image.width, self.image.height)
+        super().save(*args, **kwargs)
+
+
 class PrefixedField(models.ImageField):
     """Keeps a prefix in its column that instances do not see."""
 

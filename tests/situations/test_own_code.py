@@ -26,6 +26,7 @@ from tests.situations.own_code import (
     Coin,
     Decorated,
     DefaultOfDatabase,
+    Located,
     NamedByKey,
     OnlyOneMain,
     Pictured,
@@ -129,6 +130,15 @@ def test_a_save_that_moves_the_stored_image_leaves_its_new_name(base, image):
     named = saved(base, NamedByKey, {"title": "x"}, {"image": image})
 
     assert (named.image.name, bytes_of(named)) == (f"by-key/{named.pk}-dune.jpg", image.data)
+
+
+@both
+def test_a_save_that_finds_a_point_in_each_image_replaces_that_of_the_old_one(base, in_memory):
+    located = saved(base, Located, {"title": "x"}, {"image": in_memory()})
+    other = in_memory(data=pictures.jpeg(10, 20))
+    located = saved(base, Located, {"title": "x"}, {"image": other}, located)
+
+    assert str(located.point) == "10 20"
 
 
 @both
