@@ -158,7 +158,9 @@ class Detachment(hooks.Change):
             # A second form for the same instance. The first one knows the values before both.
             self._fields |= earlier._fields.difference(form_field_names)
             self._cleared |= earlier._cleared
-            self._detached = {**earlier._detached, **self._detached}
+            detached = {**earlier._detached, **self._detached}
+            # An image that was rolled back would be staged again. A form that clears it is newer.
+            self._detached = {name: one for name, one in detached.items() if name not in cleared}
             self._sender = sender or earlier._sender
             self._hidden |= earlier._hidden
             before = self._before
@@ -200,6 +202,7 @@ class Detachment(hooks.Change):
                     for column in image_columns(field)
                 }
                 self._detached[field.name] = _Detached(file.file, str(file.name))
+                self._cleared.discard(field.name)  # Newer than the form that cleared it.
                 self._restore_old_image(instance, field)
         self._saves_all_fields = saves_all_fields
         self._written = []

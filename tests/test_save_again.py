@@ -11,7 +11,16 @@ from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form, form_for, names, roll_back
-from tests.project.models import Album, Measured, OnlyImages, Page, Photo, Restaurant, Slugged
+from tests.project.models import (
+    Album,
+    Measured,
+    OnlyImages,
+    Page,
+    Photo,
+    Place,
+    Restaurant,
+    Slugged,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -282,6 +291,39 @@ def test_the_second_of_two_forms_for_one_image_wins(base, commit, in_memory):
 
     assert names() == ["photos/second.jpg"]
     assert pictures.stored(Photo.objects.get().image) == data
+
+
+def test_an_image_after_a_form_that_clears_it_stays_when_the_instance_is_saved_again(
+    base, in_memory
+):
+    place = Place.objects.create(name="Arrakis", image=in_memory("old.jpg"))
+    place = form_for(base, Place, {"image-clear": "on"}, {}, place, ["image"]).save()
+    place = form_for(base, Place, {"name": "Dune"}, {"image": in_memory("new.jpg")}, place).save()
+    place.save()
+    save_pending_uploads()
+
+    assert names(Place) == ["places/new.jpg"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_image_after_a_form_that_leaves_a_new_instance_without_one_stays(base, in_memory):
+    form = form_for(base, Place, {"name": "Dune"}, {}, None, ["name", "image"])
+    form.clean_image = lambda: ""
+    place = form.save()
+    place = form_for(base, Place, {"name": "Dune"}, {"image": in_memory()}, place).save()
+    place.save()
+    save_pending_uploads()
+
+    assert names(Place) == ["places/dune.jpg"]
+
+
+def test_a_form_clears_an_image_that_was_rolled_back(base, in_memory):
+    place = Place.objects.create(name="Arrakis")
+    roll_back(form_for(base, Place, {"name": "Dune"}, {"image": in_memory()}, place).save)
+    form_for(base, Place, {"image-clear": "on"}, {}, place, ["image"]).save()
+    save_pending_uploads()
+
+    assert names(Place) == [""]
 
 
 @pytest.mark.parametrize("first", ["other", "own"])
