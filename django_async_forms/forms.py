@@ -26,9 +26,9 @@ from .detach import Detachment
 from .draft_form import FieldDrafts
 from .draft_model import DraftGoneError
 from .draft_sender import sender_of
-from .fields import current_values, file_field, file_fields, files_in, image_columns, unwrapped
+from .fields import file_field, file_fields, files_in, image_columns, unwrapped
 from .limits import check_limits, check_value_against_backlog
-from .models import Upload, has_outbox, has_upload
+from .models import Upload, has_image, has_outbox
 from .status import upload_for
 from .widgets import AsyncImageInput, draft_name
 
@@ -160,17 +160,9 @@ class AsyncImageFormMixin(_Form):
         if getattr(self.instance, field.attname):
             return
         if field.name not in self._has_images:
-            self._has_images[field.name] = self._has_image(field)
+            self._has_images[field.name] = has_image(self.instance, field)
         # The widget stays required. Otherwise it would offer to clear the image.
         form_field.required = not self._has_images[field.name]
-
-    def _has_image(self, field: FileField) -> bool:
-        """Tell whether the field has an upload, or an image that was attached meanwhile."""
-        if has_upload(self.instance, field):
-            return True
-        using = router.db_for_write(type(self.instance), instance=self.instance)
-        values = current_values(field, self.instance, using)
-        return bool(values and values[field.attname])
 
     def __getitem__(self, name: str) -> forms.BoundField:
         with_state = vars(self).setdefault("_with_state", set())

@@ -38,7 +38,7 @@ from django.db.models.signals import class_prepared, post_delete, pre_save
 
 from .draft_model import Draft, using_up
 from .fields import Target, file_fields, image_columns, labels_sharing, rows, uncommitted_file
-from .models import Upload, has_outbox, has_upload
+from .models import Upload, has_image, has_outbox, has_upload
 from .snapshot import Snapshot, note_loaded, note_saved
 
 _UID = "django_async_forms"
@@ -404,10 +404,17 @@ def _pending_names(instance: Model, empty: list[FileField]) -> set[str]:
     """Return the names of the columns of those ``empty`` fields that have an upload."""
     waiting = _find_active(instance)
     taken_off = waiting.change.pending_fields() if waiting is not None else ()
+
+    def is_pending(field: FileField) -> bool:
+        # This save does not write an image that nobody has changed. So one that was attached since
+        # the instance was loaded stays.
+        is_left = waiting is not None and Snapshot.is_as_loaded(instance, field)
+        return has_image(instance, field) if is_left else has_upload(instance, field)
+
     return {
         column.name
         for field in empty
-        if field.name in taken_off or has_upload(instance, field)
+        if field.name in taken_off or is_pending(field)
         for column in image_columns(field)
     }
 

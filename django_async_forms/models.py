@@ -26,6 +26,7 @@ from .conf import conf
 from .draft_model import Draft as Draft  # Django finds the models of an app in this module.
 from .fields import (
     Target,
+    current_values,
     file_field,
     file_fields,
     for_update,
@@ -456,6 +457,17 @@ def has_upload(instance: models.Model, field: models.FileField) -> bool:
     if instance._state.adding or not has_outbox(using):
         return False
     return Upload.objects.using(using).for_instance(instance, field.name).exists()
+
+
+def has_image(instance: models.Model, field: models.FileField) -> bool:
+    """Tell whether a field has an upload, or an image that was attached meanwhile."""
+    if instance._state.adding:
+        return False
+    if has_upload(instance, field):
+        return True
+    using = router.db_for_write(type(instance), instance=instance)
+    values = current_values(field, instance, using)
+    return bool(values and values[field.attname])
 
 
 def _due_at(state: Upload.State, sent: Upload | None = None) -> datetime:

@@ -122,6 +122,15 @@ def test_a_model_that_validates_itself_gets_another_image_while_one_is_pending(e
     assert sizes(entry) == (50, 40)
 
 
+def test_a_model_that_validates_itself_is_valid_if_its_image_is_attached_during_a_form(entry):
+    form = async_form(Validated, {"title": "New"}, {}, loaded(entry))
+    save_pending_uploads()
+    form.save()
+
+    assert loaded(entry).title == "New"
+    assert loaded(entry).image
+
+
 @pytest.mark.parametrize("load", [lambda entry: entry, loaded], ids=["held", "loaded"])
 def test_a_model_that_validates_itself_can_be_saved_again_while_its_image_is_pending(load, entry):
     entry = load(entry)
