@@ -204,6 +204,9 @@ class Detachment(hooks.Change):
                 self._detached[field.name] = _Detached(file.file, str(file.name))
                 self._cleared.discard(field.name)  # Newer than the form that cleared it.
                 self._restore_old_image(instance, field)
+            elif self._is_emptied(instance, field):
+                # Otherwise a rollback would have it staged again.
+                self._detached.pop(field.name, None)
         self._saves_all_fields = saves_all_fields
         self._written = []
         try:
@@ -218,6 +221,11 @@ class Detachment(hooks.Change):
                     del self._detached[field.name]
                     if uncommitted_file(instance, field) is None:
                         instance.__dict__.update(taken_off[field.name])
+
+    def _is_emptied(self, instance: Model, field: FileField) -> bool:
+        """Tell whether code has emptied a field since the image before the form was restored."""
+        is_empty = not instance.__dict__.get(field.attname, True)
+        return is_empty and bool(self._before.values.get(field.attname))
 
     def _is_for_worker(self, instance: Model, field: FileField) -> bool:
         """Tell whether a worker saves an image, as far as that depends on the one it replaces."""

@@ -326,6 +326,17 @@ def test_a_form_clears_an_image_that_was_rolled_back(base, in_memory):
     assert names(Place) == [""]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_code_empties_an_image_that_was_rolled_back(base, in_memory):
+    place = Place.objects.create(name="Arrakis", image=in_memory("old.jpg"))
+    roll_back(form_for(base, Place, {"name": "Dune"}, {"image": in_memory()}, place).save)
+    place.image = None
+    place.save()
+    save_pending_uploads()
+
+    assert names(Place) == [""]
+
+
 @pytest.mark.parametrize("first", ["other", "own"])
 def test_another_instance_takes_the_image_of_an_unsaved_one(base, first, in_memory):
     photo = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}).save(commit=False)
