@@ -232,7 +232,7 @@ class AsyncImageFormMixin(_Form):
         the exceptions of ``ModelForm.save()`` and of the staging storage.
         """
         # ModelForm.save() refuses a form with errors, and one without data if it commits.
-        if self.is_valid():
+        if self.is_bound and not self.errors:
             # A field's clean method may return "", which Django assigns: it empties the column too.
             cleared = {
                 name
