@@ -774,10 +774,12 @@ def test_the_error_of_the_server_goes_when_another_file_is_chosen(open_form, pic
     expect(page.locator("[name=image]")).to_have_attribute("aria-invalid", "true")
 
 
-def test_a_reset_takes_the_preview_away(form_page, picture):
+@pytest.mark.parametrize("listener", ["", "event.stopImmediatePropagation()"])
+def test_a_reset_takes_the_preview_away(form_page, picture, listener):
     form_page.set_input_files("[name=image]", picture())
     form_page.wait_for_selector(".async-image-preview img")
 
+    form_page.evaluate(f"document.querySelector('form').onreset = (event) => {{ {listener} }}")
     form_page.evaluate("document.querySelector('form').reset()")
 
     form_page.wait_for_selector(".async-image-preview", state="hidden")

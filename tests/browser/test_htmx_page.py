@@ -12,6 +12,7 @@ from django.urls import path as url
 from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
+from tests.browser.test_forms import wait_for
 from tests.pages import block, blocks
 from tests.project.models import Photo
 
@@ -122,3 +123,84 @@ def test_a_form_that_comes_back_in_the_part_keeps_its_image(page, picture):
     page.click("form button:text-is('Add')")
 
     page.wait_for_selector("li:has-text('Dune') async-image[data-state=pending]")
+
+
+# htmx on the button
+
+
+@pytest.fixture(params=["htmx2", "htmx4"])
+def button_page(request, open_page):
+    """The page, whose button has the attributes that the form had."""
+
+    def change(text):
+        attributes = re.search(r"\s+hx-[^>]*(?=>)", text)
+        if attributes is None:
+            return text
+        text = text.replace(attributes[0], "")
+        return text.replace("<button>", f"<button{attributes[0]}>")
+
+    return open_page("HX-Request", f"/node_modules/{request.param}/dist/htmx.min.js", change)
+
+
+@pytest.fixture
+def posts(button_page):
+    """The forms that the page has posted, held back until the test continues them."""
+    held = []
+
+    def hold(route):
+        if route.request.method == "POST":
+            held.append(route)
+        else:
+            route.continue_()
+
+    button_page.route("**/photos/", hold)
+    return held
+
+
+def test_a_button_that_htmx_sends_is_pressed_once(button_page, posts, picture):
+    page = button_page
+    button = page.locator("form button[hx-post]")
+    add(page, "Dune", picture())
+    wait_for(page, lambda: posts, "the form is posted")
+
+    assert button.text_content() == "Sending…"
+    page.evaluate("document.querySelector('form button[hx-post]').click()")
+    posts[0].continue_()
+    page.wait_for_selector("li:has-text('Dune')")
+    page.wait_for_load_state("networkidle")
+
+    assert button.text_content() == "Add"
+    assert page.locator("li").count() == len(posts) == 1
+
+
+def test_a_button_that_htmx_sends_waits_for_the_image(button_page, posts, picture):
+    page = button_page
+    arriving = []
+    page.route("**/uploads/drafts/", lambda route: arriving.append(route))
+    add(page, "Dune", picture())
+    wait_for(page, lambda: arriving, "the image is being sent")
+    page.wait_for_selector("form button[aria-disabled=true]")
+    assert not posts
+
+    arriving[0].continue_()
+    wait_for(page, lambda: posts, "the form is posted")
+
+    assert b"image-draft" in posts[0].request.post_data_buffer
+    posts[0].continue_()
+    page.wait_for_selector("li:has-text('Dune') async-image[data-state=pending]")
+
+
+def test_a_button_that_asks_for_something_else_leaves_the_form(button_page):
+    page = button_page
+    page.evaluate(
+        """() => {
+          const button = document.querySelector("form button[hx-post]");
+          const detail = {
+            requestConfig: {elt: button, verb: "get", triggeringEvent: {type: "click"}},
+          };
+          button.dispatchEvent(new CustomEvent("htmx:beforeRequest", {bubbles: true, detail}));
+          return new Promise((done) => setTimeout(done));
+        }"""
+    )
+
+    assert page.locator("form button[hx-post]").text_content() == "Add"

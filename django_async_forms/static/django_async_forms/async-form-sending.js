@@ -5,7 +5,8 @@ const STARTS = ["submit", "turbo:submit-start", "htmx:beforeRequest", "htmx:befo
 const ENDS = ["turbo:submit-end", "htmx:afterRequest", "htmx:after:request", "htmx:finally:request",
   "htmx:beforeHistorySave"];
 
-/** @type {Map<HTMLFormElement, {event: Event, isWaiting: boolean, undo: (() => void)[]}>} */
+/** @typedef {{event: Event, button: any, isWaiting: boolean, undo: (() => void)[]}} Sending */
+/** @type {Map<HTMLFormElement, Sending>} */
 const sent = new Map();
 
 /** @param {any} form @returns {any[]} */
@@ -14,18 +15,24 @@ function inputsOf(form) {
     .filter(({ input }) => input?.form === form);
 }
 
-// Of htmx's requests for a form, those that do not submit it: a validation on each change, say.
-/** @param {any} event */
-function isSubmitted({ detail }) {
-  const cause = detail?.requestConfig?.triggeringEvent ?? detail?.ctx?.sourceEvent;
-  return !cause || cause.type === "submit";
+// The form that an event submits, and the button if htmx does it there.
+/** @param {any} event @returns {{form?: any, button?: any}} */
+function sourceOf({ target, detail }) {
+  const { elt = target, verb, triggeringEvent: cause } = detail?.requestConfig ?? {};
+  const { sourceElement: source = elt, request, sourceEvent = cause } = detail?.ctx ?? {};
+  // Other requests for a form do not submit it: a validation on each change, say.
+  if (source instanceof HTMLFormElement) return /^(submit)?$/.test(sourceEvent?.type ?? "") ? { form: source } : {};
+  // htmx leaves the form out of a GET.
+  const isGet = /^get$/i.test(verb ?? request?.method ?? "get");
+  return !isGet && /^(submit|image)$/.test(source.type) ? { form: source.form, button: source } : {};
 }
 
 // The form is submitted, by the browser or by a library that asks for the answer itself.
 /** @param {any} event */
 function start(event) {
-  const { target: form, submitter, type } = event;
-  if (!(form instanceof HTMLFormElement)) return;
+  const { submitter, type } = event;
+  const { form, button } = sourceOf(event);
+  if (!form) return;
   const before = sent.get(form);
   if (before && (before.isWaiting || !before.event.defaultPrevented)) {
     if (type === "submit") stop(event);
@@ -39,16 +46,17 @@ function start(event) {
       || !/^(_self|_parent|_top)?$/i.test(target ?? document.querySelector("base")?.target ?? "");
   };
   const inputs = inputsOf(form);
-  if (!inputs.length || !isSubmitted(event)) return;
+  if (!inputs.length) return;
   // Another window is blocked when it opens late, so its form does not wait.
   if (stays()) return lookLater(form);
-  const mayWait = type === "submit" && !event.defaultPrevented;
-  if (mayWait) inputs.forEach(({ draft }) => draft?.recheck?.());
+  const mayWait = (type === "submit" || button) && !event.defaultPrevented;
+  // htmx has collected the form of a button by now.
+  if (mayWait && !button) inputs.forEach(({ draft }) => draft?.recheck?.());
   const isWaiting = mayWait && inputs.some(isTravelling);
-  /** @type {{event: Event, isWaiting: boolean, undo: (() => void)[]}} */
-  const sending = { event, isWaiting, undo: [] };
+  /** @type {Sending} */
+  const sending = { event, button, isWaiting, undo: [] };
   sent.set(form, sending);
-  if (isWaiting) return wait(form, sending, submitter);
+  if (isWaiting) return wait(form, sending, button ?? submitter);
   // After all listeners, and after the browser has taken the values.
   setTimeout(() => {
     if (sent.get(form) !== sending) return;
@@ -78,7 +86,7 @@ function isTravelling({ draft, input }) {
   return !!draft?.travelling && !input.matches(":disabled"); // The form leaves that one out.
 }
 
-/** @param {HTMLFormElement} form @param {{event: Event, undo: (() => void)[]}} sending @param {any} submitter */
+/** @param {HTMLFormElement} form @param {Sending} sending @param {any} submitter */
 async function wait(form, sending, submitter) {
   stop(sending.event);
   const first = inputsOf(form).find(isTravelling);
@@ -99,7 +107,8 @@ async function wait(form, sending, submitter) {
   // A script may have disabled the button, which would leave out its name and value.
   const isOff = isThere && submitter.disabled;
   if (isOff) submitter.disabled = false;
-  form.requestSubmit(isThere ? submitter : undefined);
+  if (sending.button) submitter.click();
+  else form.requestSubmit(isThere ? submitter : undefined);
   if (isOff) submitter.disabled = true;
 }
 
@@ -165,12 +174,22 @@ function collect({ target: form }) {
   if (!sent.has(form)) lookLater(form);
 }
 
+// A second press. htmx would send the form once more, when the first request has ended.
+/** @param {any} event */
+function press(event) {
+  const button = event.target.closest?.("button, input");
+  if (button && sent.get(button.form)?.button === button) stop(event);
+}
+
 /** @param {any} event */
 function end(event) {
   const { target, type } = event;
-  for (const form of sent.keys()) {
+  const source = sourceOf(event);
+  for (const [form, { isWaiting }] of sent) {
     const isKept = type === "htmx:beforeHistorySave" && target.contains(form);
-    if (isKept || form === target && isSubmitted(event)) finish(form);
+    // htmx 4 also ends the request that is stopped while the form waits.
+    const isOver = source.form === form && !isWaiting;
+    if (isKept || isOver) finish(form);
   }
 }
 
@@ -183,6 +202,7 @@ function endAll() {
 function watch(root) {
   for (const type of STARTS) root.addEventListener(type, start, true);
   for (const type of ENDS) root.addEventListener(type, end, true);
+  root.addEventListener("click", press, true);
   root.addEventListener("formdata", collect);
 }
 

@@ -18,7 +18,7 @@ class AsyncImageInput extends HTMLElement {
 
   connectedCallback() {
     // The events of a form in a shadow root do not leave it.
-    this.getRootNode().addEventListener("reset", reset);
+    this.getRootNode().addEventListener("reset", reset, true);
     for (const type of ["change", "click", ...RECEIVED]) this.addEventListener(type, this);
     addEventListener("pageshow", this);
     this.#tell("connected");
