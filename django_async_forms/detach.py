@@ -31,38 +31,53 @@ from .snapshot import Snapshot
 from .staging import claim_draft, stage
 
 
-class _Detached:
-    """A file that was taken off its instance, and the name to store it under."""
+class _Step:
+    """A part of a save that is done once, and once more if a rollback has undone it."""
 
-    def __init__(self, file: File[Any], name: str) -> None:
-        self.file: File[Any] | None = file
-        self.name = name
-        #: The callback of the transaction that staged the file. A rollback drops the callback.
+    def __init__(self) -> None:
+        self.is_committed = False
+        #: The callback of the transaction that has done it. A rollback drops the callback.
         self.on_commit: weakref.ref[Any] | None = None
 
-    def needs_staging(self) -> bool:
-        """Tell whether the file was never staged, or a rollback has undone the staging."""
-        if self.file is None:  # The staging has committed.
+    def is_due(self) -> bool:
+        """Tell whether it was never done, or a rollback has undone it."""
+        if self.is_committed:
             return False
         return self.on_commit is None or self.on_commit() is None
+
+    def note_done(self, using: str) -> None:
+        """Note that it is done, unless the open transaction rolls back."""
+        # The transaction may be long: it keeps no file of an instance that nobody has any more.
+        callback = partial(_note_committed, weakref.ref(self))
+        self.on_commit = weakref.ref(callback)
+        transaction.on_commit(callback, using=using)
+
+    def note_committed(self) -> None:
+        self.is_committed = True
+
+
+def _note_committed(reference: weakref.ref[_Step]) -> None:
+    step = reference()
+    if step is not None:
+        step.note_committed()
+
+
+class _Detached(_Step):
+    """A file that was taken off its instance to be staged, and the name to store it under."""
+
+    def __init__(self, file: File[Any], name: str) -> None:
+        super().__init__()
+        self.file: File[Any] | None = file
+        self.name = name
 
     def unstaged_file(self) -> File[Any]:
         if self.file is None:
             raise ValueError(f"The file {self.name!r} was staged already.")
         return self.file
 
-    def note_staged(self, using: str) -> None:
-        """Note that the file is staged, unless the open transaction rolls back."""
-        # The transaction may be long: it keeps no file of an instance that nobody has any more.
-        callback = partial(_let_go, weakref.ref(self))
-        self.on_commit = weakref.ref(callback)
-        transaction.on_commit(callback, using=using)
-
-
-def _let_go(reference: weakref.ref[_Detached]) -> None:
-    detached = reference()
-    if detached is not None:
-        detached.file = None
+    def note_committed(self) -> None:
+        super().note_committed()
+        self.file = None
 
 
 class Detachment(hooks.Change):
@@ -87,7 +102,7 @@ class Detachment(hooks.Change):
         }
         #: The fields whose images a worker saves, and those that the form empties.
         self._fields: set[str] = set()
-        self._cleared: set[str] = set()
+        self._cleared: dict[str, _Step] = {}
         #: The images that ``save()`` has taken off, by field.
         self._detached: dict[str, _Detached] = {}
         self._saves_all_fields = True
@@ -112,7 +127,7 @@ class Detachment(hooks.Change):
         """Tell whether an image still has to be staged or stored: by the next ``save()``."""
         detached = self._detached.get(field.name)
         if detached is not None:
-            return detached.needs_staging()
+            return detached.is_due()
         return uncommitted_file(instance, field) is not None
 
     def restore_initial_image(self, instance: Model, name: str, file: FieldFile) -> None:
@@ -148,7 +163,7 @@ class Detachment(hooks.Change):
         are pending, except those of the fields in ``hidden``.
         """
         self._fields = {field.name for field in fields}
-        self._cleared = set(cleared)
+        self._cleared = {name: _Step() for name in cleared}
         self._only_replaces = only_replaces
         self._sender = sender
         self._hidden = set(hidden)
@@ -157,7 +172,7 @@ class Detachment(hooks.Change):
             self._earlier_fields = set(earlier._fields)
             # A second form for the same instance. The first one knows the values before both.
             self._fields |= earlier._fields.difference(form_field_names)
-            self._cleared |= earlier._cleared
+            self._cleared = {**earlier._cleared, **self._cleared}
             detached = {**earlier._detached, **self._detached}
             # An image that was rolled back would be staged again. A form that clears it is newer.
             self._detached = {name: one for name, one in detached.items() if name not in cleared}
@@ -177,7 +192,7 @@ class Detachment(hooks.Change):
         self.is_in_block = False
         self._fields = self._earlier_fields or set()
         if self._earlier_fields is None and all(
-            detached.file is None for detached in self._detached.values()
+            detached.is_committed for detached in self._detached.values()
         ):
             hooks.forget(instance)
 
@@ -202,7 +217,7 @@ class Detachment(hooks.Change):
                     for column in image_columns(field)
                 }
                 self._detached[field.name] = _Detached(file.file, str(file.name))
-                self._cleared.discard(field.name)  # Newer than the form that cleared it.
+                self._cleared.pop(field.name, None)  # Newer than the form that cleared it.
                 self._restore_old_image(instance, field)
             elif self._is_emptied(instance, field):
                 # Otherwise a rollback would have it staged again.
@@ -246,7 +261,7 @@ class Detachment(hooks.Change):
         to_stage = [
             field
             for field in (write.file_fields() if self._saves_all_fields else fields)
-            if field.name in self._detached and self._detached[field.name].needs_staging()
+            if field.name in self._detached and self._detached[field.name].is_due()
         ]
         changed = [] if write.inserts else self._changed(write, fields)
         drafts = write.drafts()
@@ -273,6 +288,8 @@ class Detachment(hooks.Change):
                 self._discard(write, [field for field in changed if field not in to_stage])
                 is_for_row = before.is_for_row_of(instance, using)
                 self._written += write.written_fields(columns) if is_for_row else changed
+            for field in filter(self._is_to_clear, fields):
+                self._cleared[field.name].note_done(using)
             if write.table is instance._meta.concrete_model:
                 self._remember(write)
         return updated
@@ -306,16 +323,20 @@ class Detachment(hooks.Change):
                     using=using,
                     sender=self._sender_of(field),
                 )
-                detached.note_staged(using)
+                detached.note_done(using)
 
     def _changed(self, write: hooks.TableWrite, fields: Iterable[FileField]) -> list[FileField]:
         """Return the fields that the form empties, or whose file somebody has changed."""
         return [
             field
             for field in fields
-            if field.name in self._cleared
+            if self._is_to_clear(field)
             or self._before.is_changed(write.instance, field, write.using)
         ]
+
+    def _is_to_clear(self, field: FileField) -> bool:
+        """Tell whether the form empties a field, and no save since has done so."""
+        return field.name in self._cleared and self._cleared[field.name].is_due()
 
     def _restore_old_image(self, instance: Model, field: FileField) -> None:
         """Put the image before the form on the instance. The descriptor would open its file."""
@@ -350,7 +371,7 @@ class Detachment(hooks.Change):
             is_new=created and not write.had_key,
             sender=self._sender_of(field),
         )
-        detached.note_staged(write.using)
+        detached.note_done(write.using)
 
     def _sender_of(self, field: FileField) -> str:
         return "" if field.name in self._hidden else self._sender
@@ -360,8 +381,6 @@ class Detachment(hooks.Change):
         for field in fields:
             uploads = Upload.objects.using(write.using)
             uploads.for_instance(write.instance, field.name).discard()
-            cleared = partial(self._cleared.discard, field.name)
-            transaction.on_commit(cleared, using=write.using)
 
     def _remember(self, write: hooks.TableWrite) -> None:
         """

@@ -4,6 +4,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import FieldDoesNotExist, SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
+from django.db import transaction
 
 from django_async_forms.attach import PermanentError
 from django_async_forms.codec import reconstruct
@@ -11,6 +12,7 @@ from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import asave_image, save_image
 from tests import pictures
+from tests.both import async_form
 from tests.project.models import Coded, Document, Elsewhere, Measured, Photo, Restaurant, Slugged
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +127,54 @@ def test_a_pending_upload_for_the_same_field_is_superseded(photo, in_memory, sta
     newer = save_image(in_memory(), photo)
 
     assert Upload.objects.get() == newer
+
+
+# After a form that clears
+
+
+@pytest.fixture
+def measured(in_memory):
+    return Measured.objects.create(title="Old", image=in_memory("old.jpg"))
+
+
+def clear(measured=None):
+    data = {"title": "Dune", "image-clear": "on"}
+    return async_form(Measured, data, {}, measured, ["title", "image"]).save()
+
+
+def change_the_title(measured):
+    return async_form(Measured, {"title": "Dune"}, {}, measured, ["title", "image"])
+
+
+def clear_a_new_one(measured):
+    return clear()
+
+
+def clear_and_save_another_form(measured):
+    return change_the_title(clear(measured)).save()
+
+
+@pytest.mark.parametrize("use", [clear, clear_a_new_one, clear_and_save_another_form])
+def test_an_image_is_newer_than_a_form_that_cleared(use, measured, in_memory):
+    data = pictures.jpeg()
+    measured = use(measured)
+    save_image(in_memory(data=data), measured, "image")
+    measured.save()
+    save_pending_uploads()
+
+    assert pictures.bytes_of(measured) == data
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_image_is_newer_than_a_form_that_has_committed_beside_another(measured, in_memory):
+    data = pictures.jpeg()
+    with transaction.atomic():
+        change_the_title(clear(measured)).save(commit=False)
+    save_image(in_memory(data=data), measured, "image")
+    measured.save()
+    save_pending_uploads()
+
+    assert pictures.bytes_of(measured) == data
 
 
 class Replicated:
