@@ -384,14 +384,21 @@ def _clean_fields(self: Model, clean_fields: Any, exclude: Any = None) -> None:
 
 
 def _refresh_from_db(self: Model, refresh: Any, *args: Any, **kwargs: Any) -> None:
+    # Both Django and this function read the names, which may come from a generator.
+    names = kwargs.get("fields") if len(args) < 2 else args[1]
+    if names is not None:
+        names = list(names)
+        if len(args) < 2:
+            kwargs["fields"] = names
+        else:
+            args = (args[0], names, *args[2:])
     refresh(*args, **kwargs)
-    names = kwargs.get("fields") or (args[1] if len(args) > 1 else None)
     columns = [
         column
         for field in file_fields(self)
         for column in image_columns(field)
         # Setting an image sets its dimensions.
-        if not names or field.name in names or column.name in names
+        if names is None or field.name in names or column.name in names
     ]
     if columns:
         Snapshot.renew(self, columns)

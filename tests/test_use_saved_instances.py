@@ -10,6 +10,7 @@ import gc
 import pickle
 
 import pytest
+from asgiref.sync import async_to_sync
 from django import forms
 from django.core import serializers
 from django.core.files.base import ContentFile
@@ -504,3 +505,24 @@ def test_a_refresh_before_the_instance_is_saved_drops_what_it_reads(
     save_pending_uploads()
 
     assert (Photo.objects.get().title, names()) == ("Old", [image])
+
+
+@pytest.mark.parametrize("refresh", [Photo.refresh_from_db, async_to_sync(Photo.arefresh_from_db)])
+@pytest.mark.parametrize("collect", [list, iter], ids=["list", "iterator"])
+def test_an_image_that_was_refreshed_by_name_is_set_back(base, collect, refresh, old, in_memory):
+    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+    Photo.objects.get().image.save("newer.jpg", in_memory("newer.jpg"))
+    refresh(photo, fields=collect(["image"]))
+    photo.image = "photos/old.jpg"
+    photo.save()
+
+    assert names() == ["photos/old.jpg"]
+
+
+def test_a_refresh_of_no_fields_leaves_a_new_name_to_be_written(base, old):
+    photo = form_for(base, Photo, {"title": "Dune"}, instance=old).save()
+    photo.image = "photos/other.jpg"
+    photo.refresh_from_db(fields=[])
+    photo.save()
+
+    assert names() == ["photos/other.jpg"]
