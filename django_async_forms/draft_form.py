@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db import Error, router
+from django.db import Error
 from django.db.models import FileField
 from django.http import HttpRequest
 from django.http.request import HttpHeaders
@@ -21,6 +21,7 @@ from .conf import conf
 from .draft_file import DraftFile, LostDraft
 from .draft_model import Draft
 from .draft_sender import Sender, sender_of
+from .fields import expected_database
 from .grants import FieldPath, Grant, draft_token, purpose_of, read_draft_token
 from .images import SHOWN
 
@@ -47,8 +48,7 @@ class FieldDrafts:
 
     @cached_property
     def _using(self) -> str:
-        instance = self.form.instance
-        return router.db_for_write(type(instance), instance=instance)
+        return expected_database(self.form.instance)
 
     def _grant(self, sender: Sender) -> Grant:
         return Grant(
@@ -70,7 +70,7 @@ class FieldDrafts:
 
     def _find(self, token: str) -> DraftFile | LostDraft:
         named = read_draft_token(token)
-        if named is None or named[1] != self._using:
+        if named is None:
             return LostDraft(ValidationError(arrival.GONE, code="draft_gone"))
         try:
             return arrival.find(*named, sender_of(self.request), purpose_of(self.field))
@@ -93,7 +93,7 @@ class FieldDrafts:
         url, file = _url("drafts"), self._file_to_keep()
         # A page that needs no session makes none.
         sender = sender_of(self.request, create=bool(url or file))
-        if sender is None:
+        if sender is None or not (url or file):
             return {"draft": None}
         grant = self._grant(sender)
         if file is not self._kept[0]:

@@ -181,6 +181,23 @@ def key_from_text(model: type[Model], text: str) -> Any:
     return tuple(value) if type(value) is list else value
 
 
+def expected_database(instance: Model) -> str:
+    """
+    Return the database that an instance will probably be written to.
+
+    A router may answer differently, or raise, until a form has filled in a new instance. Plain
+    Django does not ask it before.
+    """
+    model = type(instance)
+    try:
+        return str(router.db_for_write(model, instance=instance))
+    except Exception:
+        if not instance._state.adding:
+            raise
+        # As create() asks. The save asks with the instance again, and raises what that raises.
+        return str(router.db_for_write(model))
+
+
 def lock_row(field: FileField, instance: Model, using: str) -> None:
     """
     Lock the row of an image until the open transaction ends.

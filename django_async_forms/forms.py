@@ -26,7 +26,7 @@ from .detach import Detachment
 from .draft_form import FieldDrafts
 from .draft_model import DraftGoneError
 from .draft_sender import sender_of
-from .fields import file_field, file_fields, files_in, image_columns, unwrapped
+from .fields import expected_database, file_field, file_fields, files_in, image_columns, unwrapped
 from .limits import check_limits, check_value_against_backlog
 from .models import Upload, has_image, has_outbox
 from .status import upload_for
@@ -121,8 +121,9 @@ class AsyncImageFormMixin(_Form):
             self._limited[field.name] = form_field
             form_field.validators.append(partial(check_limits, field))
             if field in self._fields_for_worker():
-                using = router.db_for_write(type(self.instance), instance=self.instance)
-                form_field.validators.append(partial(check_value_against_backlog, using))
+                form_field.validators.append(
+                    partial(check_value_against_backlog, partial(expected_database, self.instance))
+                )
         keeps_drafts = self.drafts and self.request_of_sender is not None
         if isinstance(form_field.widget, AsyncImageInput):
             form_field.widget.install(self, field.name)
@@ -191,10 +192,10 @@ class AsyncImageFormMixin(_Form):
         if isinstance(self.fields[name].widget, AsyncImageInput):
             return help_text
         field = file_field(type(self.instance), name)
-        using = router.db_for_write(type(self.instance), instance=self.instance)
         upload = None
-        if not self.instance._state.adding and has_outbox(using):
-            upload = upload_for(self.instance, name)
+        if not self.instance._state.adding:
+            using = router.db_for_write(type(self.instance), instance=self.instance)
+            upload = upload_for(self.instance, name) if has_outbox(using) else None
         if upload is None:
             return help_text
         is_image = isinstance(field, ImageField)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django import forms
@@ -95,14 +95,16 @@ def _check_format(image: Image.Image | None, formats: Sequence[str]) -> None:
         )
 
 
-def check_value_against_backlog(using: str, value: Any) -> None:
+def check_value_against_backlog(get_using: Callable[[], str], value: Any) -> None:
     """
     Refuse what a form field returns if it has a new file, and ``check_backlog()`` refuses one more.
 
-    A draft is not refused, because it is among those already. Raises ``ValidationError``.
+    ``get_using`` returns the database. A draft is not refused, because it is among those already.
+    Raises ``ValidationError``.
     """
-    if any(not isinstance(file, DraftFile) for file in files_in(value)):
-        check_backlog(using)
+    has_file = any(not isinstance(file, DraftFile) for file in files_in(value))
+    if has_file and conf().MAX_BACKLOG is not None:
+        check_backlog(get_using())
 
 
 def check_backlog(using: str) -> None:

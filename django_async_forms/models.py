@@ -453,10 +453,11 @@ def forget_outboxes(**kwargs: Any) -> None:
 
 def has_upload(instance: models.Model, field: models.FileField) -> bool:
     """Tell whether an upload is pending or failed for a field of an instance."""
-    using = router.db_for_write(type(instance), instance=instance)
-    if instance._state.adding or not has_outbox(using):
+    if instance._state.adding:
         return False
-    return Upload.objects.using(using).for_instance(instance, field.name).exists()
+    using = router.db_for_write(type(instance), instance=instance)
+    uploads = Upload.objects.using(using)
+    return has_outbox(using) and uploads.for_instance(instance, field.name).exists()
 
 
 def has_image(instance: models.Model, field: models.FileField) -> bool:

@@ -125,7 +125,7 @@ class AsyncImageSerializerMixin(_Serializer):
         instance = self.instance
         if self.async_when == "replacing" and not getattr(instance, model_field.attname, None):
             return  # The request saves it.
-        check_value_against_backlog(router.db_for_write(self.Meta.model), value)
+        check_value_against_backlog(partial(router.db_for_write, self.Meta.model), value)
 
     def save(self, *args: Any, **kwargs: Any) -> Any:
         """

@@ -105,9 +105,14 @@ class AsyncImageInput(forms.ClearableFileInput):
 
     def has_upload(self) -> bool:
         """Tell whether the field has an upload, which can be cleared like an image."""
-        if self.instance is None or self.instance.pk is None:
+        if self.instance is None or not self.is_saved():
             return False
         return upload_for(self.instance, self.field_name) is not None
+
+    def is_saved(self) -> bool:
+        """Tell whether the instance has a row. A new one may have a key already."""
+        instance = self.instance
+        return instance is not None and not instance._state.adding and instance.pk is not None
 
     def is_clearable(self, context: dict[str, Any]) -> bool:
         """Tell whether the form accepts that its image is cleared."""
@@ -143,6 +148,7 @@ class AsyncImageInput(forms.ClearableFileInput):
         widget = context["widget"]
         widget.update(
             instance=self.instance,
+            is_saved=self.is_saved(),
             field_name=self.field_name,
             is_clearable=self.is_clearable(widget),
             invalid=self.invalid_image,
