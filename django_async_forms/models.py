@@ -461,14 +461,15 @@ def has_upload(instance: models.Model, field: models.FileField) -> bool:
 
 
 def has_image(instance: models.Model, field: models.FileField) -> bool:
-    """Tell whether a field has an upload, or an image that was attached meanwhile."""
+    """Tell whether a saved instance has an upload for a field, or an image in its row."""
     if instance._state.adding:
         return False
     if has_upload(instance, field):
         return True
+    # The row last: a worker may attach the image meanwhile.
     using = router.db_for_write(type(instance), instance=instance)
-    values = current_values(field, instance, using)
-    return bool(values and values[field.attname])
+    row = current_values(field, instance, using)
+    return row is not None and bool(row[field.attname])
 
 
 def _due_at(state: Upload.State, sent: Upload | None = None) -> datetime:
