@@ -35,6 +35,7 @@ from .fields import (
     for_update,
     image_columns,
     image_values,
+    lock_row,
     row_of,
     rows,
     uncommitted_file,
@@ -322,12 +323,19 @@ class _Attempt(hooks.Change):
         held, using = self._written[self.field.attname], self.upload.using
         is_swapped = swap(self.field, self.instance, using, held, values)
         if is_swapped is None:
-            row = row_of(self.field, self.instance, using)
-            is_swapped = bool(_where_holds(row, self.field, held).update(**values))
+            is_swapped = self._swap_by_queryset(held, values)
         if not is_swapped:
             raise _ColumnChangedError
         self._written, self._is_written = values, True
         return True
+
+    def _swap_by_queryset(self, held: str, values: dict[str, Any]) -> bool:
+        field, instance, using = self.field, self.instance, self.upload.using
+        if any(column.model is not field.model for column in image_columns(field)):
+            # Django updates a child and its parent after a query: not in one statement.
+            lock_row(field, instance, using)
+        row = row_of(field, instance, using)
+        return bool(_where_holds(row, field, held).update(**values))
 
     def _changed_others(self) -> dict[type[Model], list[Field[Any, Any]]]:
         """Return the other columns that were set on the instance for this image, by table."""
@@ -451,8 +459,7 @@ class _Attempt(hooks.Change):
 
     def _restore_columns(self) -> None:
         field, instance, using = self.field, self.instance, self.upload.using
-        row = row_of(field, instance, using)
-        _where_holds(row, field, self.upload.held).update(**self._held)
+        self._swap_by_queryset(self.upload.held, self._held)
         for column, (held, text) in self._replaced.items():
             owner = rows(column.model, using)
             owner = owner.filter(pk=column.model._meta.pk.value_from_object(instance))

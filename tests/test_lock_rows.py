@@ -11,7 +11,7 @@ import pytest
 from django import forms
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models.signals import post_save, pre_save
 
 from django_async_forms.forms import AsyncImageModelForm
@@ -21,7 +21,7 @@ from django_async_forms.tasks import save_image_task
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form, form_for
-from tests.habits.models import Like, Liked, Preparing, Working
+from tests.habits.models import Like, Liked, Preparing, Print, Working
 from tests.project.models import Document, Photo, Restaurant
 from tests.threads import Meanwhile, at_the_same_moment
 from tests.worker import DEADLINE
@@ -305,3 +305,29 @@ def test_a_file_is_deleted_while_a_transaction_that_has_deleted_its_neighbour_is
         at_the_same_moment(lambda: storage.delete(other))
 
     assert storage.listdir("")[1] == sorted({"a", "c"} - {other})
+
+
+# Dimensions in the table of a parent
+
+
+@needs_row_locks
+def test_an_image_is_not_changed_between_the_statements_that_write_it(in_memory):
+    refused = []
+
+    def change_it():
+        with transaction.atomic():
+            Print.objects.select_for_update(nowait=True).values_list("pk").get()
+            Print.objects.update(image="habits/other.jpg")
+
+    def change_it_before_an_update(execute, sql, params, many, context):
+        if sql.startswith("UPDATE ") and Print._meta.db_table in sql:
+            with pytest.raises(OperationalError) as error:
+                at_the_same_moment(change_it)
+            refused.append(error)
+        return execute(sql, params, many, context)
+
+    async_form(Print, {"title": "Dune"}, {"image": in_memory()}).save()
+    with connection.execute_wrapper(change_it_before_an_update):
+        save_pending_uploads()
+
+    assert len(refused) == 1

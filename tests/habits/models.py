@@ -389,3 +389,15 @@ class Upserted(Titled):
     def save(self, *args, note="", **kwargs):
         super().save(*args, **kwargs)
         return self
+
+
+class Sized(models.Model):
+    """The dimensions of an image that a child has."""
+
+    title = models.CharField(max_length=100)
+    width = models.PositiveIntegerField(null=True, editable=False)
+    height = models.PositiveIntegerField(null=True, editable=False)
+
+
+class Print(Sized):
+    image = models.ImageField(upload_to="habits", width_field="width", height_field="height")
