@@ -29,6 +29,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache, partial, wraps
+from inspect import getattr_static
 from typing import Any
 
 from django.apps import apps
@@ -265,14 +266,14 @@ def _hook(model: type[Model]) -> None:
 
 
 def _hook_from_db(model: type[Model]) -> None:
-    from_db: Any = model.from_db.__func__  # type: ignore[attr-defined]
-    while from_db in _wrappers:  # The parent's wrapper notes no image of the child.
-        from_db = from_db.__wrapped__
+    from_db: Any = getattr_static(model, "from_db")
+    while getattr(from_db, "__func__", None) in _wrappers:
+        from_db = from_db.__func__.__wrapped__  # The parent's notes no image of the child.
     columns = [column for field in file_fields(model) for column in image_columns(field)]
 
     @wraps(from_db)
     def wrapped(cls: type[Model], *args: Any, **kwargs: Any) -> Model:
-        instance: Model = from_db(cls, *args, **kwargs)
+        instance: Model = from_db.__get__(None, cls)(*args, **kwargs)
         note_loaded(instance, columns)
         return instance
 

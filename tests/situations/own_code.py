@@ -212,3 +212,9 @@ class Decorated(Titled):
     def clean_fields(self, exclude=None):
         super().clean_fields(exclude=exclude)
         self.title = f"{self.title} cleaned"
+
+    @staticmethod
+    def from_db(*args):
+        instance = super(Decorated, Decorated).from_db(*args)
+        instance.title = f"{instance.title} loaded"
+        return instance

@@ -97,7 +97,7 @@ def test_methods_that_are_no_functions_are_called():
     instance.full_clean()
     instance.save()
 
-    assert loaded(instance).title == "x cleaned saved"
+    assert loaded(instance).title == "x cleaned saved loaded"
 
 
 # Rows
