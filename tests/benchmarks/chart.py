@@ -95,6 +95,7 @@ def _load(results):
     cases = {
         "received and discarded": NEUTRAL,
         "saved without the image": PLAIN,
+        "by hand": BY_HAND,
         "files": FILES,
         "database": DATABASE,
         "no image": MESSAGE,

@@ -1,8 +1,9 @@
 """
 Sixteen clients at once, through gunicorn: how long the slowest requests take.
 
-Images that come with the form, against a view that receives the same bytes and discards them, and
-against a form that saves all but the image. Drafts, against the form without an image.
+Images that come with the form, against a view that receives the same bytes and discards them,
+against a form that saves all but the image, and against the task that is written by hand. Drafts,
+against the form without an image.
 """
 
 import os
@@ -43,6 +44,7 @@ def measure(results, places, sizes, requests, rounds, progress):
                 "saved without the image": partial(with_image, "files", "/title/", form),
                 "files": partial(with_image, "files", "/async/", form),
                 "database": partial(with_image, "database", "/async/", form),
+                "by hand": partial(with_image, "files", "/by-hand/", form),
             }
             interleave(results, prefix, cases, rounds, progress)
             os.sync()  # The drafts do not wait for these bytes.

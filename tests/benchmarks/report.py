@@ -131,7 +131,7 @@ def _load(results):
 
     for size in ("100 KB", "1 MB"):
         for staging in ("files", "database"):
-            for below in ("received and discarded", "saved without the image"):
+            for below in ("received and discarded", "saved without the image", "by hand"):
                 what = f"16 clients, p99, {size}, {staging}, against {below}"
                 yield _at_most(what, 1.3, ratio(size, staging, below))
         for staging in ("files", "database"):
