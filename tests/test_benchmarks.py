@@ -7,6 +7,7 @@ import pytest
 import django_async_forms
 from tests.benchmarks import report
 from tests.benchmarks.rounds import Results, interleave
+from tests.worker import ROOT
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_the_series_keeps_one_line_for_each_version(results, tmp_path, monkeypat
 
 
 def test_the_series_keeps_ratios_that_have_a_target_on_the_page():
-    with (report.ROOT / "docs" / "images" / "performance-targets.csv").open(newline="") as file:
+    with (ROOT / "docs" / "images" / "performance-targets.csv").open(newline="") as file:
         found = {row["What"] for row in csv.DictReader(file)}
 
     assert set(report.SERIES.values()) <= found

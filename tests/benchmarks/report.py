@@ -3,16 +3,12 @@
 import csv
 import platform
 import statistics
-import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
-
-from django.utils import timezone
 
 import django_async_forms
+from tests.faults.record import commit, today
 
-ROOT = Path(__file__).parent.parent.parent
 MIB = 2**20
 
 
@@ -303,9 +299,6 @@ SERIES = {
 def keep_series(results, path):
     """Write the ratios of this version into the series, in place of earlier ones of it."""
     found = {target.what: target.measured for target in targets(results)}
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
     this = django_async_forms.__version__
     ratios = [f"{found[what]:.2f}" if what in found else "" for what in SERIES.values()]
     kept = [row for row in read_series(path) if row["Version"] != this]
@@ -315,7 +308,7 @@ def keep_series(results, path):
         head,
         [
             *([row.get(name, "") for name in head] for row in kept),
-            [this, timezone.localdate().isoformat(), commit, *ratios],
+            [this, today(), f"``{commit()}``", *ratios],
         ],
     )
 
