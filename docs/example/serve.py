@@ -28,6 +28,7 @@ def prepare():
     from django.conf import settings
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
+    from project import app
 
     for folder in (settings.FILE_UPLOAD_TEMP_DIR, settings.DATA / "broker" / "control"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,6 +36,11 @@ def prepare():
     users = get_user_model().objects
     if not users.filter(username="admin").exists():
         users.create_superuser("admin", password="admin")
+    # Kombu makes the file of an exchange, and then writes it. The worker ends if it reads the file
+    # between the two, so it is there before anything else is.
+    with app.connection_for_write() as connection:
+        queue = app.amqp.queues[app.conf.task_default_queue]
+        queue.bind(connection.default_channel).declare()
 
 
 def free_port():
