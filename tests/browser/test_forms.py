@@ -779,7 +779,9 @@ def test_a_reset_takes_the_preview_away(form_page, picture, listener):
     form_page.set_input_files("[name=image]", picture())
     form_page.wait_for_selector(".async-image-preview img")
 
-    form_page.evaluate(f"document.querySelector('form').onreset = (event) => {{ {listener} }}")
+    form_page.evaluate(
+        f"document.querySelector('form').addEventListener('reset', (event) => {{ {listener} }})"
+    )
     form_page.evaluate("document.querySelector('form').reset()")
 
     form_page.wait_for_selector(".async-image-preview", state="hidden")

@@ -214,7 +214,7 @@ class Decorated(Titled):
         self.title = f"{self.title} cleaned"
 
     @staticmethod
-    def from_db(*args):
-        instance = super(Decorated, Decorated).from_db(*args)
+    def from_db(*args, **kwargs):
+        instance = super(Decorated, Decorated).from_db(*args, **kwargs)
         instance.title = f"{instance.title} loaded"
         return instance
