@@ -128,7 +128,7 @@ def _verifying(upload: Upload) -> Iterator[Callable[[File[Any]], None]]:
         yield lambda uploaded: None
     elif isinstance(storage, StagingFileSystemStorage):
         with meanwhile(partial(_sha256_of_staged, upload)) as taken:
-            yield lambda uploaded: _verify(upload, *taken())
+            yield lambda uploaded: _verify(upload, taken())
     else:
         yield lambda uploaded: _verify(upload, sha256_of(uploaded))
 

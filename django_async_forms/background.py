@@ -29,18 +29,17 @@ if hasattr(os, "register_at_fork"):  # The child of a fork has no other threads.
 
 
 @contextmanager
-def meanwhile(*functions: Callable[[], _Result]) -> Iterator[Callable[[], list[_Result]]]:
+def meanwhile(function: Callable[[], _Result]) -> Iterator[Callable[[], _Result]]:
     """
-    Call functions in threads while the block runs, which ends when all have returned.
+    Call a function in a thread while the block runs, which ends when it has returned.
 
-    The block gets a function that waits for them, and returns what they return or raises what one
-    of them has raised.
+    The block gets another function, which waits for it, and returns or raises what it does.
     """
-    calls = [_threads().submit(function) for function in functions]
+    call = _threads().submit(function)
     try:
-        yield lambda: [call.result() for call in calls]
+        yield call.result
     finally:
-        wait(calls)
+        wait([call])
 
 
 class BackgroundThread:

@@ -338,14 +338,19 @@ def test_two_images_of_a_page_travel_at_a_time(open_form, picture):
 # Save
 
 
-def test_save_waits_for_an_image_that_is_travelling_and_submits_once(
-    open_form, large_picture, posts
-):
+@pytest.fixture
+def two_buttons(open_form, large_picture):
+    """A form with two buttons whose image is travelling, and its parts."""
     page = open_form(buttons="<button name=do value=a>A</button><button name=do value=b>B</button>")
     parts = Parts(page)
     page.fill("[name=title]", "Dune")
     page.set_input_files("[name=image]", large_picture())
     parts.wait()
+    return page, parts
+
+
+def test_save_waits_for_an_image_that_is_travelling_and_submits_once(two_buttons, posts):
+    page, parts = two_buttons
 
     for _ in range(3):
         press(page, "[value=b]")
@@ -514,14 +519,8 @@ def test_a_form_that_a_script_sends_without_submitting_it_can_be_sent_again(
     assert Upload.objects.count() == 2
 
 
-def test_a_button_that_a_script_disables_while_save_waits_sends_its_value(
-    open_form, large_picture, posts
-):
-    page = open_form(buttons="<button name=do value=a>A</button><button name=do value=b>B</button>")
-    parts = Parts(page)
-    page.fill("[name=title]", "Dune")
-    page.set_input_files("[name=image]", large_picture())
-    parts.wait()
+def test_a_button_that_a_script_disables_while_save_waits_sends_its_value(two_buttons, posts):
+    page, parts = two_buttons
     press(page, "[value=b]")
     page.wait_for_selector("text=The image is still being sent…")
 
