@@ -81,7 +81,7 @@ def post(
     settings,
     staging,
     storage_calls,
-    asking_anew,
+    patient,
     django_capture_on_commit_callbacks,
 ):
     """Posts a form until its transaction ends, with uploads in memory and on the disk."""

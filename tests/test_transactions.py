@@ -37,7 +37,7 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def messages(asking_anew):
+def messages(patient):
     """Returns the messages that were sent in the test, on the test's own broker."""
     broker = services.Broker("filesystem", "filesystem://")
     with sending_to_broker(broker):

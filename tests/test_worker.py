@@ -250,7 +250,7 @@ def test_another_process_attaches_the_image_of_a_killed_process(workers, witness
 
 
 def test_a_message_that_got_lost_is_sent_again_by_the_recovery_task(workers, browser, settings):
-    settings.ASYNC_FORMS = {"RESEND_AFTER": 0.1}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RESEND_AFTER": 0.1}
     data = pictures.jpeg()
     browser.post("/photos/add/", "Dune", image=("dune.jpg", data))
     purge = recover_uploads.app.control.purge
@@ -336,7 +336,7 @@ def test_a_failed_upload_is_attached_when_an_operator_retries(workers, witness, 
 
 @ANY_BROKER
 def test_two_messages_for_one_upload_attach_it_once(workers, witness, browser, settings):
-    settings.ASYNC_FORMS = {"RESEND_AFTER": 0.1}
+    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RESEND_AFTER": 0.1}
     data = pictures.jpeg()
     workers.start(RESEND_AFTER=0.1)
     witness.order("hold-stored")

@@ -210,7 +210,13 @@ def asking_anew(monkeypatch):
 
 
 @pytest.fixture
-def broker(broker_name, asking_anew):
+def patient(asking_anew, settings):
+    """Waits longer than the default for a broker that does answer: a busy machine is slow."""
+    settings.ASYNC_FORMS = {**getattr(settings, "ASYNC_FORMS", {}), "PUBLISH_TIMEOUT": 10}
+
+
+@pytest.fixture
+def broker(broker_name, patient):
     """The test's own queue on each broker, to which this process sends."""
     broker = services.Broker(broker_name, services.BROKERS[broker_name])
     with sending_to_broker(broker):
@@ -219,7 +225,7 @@ def broker(broker_name, asking_anew):
 
 
 @pytest.fixture
-def queue(asking_anew):
+def queue(patient):
     """A queue in a folder, to which this process sends and which has no worker."""
     broker = services.Broker("filesystem", "filesystem://")
     with sending_to_broker(broker):
@@ -270,7 +276,7 @@ def worker(
     _long_running,
     broker_name,
     staging,
-    asking_anew,
+    patient,
     witness,
     settings,
     use_staging_storage,
@@ -293,8 +299,6 @@ def worker(
             log.seek(before)
             return log.read()
 
-    # A busy machine is slow, and no recovery runs with this worker.
-    settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "PUBLISH_TIMEOUT": 10}
     with sending_to_broker(workers.broker):
         yield workers.worker
     print(logged())  # Shown when the test has failed.

@@ -29,7 +29,7 @@ def newsletter():
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_an_image_overtakes_tasks_that_were_there_before(name, asking_anew, in_memory):
+def test_an_image_overtakes_tasks_that_were_there_before(name, patient, in_memory):
     services.need_broker(name)
     broker = services.Broker(name, services.BROKERS[name])
     settings = dict(SETTINGS[name])

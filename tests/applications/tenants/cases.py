@@ -34,7 +34,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def worker(public, asking_anew, shared_media, tmp_path, monkeypatch):  # noqa: F811
+def worker(public, patient, shared_media, tmp_path, monkeypatch):  # noqa: F811
     """A worker of the page's app, to which this process sends with the same app."""
     broker = services.Broker("filesystem", services.BROKERS["filesystem"])
     previous = current_app._get_current_object()

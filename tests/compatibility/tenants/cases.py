@@ -351,7 +351,7 @@ def _rename_table(name, new_name):
 
 
 @pytest.fixture
-def worker(public, asking_anew, shared_media, tmp_path):
+def worker(public, patient, shared_media, tmp_path):
     """A worker for all tenants, whose Celery app names the schema in its messages."""
     broker = services.Broker("filesystem", services.BROKERS["filesystem"])
     log = tmp_path / "worker.log"
