@@ -251,6 +251,7 @@ def save_photo(uploaded):
     return time.monotonic() - started_at
 
 
+@pytest.mark.usefixtures("patient")
 def test_no_upload_is_lost_when_redis_is_stopped_and_started_again(redis, redis_workers, in_memory):
     data = pictures.jpeg()
     save_photo(in_memory())  # This makes a connection, which dies with the server.
@@ -276,6 +277,7 @@ def test_no_upload_is_lost_when_redis_hangs_with_an_open_connection(redis, in_me
     assert Upload.objects.pending().count() == 2
 
 
+@pytest.mark.usefixtures("patient")
 def test_no_message_is_lost_on_a_connection_that_died_while_idle(redis, in_memory):
     save_photo(in_memory())
     redis.stop()

@@ -424,6 +424,7 @@ after_response.end()
 
 def test_a_process_that_ends_after_a_request_has_sent_its_message():
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.project.settings"}
+    environment["TEST_ASYNC_FORMS"] = '{"PUBLISH_TIMEOUT": 10}'
     command = [sys.executable, "-W", "ignore", "-c", ENDING]
 
     output = subprocess.check_output(command, cwd=ROOT, env=environment, timeout=DEADLINE)
@@ -794,6 +795,7 @@ def test_an_upload_whose_retry_is_rolled_back_is_not_sent(published, in_memory):
     assert seen() == ["dune.jpg"]
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_message_leaves_no_connection_of_its_thread_open(monkeypatch, in_memory):
     used = []
 
