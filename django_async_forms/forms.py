@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Mapping, Sequence
-from functools import cache, cached_property, lru_cache, partial
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.db import router
-from django.db.models import FileField, ImageField
+from django.db.models import FileField, ImageField, Model
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.utils.functional import lazy
@@ -85,8 +85,14 @@ class AsyncImageFormMixin(_Form):
 
     _is_saved = False
 
+    #: The instance, and the images that it had before the form.
+    _noted: tuple[Model, Detachment] | None = None
+
     #: The images that validation has found unchanged.
     _unchanged: Mapping[str, FieldFile] = MappingProxyType({})
+
+    #: The fields that validation has emptied.
+    _cleared: Collection[str] = frozenset()
 
     def __init__(self, *args: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
         if request is not None and _takes_request(type(self)):
@@ -101,14 +107,17 @@ class AsyncImageFormMixin(_Form):
         super().__init__(*args, **kwargs)
         self.instance = unwrapped(self.instance)
         if self._errors is None:
-            self._detachment = Detachment(self.instance)
+            # Made anew after __init__(), which may have changed them.
+            self._noted = self.instance, Detachment(self.instance)
         self._prepare_fields()
 
-    @cached_property
+    @property
     def _detachment(self) -> Detachment:
-        """The images before the form. Made anew after ``__init__()``, which may change them."""
+        """The images before the form: of another instance once ``clean()`` has chosen one."""
         self.instance = unwrapped(self.instance)
-        return Detachment(self.instance)
+        if self._noted is None or self._noted[0] is not self.instance:
+            self._noted = self.instance, Detachment(self.instance)
+        return self._noted[1]
 
     def _prepare_fields(self) -> None:
         """Prepare the form fields, also those that a project's ``__init__()`` has replaced."""
@@ -234,16 +243,10 @@ class AsyncImageFormMixin(_Form):
         """
         # ModelForm.save() refuses a form with errors, and one without data if it commits.
         if self.is_bound and not self.errors:
-            # A field's clean method may return "", which Django assigns: it empties the column too.
-            cleared = {
-                name
-                for name, value in self.cleaned_data.items()
-                if value is False or (isinstance(value, str) and not value)
-            }
             self._detachment.wait_for_save(
                 self.instance,
                 self._fields_for_worker(),
-                cleared,
+                self._cleared,
                 form_field_names=self.fields,
                 only_replaces=self.async_when == "replacing",
                 sender=self._sender_key(),
@@ -298,6 +301,12 @@ class AsyncImageFormMixin(_Form):
         # Django assigns the value of each field to the instance, and assigning an unchanged image
         # makes a field with dimensions open its file. Django reads None as "no change".
         detachment = self._detachment
+        # A field's clean method may return "", which Django assigns: it empties the column too.
+        self._cleared = {
+            name
+            for name, value in self.cleaned_data.items()
+            if (value is False or (isinstance(value, str) and not value)) and self._assigns(name)
+        }
         self._unchanged = unchanged = {
             name: value
             for name, value in self.cleaned_data.items()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from django.core.files.base import File
 from django.db import connections, router
 from django.db.models import Field, FileField, Model
 
@@ -150,9 +151,13 @@ class Snapshot(NamedTuple):
         """Tell whether an instance holds an uncommitted image or another name than the snapshot."""
         if field.attname not in instance.__dict__:
             return False
-        if uncommitted_file(instance, field) is not None:
-            return True
-        now = file_name(instance.__dict__[field.attname])
+        value = instance.__dict__[field.attname]
+        # A file without a name is a change, too: Django refuses it.
+        if isinstance(value, File):
+            value = getattr(instance, field.attname)
+            if not getattr(value, "_committed", True):
+                return True
+        now = file_name(value)
         if field.attname in self.values:
             return now != file_name(self.values[field.attname])
         # The snapshot lacks this image, so compare it with the row.

@@ -2,7 +2,9 @@
 
 import pytest
 from asgiref.sync import async_to_sync
-from django import forms
+from django import VERSION, forms
+from django.core.exceptions import FieldError
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.forms import modelform_factory
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +18,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from django_async_forms.widgets import AsyncImageInput
 from tests import pictures
+from tests.both import form_for
 from tests.project.models import Document, OnlyImages, Photo
 
 pytestmark = pytest.mark.django_db
@@ -403,3 +406,67 @@ def test_an_image_that_the_code_of_a_form_sets_stays_where_django_assigns_none()
     ChosenImageForm({"title": "x"}, initial={"image": photo.image}, instance=photo).save()
 
     assert Photo.objects.get().image.name == "photos/chosen.jpg"
+
+
+class ChoosingForm(PhotoForm):
+    """Changes the photo that has its title already, as a form of an import does."""
+
+    def clean(self):
+        self.instance = Photo.objects.get(title=self.cleaned_data["title"])
+        return super().clean()
+
+
+def test_an_instance_that_clean_has_chosen_keeps_its_image_until_the_new_one_is_attached(
+    old, in_memory
+):
+    ChoosingForm({"title": old.title}, {"image": in_memory()}).save()
+
+    assert Photo.objects.get().image.name == "photos/old.jpg"
+    save_pending_uploads()
+    assert Photo.objects.get().image.name == "photos/dune.jpg"
+
+
+def test_an_instance_that_clean_has_chosen_keeps_its_pending_image(old, in_memory):
+    upload = save_image(in_memory(), old)
+    form = ChoosingForm({"title": old.title})
+    form.fields["image"].required = False
+    form.save()
+
+    assert list(Upload.objects.all()) == [upload]
+
+
+class ImportingForm(AsyncImageFormMixin, forms.ModelForm):
+    """Asks for the address of an image, and leaves it to its own code."""
+
+    image = forms.CharField(required=False)
+
+    class Meta:
+        model = Photo
+        fields = ["title"]
+
+
+def test_an_empty_value_that_django_does_not_assign_leaves_the_pending_image(new_upload):
+    upload = new_upload()
+    ImportingForm({"title": "x", "image": ""}, instance=upload.get_instance()).save()
+
+    assert list(Upload.objects.all()) == [upload]
+
+
+def test_a_value_that_comes_after_validation_leaves_the_pending_image(new_upload):
+    upload = new_upload()
+    form = PhotoForm({"title": "x"}, instance=upload.get_instance())
+    assert form.is_valid()
+    form.cleaned_data["image"] = False
+    form.save()
+
+    assert list(Upload.objects.all()) == [upload]
+
+
+@pytest.mark.skipif(VERSION < (6, 0), reason="Django 5.2 leaves such a file out")
+def test_a_file_without_a_name_is_an_error_as_in_plain_django(base, photo, in_memory):
+    form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, photo)
+    changed = form.save(commit=False)
+    changed.image = ContentFile(b"")
+
+    with pytest.raises(FieldError, match="name"):
+        changed.save()
