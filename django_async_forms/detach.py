@@ -275,9 +275,8 @@ class Detachment(hooks.Change):
             or drafts
             or any(uncommitted_file(instance, field) is None for field in changed)
         )
-        with transaction.atomic(using, savepoint=False) if is_atomic else nullcontext():
-            # Claim before the write. After a failed claim, an instance that was inserted first
-            # would have a key without a row.
+        is_open = transaction.atomic(using, savepoint=False) if is_atomic else nullcontext()
+        with write.restoring_key(), is_open:
             for field in to_stage:
                 claim_draft(self._detached[field.name].unstaged_file(), using)
             with using_up(drafts):

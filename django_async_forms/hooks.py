@@ -160,6 +160,10 @@ class TableWrite:
         self.using = using
         self.update_fields = update_fields
         self.had_key = bool(instance._is_pk_set(table._meta))  # type: ignore[attr-defined]
+        self._key = {
+            column.attname: instance.__dict__.get(column.attname)
+            for column in table._meta.pk_fields
+        }
         self.inserts = bool(force_insert) or instance._state.adding or not self.had_key
         self._is_forced = bool(update_fields or force_update)
         self._perform = partial(perform, table, force_insert, force_update, using)
@@ -186,6 +190,20 @@ class TableWrite:
         files = (uncommitted_file(self.instance, f) for f in self.file_fields() if self.includes(f))
         drafts = (getattr(getattr(file, "_file", None), "draft", None) for file in files)
         return [draft for draft in drafts if isinstance(draft, Draft)]
+
+    @contextmanager
+    def restoring_key(self) -> Iterator[None]:
+        """
+        Let an instance have the key that it had before, if the block raises.
+
+        An insert sets the key, and its transaction is rolled back. SQLite gives the key to another
+        row then, which a second ``save()`` of the instance would overwrite.
+        """
+        try:
+            yield
+        except BaseException:
+            self.instance.__dict__.update(self._key)
+            raise
 
     def __call__(self, without: Collection[str] = ()) -> bool:
         """

@@ -189,6 +189,21 @@ def test_an_instance_and_its_image_are_saved_together_or_not_at_all(in_memory, s
     assert not Photo.objects.exists()
 
 
+def test_a_new_instance_whose_image_is_not_staged_has_no_key_that_another_may_get(
+    in_memory, staging_is_a_file
+):
+    form = async_form(Photo, {"title": "Dune"}, {"image": in_memory()})
+    with pytest.raises(OSError, match="staging"), transaction.atomic():
+        form.save()
+    assert form.instance.pk is None
+
+    other = Photo.objects.create(title="Reef")
+    staging_is_a_file.unlink()
+    form.save()
+
+    assert Photo.objects.get(pk=other.pk).title == "Reef"
+
+
 def test_a_proxy_is_saved_in_two_steps(in_memory):
     form = async_form(Retouched, {"title": "Dune"}, {"image": in_memory()})
     form.save(commit=False).save()
