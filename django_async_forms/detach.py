@@ -14,6 +14,7 @@ from django.db.models import Field, FileField, Model
 from django.db.models.fields.files import FieldFile
 
 from . import hooks
+from .draft_file import DraftFile
 from .draft_model import using_up
 from .fields import (
     column_values,
@@ -216,7 +217,7 @@ class Detachment(hooks.Change):
                     column.attname: instance.__dict__.get(column.attname)
                     for column in image_columns(field)
                 }
-                self._detached[field.name] = _Detached(file.file, str(file.name))
+                self._detached[field.name] = _Detached(self._unshared(file.file), str(file.name))
                 self._cleared.pop(field.name, None)  # Newer than the form that cleared it.
                 self._restore_old_image(instance, field)
             elif self._is_emptied(instance, field):
@@ -236,6 +237,11 @@ class Detachment(hooks.Change):
                     del self._detached[field.name]
                     if uncommitted_file(instance, field) is None:
                         instance.__dict__.update(taken_off[field.name])
+
+    def _unshared(self, file: File[Any]) -> File[Any]:
+        """Return a file, or a copy of a draft that another field has: one upload claims it."""
+        is_shared = any(file is detached.file for detached in self._detached.values())
+        return file.copy() if is_shared and isinstance(file, DraftFile) else file
 
     def _is_emptied(self, instance: Model, field: FileField) -> bool:
         """Tell whether code has emptied a field since the image before the form was restored."""

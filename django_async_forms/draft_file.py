@@ -10,7 +10,7 @@ from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from PIL import Image
 
-from .codec import deconstruct
+from .codec import deconstruct, reconstruct
 from .draft_model import Draft, DraftGoneError
 
 if TYPE_CHECKING:
@@ -130,6 +130,11 @@ class DraftFile(_UploadedFile):
         """Return the data from which a worker reconstructs the file that was sent."""
         data, _ = deconstruct(self)
         return {**data, "class": self.draft.file_class}
+
+    def copy(self) -> File[Any]:
+        """Return an uploaded file with the same bytes that is not a draft."""
+        self.seek(0)
+        return reconstruct(self.describe(), self)
 
     def is_accepted_by(self, form_field: forms.Field) -> bool:
         """

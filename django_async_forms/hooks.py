@@ -189,7 +189,8 @@ class TableWrite:
         """Return the drafts of the images that this write stores itself."""
         files = (uncommitted_file(self.instance, f) for f in self.file_fields() if self.includes(f))
         drafts = (getattr(getattr(file, "_file", None), "draft", None) for file in files)
-        return [draft for draft in drafts if isinstance(draft, Draft)]
+        # Two fields may have one.
+        return list(dict.fromkeys(draft for draft in drafts if isinstance(draft, Draft)))
 
     @contextmanager
     def restoring_key(self) -> Iterator[None]:

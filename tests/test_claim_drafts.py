@@ -431,3 +431,46 @@ def test_the_statements_of_a_claim_do_not_depend_on_the_size(arrive, visit, phot
         counts.add(len(captured))
 
     assert len(counts) == 1
+
+
+class CoverForm(AsyncImageModelForm):
+    """Takes the image for the cover, too, perhaps with other bytes."""
+
+    replacement = None
+
+    class Meta:
+        model = Measured
+        fields = ["title", "image", "cover"]
+
+    def clean(self):
+        image = self.cleaned_data["image"]
+        image.file = self.replacement
+        self.cleaned_data["cover"] = image
+
+
+def in_worker(visit, token, replacement):
+    form = CoverForm({"title": "Dune", "image-draft": token}, {}, request=visit)
+    form.replacement = replacement
+    form.save()
+
+
+def in_request(visit, token, replacement):
+    file = claimable(visit, token)
+    file.file = replacement
+    Measured.objects.create(title="Dune", image=file, cover=file)
+
+
+@pytest.mark.parametrize("is_changed", [False, True], ids=["unchanged", "changed"])
+@pytest.mark.parametrize("save", [in_worker, in_request])
+def test_one_draft_is_the_image_of_two_fields(save, is_changed, arrive, visit, staging):
+    sent, changed = pictures.jpeg(), pictures.jpeg()
+    draft = arrive(sent, purpose="project.measured.image")
+    replacement = ContentFile(changed) if is_changed else None
+
+    save(visit, token_of(draft), replacement)
+    save_pending_uploads()
+
+    measured = Measured.objects.get()
+    stored = pictures.stored(measured.image)
+    assert stored == pictures.stored(measured.cover) == (changed if is_changed else sent)
+    assert not Draft.objects.exists()
