@@ -167,9 +167,10 @@ def test_async_forms_that_is_not_a_dict_is_found(settings, value):
         ("project.storages.Missing", {}),
         (FILES, {}),
         (FILES, {"place": "/srv/staging"}),
+        (FILES, {"location": 5}),
         (DATABASE, {"using": "nowhere"}),
     ],
-    ids=["no such class", "no location", "no such option", "no such database"],
+    ids=["no such class", "no location", "no such option", "no path", "no such database"],
 )
 def test_a_staging_storage_that_cannot_be_used_is_found(use_staging_storage, backend, options):
     use_staging_storage(backend, **options)
@@ -231,6 +232,16 @@ def test_a_staging_folder_in_the_folder_of_the_default_storage_is_found(
     (message,) = found("E004")
 
     assert 'STORAGES["default"]' in message.msg
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"OPTIONS": None}])
+def test_another_storage_that_cannot_be_used_is_left_to_django(
+    settings, use_staging_storage, tmp_path, parameters
+):
+    use_staging_storage(FILES, location=tmp_path / "staging")
+    settings.STORAGES = {**settings.STORAGES, "archive": parameters}
+
+    assert found("E004") == []
 
 
 def test_a_folder_beside_media_root_is_private(settings, use_staging_storage, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
-from django.core.files.storage import FileSystemStorage, InMemoryStorage
+from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from ..storage import STAGING, DatabaseStorage, StagingFileSystemStorage, staging_storage
@@ -22,6 +22,8 @@ def check_staging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     """The staging storage works, is private, and is shared by web and worker processes."""
     try:
         storage = staging_storage(DEFAULT_DB_ALIAS)
+        is_folder = isinstance(storage, FileSystemStorage)
+        location = os.path.realpath(storage.location) if is_folder else ""  # type: ignore[attr-defined]
     except Exception as error:
         return [
             Error(
@@ -46,13 +48,10 @@ def check_staging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
                 id="django_async_forms.E003",
             )
         ]
-    if isinstance(storage, FileSystemStorage):
-        return list(_check_folder(storage))
-    return []
+    return list(_check_folder(storage, location)) if location else []
 
 
-def _check_folder(storage: FileSystemStorage) -> Iterator[CheckMessage]:
-    location = os.path.realpath(storage.location)
+def _check_folder(storage: Storage, location: str) -> Iterator[CheckMessage]:
     for setting, public in _public_folders():
         if _is_inside(location, os.path.realpath(public)):
             yield Error(
@@ -87,7 +86,9 @@ def _public_folders() -> Iterator[tuple[str, str]]:
             yield setting, str(folder)
     configured: dict[str, Any] = settings.STORAGES
     for alias, parameters in configured.items():
-        location = parameters.get("OPTIONS", {}).get("location")
+        # Django refuses parameters and options that are not dicts, when the storage is used.
+        options = parameters.get("OPTIONS") if isinstance(parameters, dict) else None
+        location = options.get("location") if isinstance(options, dict) else None
         if alias != STAGING and location:
             yield f'STORAGES["{alias}"]', str(location)
 
