@@ -631,6 +631,8 @@ ACCEPTED = [
     ("image/jpeg", "dune.jpg", "application/octet-stream"),
     ("image/jpeg", "dune.jpg", "image/jpg"),
     ("image/jpeg", "dune.jpg", "image/pjpeg"),
+    ("image/jpg", "dune.jpg", "image/jpeg"),
+    ("image/png", "dune.apng", "image/apng"),
 ]
 REFUSED = [
     ("image/*", "dune.pdf", "application/pdf", "PDF"),

@@ -7,9 +7,11 @@
 
 const RECEIVED = ["dragover", "dragleave", "drop", "paste"];
 
-// What browsers and scripts write for a type that they do not know, and for JPEG.
+// What browsers and scripts write for a type that they do not know, for JPEG, and for a PNG that moves.
 /** @type {Record<string, string>} */
-const KNOWN_AS = { "application/octet-stream": "", "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg" };
+const KNOWN_AS = {
+  "application/octet-stream": "", "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/apng": "image/png",
+};
 
 class AsyncImageInput extends HTMLElement {
   /** @type {File | null | undefined} */
@@ -165,11 +167,9 @@ class AsyncImageInput extends HTMLElement {
     if (size > Number(maxBytes)) {
       return tooLarge.replace("{}", (size / Number(unit)).toFixed(1).replace(".", point));
     }
-    const given = type.split(";")[0].toLowerCase();
-    const known = KNOWN_AS[given] ?? given;
+    const known = typeOf(type);
     const ending = name.match(/.\.([^.]+)$/)?.[1].toLowerCase();
-    const accepted = this.input.accept.toLowerCase().split(",")
-      .map((part) => part.split(";")[0].trim()).filter((part) => /^\..|\//.test(part));
+    const accepted = this.input.accept.split(",").map(typeOf).filter((part) => /^\..|\//.test(part));
     // A browser that does not know the type leaves it to the server.
     const fits = accepted.some((part) => part[0] === "." ? name.toLowerCase().endsWith(part)
       : !known || part === known || part === "*/*" || part === known.replace(/\/.*/, "/*"));
@@ -220,6 +220,12 @@ class AsyncImageInput extends HTMLElement {
     };
     preview.append(image);
   }
+}
+
+/** @param {string} text */
+function typeOf(text) {
+  const type = text.split(";")[0].trim().toLowerCase();
+  return KNOWN_AS[type] ?? type;
 }
 
 /** @param {Event} event */
