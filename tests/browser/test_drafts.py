@@ -263,6 +263,35 @@ def test_a_file_that_the_page_refuses_is_not_sent(form, picture):
     assert not state(form)
 
 
+@pytest.mark.parametrize(
+    "name", ['quoted".jpg', "two\nlines.jpg", "back\\slash.jpg", "a&amp;b.jpg", "ü;='.jpg"]
+)
+def test_an_image_that_is_sent_early_has_the_name_that_a_form_gives_it(
+    form, pages, picture, posts, name
+):
+    form.set_input_files("[name=image]", picture(name))
+    wait_until_sent(form)
+
+    plain = pages("/fill-in/photo/?plain", java_script_enabled=False)
+    plain.fill("[name=title]", "Dune")
+    plain.set_input_files("[name=image]", picture(name))
+    plain.click("form > button")
+
+    plain.wait_for_selector("h1 >> text=Thanks")
+    assert Draft.objects.get().name == posts[0]["image"]
+
+
+def test_a_file_of_a_type_that_the_browser_does_not_know_has_the_type_that_a_form_gives_it(
+    form, picture
+):
+    parts = Parts(form)
+
+    form.set_input_files("[name=image]", picture("dune.unknown"))
+
+    parts.wait()
+    assert Draft.objects.get().content_type == "application/octet-stream"
+
+
 def test_the_way_of_an_image_is_told_in_per_cent_and_words(form, large_picture):
     parts = Parts(form)
     bar = form.locator("async-image-draft progress")

@@ -80,7 +80,7 @@ class Transfer {
     const { length } = this.url;
     const response = await (length ? this.#ask("HEAD", this.url) : this.#ask("POST", options.drafts, {
       "Upload-Length": `${file.size}`,
-      "Upload-Metadata": Object.entries({ grant: options.grant, filename: file.name, filetype: file.type })
+      "Upload-Metadata": Object.entries({ grant: options.grant, ...described(file) })
         .map(([key, value]) => `${key} ${base64(value)}`).join(","),
     }));
     if (!response) return false;
@@ -158,6 +158,15 @@ async function remove(url, csrf) {
     const answer = await fetch(url, { ...options, redirect: "manual" }).catch(() => null);
     if (answer?.status !== 423) return;
   }
+}
+
+// As a browser describes the file in a form.
+/** @param {File} file */
+function described({ name, type }) {
+  return {
+    filename: name.replace(/["\r\n]/g, encodeURIComponent),
+    filetype: type || "application/octet-stream",
+  };
 }
 
 /** @param {string} text */
