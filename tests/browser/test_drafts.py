@@ -792,6 +792,25 @@ def test_a_file_that_the_endpoint_does_not_take_goes_with_the_form(
     assert posts == [{"title": "Dune", "image": "dune.jpg"}]
 
 
+@pytest.mark.parametrize("code", [403, 413])
+def test_what_has_arrived_of_a_file_that_is_not_taken_is_removed(
+    form, pages, large_picture, posts, code
+):
+    parts = Parts(form)
+    form.fill("[name=title]", "Dune")
+
+    with errors_of_requests(pages):
+        form.set_input_files("[name=image]", large_picture())
+        parts.let_go()
+        parts.let_go(lambda route: route.fulfill(status=code))
+        form.wait_for_function("() => !document.querySelector('[data-state]')")
+        wait_for(form, lambda: not Draft.objects.exists(), "the draft is removed")
+
+    press(form)
+    form.wait_for_selector("h1 >> text=Thanks")
+    assert posts == [{"title": "Dune", "image": "dune.jpg"}]
+
+
 def test_a_file_that_cannot_be_read_is_not_sent_again_and_again(form, pages, picture):
     path = picture()
 

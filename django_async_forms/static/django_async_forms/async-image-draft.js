@@ -69,7 +69,9 @@ class Transfer {
     throw new NotTaken();
   }
 
+  // What has arrived counts towards the limits of its sender.
   abort() {
+    if (this.isAborted) return;
     this.#abort.abort();
     if (this.url) remove(this.url, this.options.csrf);
   }
@@ -118,14 +120,12 @@ class Transfer {
       });
       if (response.ok) return response;
       if ([409, 423].includes(response.status) || response.status >= 500) return null;
+      if ([404, 422].includes(response.status)) this.url = ""; // There is nothing to remove.
       throw new NotTaken(response.status === 422 ? await response.text() : "");
     } catch (error) {
       if (error instanceof NotTaken) throw error;
       // No attempt can read a folder that was dropped, or a file that is gone from the disk.
-      if (body && !await body.slice(0, 1).arrayBuffer().catch(() => null)) {
-        this.abort();
-        throw new NotTaken();
-      }
+      if (body && !await body.slice(0, 1).arrayBuffer().catch(() => null)) throw new NotTaken();
       return null;
     } finally {
       clearTimeout(timer);
@@ -288,6 +288,7 @@ class AsyncImageDraft extends HTMLElement {
       held = await inTurn(() => transfer.send());
     } catch (error) {
       if (!(error instanceof NotTaken)) throw error;
+      transfer.abort();
       text = error.message;
     }
     if (this.#transfer !== transfer) return;
