@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from django_async_forms.models import Draft, Upload
@@ -860,6 +861,56 @@ def test_a_server_that_fails_again_and_again_gets_the_file_with_the_form(
     press(form)
     form.wait_for_selector("h1 >> text=Thanks")
     assert posts == [{"title": "Dune", "image": "dune.jpg"}]
+
+
+@pytest.mark.parametrize("how", ["expired", "logged out"])
+def test_a_page_that_was_left_open_sends_an_image_that_is_gone_once_more(
+    form, pages, picture, posts, how
+):
+    form.clock.install()
+    form.fill("[name=title]", "Dune")
+    form.set_input_files("[name=image]", picture())
+    wait_until_sent(form)
+    if how == "expired":
+        Draft.objects.all().discard()
+        form.clock.fast_forward(3600_000)
+    else:
+        Session.objects.all().delete()
+        visit(form, "hidden")
+        visit(form, "visible")
+    form.clock.resume()
+
+    with errors_of_requests(pages):
+        press(form)
+
+        form.wait_for_selector("h1 >> text=Thanks")
+    assert [post.keys() for post in posts] == [
+        {"title", "image-draft" if how == "expired" else "image"}
+    ]
+    assert Upload.objects.get().name == "dune.jpg"
+
+
+def test_an_image_that_was_sent_a_moment_ago_is_not_asked_for_again(form, picture):
+    form.fill("[name=title]", "Dune")
+    form.set_input_files("[name=image]", picture())
+    wait_until_sent(form)
+
+    with requests_of(form, "/drafts/") as requests:
+        press(form)
+        form.wait_for_selector("h1 >> text=Thanks")
+
+    assert requests == []
+
+
+def visit(page, state):
+    """Have the page be hidden, as one whose tab is left, or visible again."""
+    page.evaluate(
+        """state => {
+          Object.defineProperty(document, "hidden", {value: state === "hidden", configurable: true});
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        state,
+    )
 
 
 def test_a_page_without_the_endpoint_is_a_plain_form(open_form, picture, posts):

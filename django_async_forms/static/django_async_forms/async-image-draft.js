@@ -6,6 +6,8 @@ const PROTOCOL = { "Tus-Resumable": "1.0.0" };
 const PART = 256 * 1024;
 const AT_ONCE = 2;
 const PAUSES = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000];
+// Longer than that, no page relies on a draft.
+const FRESH = 6e5;
 
 /** @type {(() => void)[]} Those that wait for their turn. */
 const queue = [];
@@ -14,8 +16,12 @@ let travelling = 0;
 /** @type {Set<() => void>} Those that pause after a failure. */
 const sleepers = new Set();
 
+// When the person has left the page: another one may have ended the session since.
+let left = 0;
+
 function wake() {
-  if (!document.hidden) sleepers.forEach((resolve) => resolve());
+  if (document.hidden) left = Date.now();
+  else sleepers.forEach((resolve) => resolve());
 }
 
 /** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
@@ -196,6 +202,8 @@ class AsyncImageDraft extends HTMLElement {
   #isKnown = false;
   /** Whether a form may be on its way with the token. */
   #isCarried = false;
+  /** When the draft was there. */
+  #seen = Date.now();
   #timer = 0;
 
   connectedCallback() {
@@ -319,6 +327,7 @@ class AsyncImageDraft extends HTMLElement {
     hidden.value = held;
     this.prepend(hidden);
     this.#sent = file;
+    this.#seen = Date.now();
   }
 
   // Without the draft that the form would carry.
@@ -347,9 +356,10 @@ class AsyncImageDraft extends HTMLElement {
     }, delay);
   }
 
-  // Before a form is submitted that has carried the token before.
+  // Before a form is submitted. A form has perhaps claimed the draft, or it has expired.
   async recheck() {
-    if (!this.#isCarried || this.travelling) return;
+    const isFresh = !this.#isCarried && this.#seen > left && Date.now() < this.#seen + FRESH;
+    if (isFresh || !this.#hidden || this.travelling) return;
     this.#isCarried = false;
     this.travelling = new Promise((resolve) => { this.#end = resolve; });
     const isGoingOn = await this.verify();
@@ -363,6 +373,7 @@ class AsyncImageDraft extends HTMLElement {
     const url = this.#url(held);
     if (!url) return true;
     const answer = await fetch(url, { method: "HEAD", headers: PROTOCOL, redirect: "manual" }).catch(() => null);
+    if (answer?.ok) this.#seen = Date.now();
     // A library may have swapped the form meanwhile.
     if (answer?.status !== 404 || this.#hidden?.value !== held || !this.isConnected) return true;
     const file = this.#sent;
