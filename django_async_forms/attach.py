@@ -73,7 +73,6 @@ def attach(upload: Upload) -> None:
     field, the final storage, the model's ``save()`` and the database. The row and the staged bytes
     stay then: for the next attempt, or for an operator.
     """
-    upload.abandon_reservation()  # An earlier attempt, whose end is unknown, may have left one.
     with context.restore(upload.context):
         for _ in range(_MAX_ROUNDS):
             try:

@@ -56,7 +56,8 @@ class StoredFiles:
         self._created.clear()
 
     def note(self, storage: Storage, name: str) -> None:
-        self._created.append((storage, name))
+        if (storage, name) not in self._created:  # A file that was moved is noted at once.
+            self._created.append((storage, name))
 
     def remove(self) -> None:
         """Remove the files that this attempt has created and that nothing uses."""

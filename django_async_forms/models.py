@@ -120,7 +120,18 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.pending().filter(due_at__lt=timezone.now() - GRACE)
 
     def start(self, upload_id: uuid.UUID) -> Upload | None:
-        """Count one more attempt at an upload and return it, or None if it is not pending."""
+        """
+        Count one more attempt at an upload and return it, or None if it is not pending.
+
+        An earlier attempt, whose end is unknown, may still be storing under the reserved name. So
+        no other image gets that name.
+        """
+        upload = self._count_attempt(upload_id)
+        if upload is not None:
+            upload.abandon_reservation()
+        return upload
+
+    def _count_attempt(self, upload_id: uuid.UUID) -> Upload | None:
         # Write first: SQLite may refuse the write of a transaction that reads first.
         due_at = _due_at(Upload.State.PENDING)
         connection = connections[self.db]
@@ -308,17 +319,30 @@ class Upload(models.Model):
         """
         start = _due_at(self.State.PENDING) if is_sent else timezone.now()
         due_at = start + timedelta(seconds=pause)
-        return self._change(self.State.PENDING, error=error, due_at=due_at, reserved=None)
+        return self._change(
+            self.State.PENDING, error=error, due_at=due_at, reserved=self._without_own_name()
+        )
 
     def fail(self, error: str) -> bool:
         """Keep the upload as failed, with its bytes, until an operator retries or discards it."""
+        # The start that finds all attempts lost makes none.
+        self.attempts = min(self.attempts, conf().MAX_ATTEMPTS)
         return self._change(
             self.State.PENDING,
             state=self.State.FAILED,
             error=error,
+            attempts=self.attempts,
             due_at=_due_at(self.State.FAILED),
-            reserved=None,
+            reserved=self._without_own_name(),
         )
+
+    def _without_own_name(self) -> Any:
+        """Return the row's reserved name, unless this attempt has reserved it."""
+        if self.reserved is None:
+            return models.F("reserved")
+        # Another attempt may be storing under the name that it has reserved since.
+        own = models.When(reserved=self.reserved, then=models.Value(None))
+        return models.Case(own, default=models.F("reserved"))
 
     def retry(self) -> bool:
         """Make a failed upload pending again, with its attempt count reset."""

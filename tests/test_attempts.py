@@ -178,7 +178,9 @@ def test_an_upload_that_kills_its_workers_ends_as_failed(upload, photo, settings
 
     work_on(upload)
 
-    assert "3 attempts ended without reporting an error" in Upload.objects.failed().get().error
+    failed = Upload.objects.failed().get()
+    assert "3 attempts ended without reporting an error" in failed.error
+    assert failed.attempts == 3
     photo.refresh_from_db()
     assert not photo.image
 

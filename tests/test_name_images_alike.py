@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models.signals import post_save
 from django.forms import modelformset_factory
 
-from django_async_forms.attach import attach
+from django_async_forms.attach import PermanentError, attach, record_failure
 from django_async_forms.final_storage import NameReservedError
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import NotPendingError, Upload
@@ -369,6 +369,57 @@ def test_a_form_and_a_worker_that_reserves_another_name_do_not_deadlock():
 
     with pytest.raises(NotPendingError):
         meanwhile.wait()
+
+
+@pytest.mark.parametrize("error", [OSError("away"), PermanentError("gone")], ids=["one", "last"])
+def test_an_attempt_that_fails_late_leaves_the_name_of_the_next_attempt_reserved(error):
+    (_, upload), (_, other) = post_photo(pictures.jpeg()), post_photo(pictures.jpeg())
+    slow = Upload.objects.start(upload.pk)
+    slow.reserve("photos/first.jpg")
+    Upload.objects.start(upload.pk).reserve("photos/second.jpg")
+
+    record_failure(slow, error)
+
+    assert not other.reserve("photos/second.jpg")
+
+
+@pytest.mark.parametrize("attempts", [1, 2], ids=["one of two", "two of two"])
+def test_the_name_of_an_attempt_that_was_killed_goes_to_no_other_image(attempts, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 2}
+    (_, upload), (_, other) = post_photo(pictures.jpeg()), post_photo(pictures.jpeg())
+    for _ in range(attempts):
+        killed = Upload.objects.start(upload.pk)
+    killed.reserve("photos/first.jpg")
+
+    work_on(upload)
+
+    assert not other.reserve("photos/first.jpg")
+
+
+class Contended(FileSystemStorage):
+    """Another process takes a name as soon as it is free."""
+
+    def delete(self, name):
+        super().delete(name)
+        then(after)
+
+
+def test_an_attempt_that_fails_deletes_its_file_only_once(
+    connect, use_final_storage, settings, media, on_disk
+):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    use_final_storage(Contended)
+    async_form(Photo, {"title": "Dune"}, {"image": on_disk("image.jpg")}).save()
+    of_another = media / "photos" / "image.jpg"
+
+    def refuse(**kwargs):
+        after.append(partial(of_another.write_bytes, b"another"))
+        raise OSError("the search engine is away")
+
+    connect(post_save, refuse, Photo)
+    work_on(Upload.objects.get())
+
+    assert of_another.read_bytes() == b"another"
 
 
 def delete(photo):
