@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db import Error, transaction
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -15,6 +15,7 @@ from .draft_model import staged_name
 from .models import Upload, forget_outboxes, has_outbox
 from .recovery import written_databases
 from .storage import staging_storage
+from .view_kinds import in_no_transaction
 
 logger = logging.getLogger("django_async_forms")
 
@@ -32,7 +33,7 @@ def find_problems() -> list[str]:
 
 
 # A database that does not answer leaves no transaction that the request could end.
-@transaction.non_atomic_requests
+@in_no_transaction
 def ready(request: HttpRequest) -> HttpResponse:
     """
     Answer a readiness probe: 200 if this process can stage images, else 503 with the reasons.
@@ -43,7 +44,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     return _answer(list(_staging_problems()))
 
 
-@transaction.non_atomic_requests
+@in_no_transaction
 def health(request: HttpRequest) -> HttpResponse:
     """
     Answer whoever watches the site: 200 if images are being saved, else 503 with the reasons.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import Error, transaction
+from django.db import Error
 from django.db.models import Count, Min, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -27,6 +27,7 @@ from .draft_model import Draft
 from .models import GRACE, Upload, has_outbox
 from .recovery import written_databases
 from .telemetry import Step
+from .view_kinds import in_no_transaction
 
 logger = logging.getLogger("django_async_forms")
 
@@ -136,7 +137,7 @@ def process_registry() -> Any:
 
 
 # A database that does not answer leaves no transaction that the request could end.
-@transaction.non_atomic_requests
+@in_no_transaction
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer a scrape: a view, which anyone may ask unless the project protects it."""
     registry = CollectorRegistry()

@@ -1,9 +1,10 @@
 """Whoever watches the site asks whether images can be staged, and whether they are saved."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.urls import path
 from django.utils import timezone
 
@@ -37,7 +38,8 @@ def age(new_upload):
     def make(created=0, due=0, **columns):
         past = timezone.now() - timedelta(minutes=created)
         due_at = timezone.now() - timedelta(minutes=due)
-        Upload.objects.filter(pk=new_upload().pk).update(created_at=past, due_at=due_at, **columns)
+        columns |= {"created_at": past, "due_at": due_at}
+        Upload.objects.filter(pk=new_upload().pk).update(**columns)
 
     return make
 
@@ -69,6 +71,15 @@ def test_a_failed_upload_waits_for_an_operator_and_is_not_a_problem(ask, age):
     age(created=60, due=60, state=Upload.State.FAILED)
 
     assert ask("health") == (200, "ok\n")
+
+
+@pytest.mark.parametrize("page", ["ready", "health"])
+def test_no_page_opens_a_transaction_that_a_database_could_break(ask, page, monkeypatch):
+    for alias in connections:
+        monkeypatch.setitem(connections[alias].settings_dict, "ATOMIC_REQUESTS", True)
+        monkeypatch.setattr(connections[alias], "savepoint", partial(pytest.fail, "a transaction"))
+
+    assert ask(page) == (200, "ok\n")
 
 
 @pytest.mark.parametrize("page", ["ready", "health"])

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 from django.core.files.storage import FileSystemStorage
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connections
 from django.urls import path
 from django.utils import timezone
 
@@ -58,8 +59,9 @@ def add_upload(in_memory):
 
     def make(minutes=0, **columns):
         upload = save_image(in_memory(), Photo.objects.create(title="Dune"))
-        created_at = timezone.now() - timedelta(minutes=minutes)
-        Upload.objects.filter(pk=upload.pk).update(created_at=created_at, **columns)
+        past = timezone.now() - timedelta(minutes=minutes)
+        columns |= {"created_at": past}
+        Upload.objects.filter(pk=upload.pk).update(**columns)
         return Upload.objects.get(pk=upload.pk)
 
     return make
@@ -138,17 +140,20 @@ def test_a_database_that_is_down_hides_neither_the_others_nor_the_durations(scra
 @pytest.mark.django_db(databases=["default", "other"], transaction=True)
 def test_a_scrape_opens_no_transaction_that_a_database_could_break(settings, client, monkeypatch):
     settings.ROOT_URLCONF = __name__
-    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    found = []
+    found = {}
 
     def note(execute, sql, params, many, context):
-        found.append(context["connection"].in_atomic_block)
+        asked = context["connection"]
+        found.setdefault(asked.alias, set()).add(asked.in_atomic_block)
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(note):
+    with ExitStack() as stack:
+        for alias in connections:
+            monkeypatch.setitem(connections[alias].settings_dict, "ATOMIC_REQUESTS", True)
+            stack.enter_context(connections[alias].execute_wrapper(note))
         client.get("/metrics/")
 
-    assert set(found) == {False}
+    assert found == {alias: {False} for alias in connections}
 
 
 def test_the_collector_makes_no_query_when_it_is_registered(django_assert_num_queries):
