@@ -226,6 +226,8 @@ class Upload(models.Model):
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     error = BinaryCollationTextField(_("last error"), blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
+    #: When it was made, or was last retried by an operator.
+    pending_since = models.DateTimeField(default=timezone.now, editable=False)
     sent_at = models.DateTimeField(_("last sent"), default=timezone.now)
     #: When recover_uploads looks at it next: to send it again, or, once failed, to purge it.
     due_at = models.DateTimeField(_("due"), default=first_due_at)
@@ -350,6 +352,7 @@ class Upload(models.Model):
             self.State.FAILED,
             state=self.State.PENDING,
             attempts=0,
+            pending_since=timezone.now(),
             sent_at=timezone.now(),
             due_at=_due_at(self.State.PENDING),
         )
@@ -501,14 +504,15 @@ def _due_at(state: Upload.State, sent: Upload | None = None) -> datetime:
     Return the time when recovery looks at an upload: the one rule for ``due_at``.
 
     Recovery sends a pending upload again if nothing happens to it for ``RESEND_AFTER``. Once it was
-    sent again, the wait is at least its age. Recovery purges a failed upload after ``KEEP_FAILED``.
+    sent again, the wait is at least the time that it has been pending. Recovery purges a failed
+    upload after ``KEEP_FAILED``.
     """
     now = timezone.now()
     if state == Upload.State.FAILED:
         return now + timedelta(seconds=conf().KEEP_FAILED)
     wait = timedelta(seconds=conf().RESEND_AFTER)
     if sent is not None:
-        wait = max(wait, now - sent.created_at)
+        wait = max(wait, now - sent.pending_since)
     return now + wait
 
 

@@ -56,7 +56,7 @@ def observe(step: Step, upload: Upload) -> Iterator[None]:
             yield
         return
     if upload.attempts == 1:
-        _waiting.observe((timezone.now() - upload.created_at).total_seconds())
+        _waiting.observe((timezone.now() - upload.pending_since).total_seconds())
     result = "error"
     try:
         with _storing.time():
@@ -113,7 +113,7 @@ def _numbers(using: str) -> dict[str, Any]:
         failed=Count("pk", filter=Q(state=Upload.State.FAILED)),
         retried=Count("pk", filter=pending & Q(attempts__gt=1)),
         overdue=Count("pk", filter=pending & Q(due_at__lt=now - GRACE)),
-        oldest=Min("created_at", filter=pending),
+        oldest=Min("pending_since", filter=pending),
     )
     oldest = numbers.pop("oldest")
     drafts = Draft.objects.using(using).aggregate(drafts=Count("pk"), draft_bytes=Sum("size"))

@@ -38,7 +38,7 @@ def age(new_upload):
     def make(created=0, due=0, **columns):
         past = timezone.now() - timedelta(minutes=created)
         due_at = timezone.now() - timedelta(minutes=due)
-        columns |= {"created_at": past, "due_at": due_at}
+        columns |= {"created_at": past, "pending_since": past, "due_at": due_at}
         Upload.objects.filter(pk=new_upload().pk).update(**columns)
 
     return make
@@ -69,6 +69,13 @@ def test_a_site_without_recovery_is_ready_but_not_well(ask, age):
 
 def test_a_failed_upload_waits_for_an_operator_and_is_not_a_problem(ask, age):
     age(created=60, due=60, state=Upload.State.FAILED)
+
+    assert ask("health") == (200, "ok\n")
+
+
+def test_an_upload_that_an_operator_has_just_retried_is_not_late(ask, age):
+    age(created=60, due=60, state=Upload.State.FAILED)
+    Upload.objects.get().retry()
 
     assert ask("health") == (200, "ok\n")
 

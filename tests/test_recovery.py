@@ -150,6 +150,19 @@ def test_the_wait_before_sending_again_doubles_each_time(new_upload, recover, cl
     assert sent_after == [2, 4, 8, 16, 32]
 
 
+def test_the_wait_before_sending_again_begins_anew_when_an_operator_retries(
+    new_upload, recover, clock, mailbox
+):
+    fail(new_upload())
+    clock.forward(3 * DAY)
+    Upload.objects.get().retry()
+
+    recover(after=121)
+    assert len(mailbox.take()) == 1
+    recover(after=125)
+    assert len(mailbox.take()) == 1
+
+
 def test_an_upload_that_a_worker_has_just_begun_is_left_to_it_for_a_while(
     new_upload, recover, clock, mailbox
 ):

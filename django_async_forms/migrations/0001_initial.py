@@ -163,6 +163,10 @@ class Migration(migrations.Migration):
                     models.DateTimeField(default=django.utils.timezone.now, verbose_name="created"),
                 ),
                 (
+                    "pending_since",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
                     "sent_at",
                     models.DateTimeField(
                         default=django.utils.timezone.now, verbose_name="last sent"

@@ -60,7 +60,7 @@ def add_upload(in_memory):
     def make(minutes=0, **columns):
         upload = save_image(in_memory(), Photo.objects.create(title="Dune"))
         past = timezone.now() - timedelta(minutes=minutes)
-        columns |= {"created_at": past}
+        columns |= {"created_at": past, "pending_since": past}
         Upload.objects.filter(pk=upload.pk).update(**columns)
         return Upload.objects.get(pk=upload.pk)
 
@@ -163,6 +163,17 @@ def test_the_collector_makes_no_query_when_it_is_registered(django_assert_num_qu
 
     with django_assert_num_queries(0):
         CollectorRegistry(auto_describe=True).register(UploadCollector())
+
+
+def test_an_image_that_an_operator_retries_waits_from_then_on(scrape, add_upload, measured):
+    upload = add_upload(minutes=60, state=Upload.State.FAILED)
+    before = scrape()["async_forms_waiting_seconds_sum"]
+
+    upload.retry()
+    assert scrape()["async_forms_oldest_pending_seconds"] == pytest.approx(0, abs=30)
+    work_on(upload)
+
+    assert scrape()["async_forms_waiting_seconds_sum"] - before == pytest.approx(0, abs=30)
 
 
 def test_an_image_is_measured_from_the_form_to_the_worker(scrape, add_upload, measured):
