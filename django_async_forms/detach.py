@@ -28,7 +28,7 @@ from .fields import (
     uncommitted_file,
 )
 from .models import Upload
-from .snapshot import Snapshot
+from .snapshot import FoundUploads, Snapshot
 from .staging import claim_draft, stage
 
 
@@ -386,6 +386,7 @@ class Detachment(hooks.Change):
         for field in fields:
             uploads = Upload.objects.using(write.using)
             uploads.for_instance(write.instance, field.name).discard()
+            FoundUploads.of(write.instance).pop(field.name, None)
 
     def _remember(self, write: hooks.TableWrite) -> None:
         """

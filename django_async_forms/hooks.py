@@ -40,7 +40,7 @@ from django.db.models.signals import class_prepared, post_delete, pre_save
 from .draft_model import Draft, using_up
 from .fields import Target, file_fields, image_columns, labels_sharing, rows, uncommitted_file
 from .models import Upload, has_image, has_outbox, has_upload
-from .snapshot import Snapshot, note_loaded, note_saved
+from .snapshot import FoundUploads, Snapshot, note_loaded, note_saved
 
 _UID = "django_async_forms"
 
@@ -421,6 +421,7 @@ def _refresh_from_db(self: Model, refresh: Any, *args: Any, **kwargs: Any) -> No
         if names is None or field.name in names or column.name in names
     ]
     if columns:
+        FoundUploads.of(self).clear()
         Snapshot.renew(self, columns)
         waiting = _find(self)
         if waiting is not None:

@@ -31,6 +31,8 @@ from .fields import (
 _SNAPSHOT = "async_forms_snapshot"
 #: The attribute for the values that the instance was loaded or saved with in its image columns.
 _LOADED = "async_forms_loaded"
+#: The attribute for the uploads that ``prefetch_uploads`` has found.
+_FOUND = "async_forms_uploads"
 #: Stands for a value that was saved in an open transaction, which may still roll back.
 _UNKNOWN = "\0"
 
@@ -50,6 +52,19 @@ def note_saved(instance: Model, columns: Iterable[Field[Any, Any]], using: str) 
 def _note(instance: Model, values: Mapping[str, Any]) -> None:
     state = vars(instance._state)
     state[_LOADED] = {**state.get(_LOADED, {}), **values}
+
+
+class FoundUploads(dict[str, Any]):
+    """The uploads that were found for an instance, or None, by the names of its fields."""
+
+    def __reduce__(self) -> Any:
+        # By the time that a pickle is read, a worker may have attached the image.
+        return FoundUploads, ()
+
+    @classmethod
+    def of(cls, instance: Model) -> FoundUploads:
+        found: FoundUploads = vars(instance._state).setdefault(_FOUND, cls())
+        return found
 
 
 class Snapshot(NamedTuple):

@@ -25,6 +25,7 @@ from .draft_model import staged_name
 from .fields import current_values, file_name, key_text, row_of
 from .images import SHOWN, dimensions, find_format
 from .models import Upload, note_outbox
+from .snapshot import FoundUploads
 from .storage import DatabaseStorage, StagingFileSystemStorage, staging_storage
 from .telemetry import observed
 
@@ -118,6 +119,7 @@ def stage(
             nullcontext() if is_saved else _saving(upload, content, using, takes_sha256),
         ):
             upload.insert(using)
+            FoundUploads.of(instance).pop(field.name, None)
             note_outbox(using)
             if not is_new:
                 # Look for older uploads after the insert. At SERIALIZABLE, the database refuses one

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
@@ -33,6 +33,7 @@ from .fields import (
     unwrapped,
 )
 from .models import Upload
+from .snapshot import FoundUploads
 from .tokens import make_token, read_token
 from .view_kinds import in_no_transaction
 
@@ -40,8 +41,6 @@ logger = logging.getLogger("django_async_forms")
 
 #: How many images one request may ask for.
 MAX_TOKENS = 500
-#: Where ``instance._state`` keeps what ``prefetch_uploads`` has found, by the name of the field.
-_FOUND = "async_forms_uploads"
 
 
 def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Model]:
@@ -66,7 +65,7 @@ def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Mo
     uploads = _find_uploads(targets)
     for target, of_row in targets.items():
         for instance in of_row:
-            vars(instance._state).setdefault(_FOUND, {})[field_name] = uploads.get(target)
+            FoundUploads.of(instance)[field_name] = uploads.get(target)
     # After the uploads: an image that is no longer pending is in the row by then.
     _refresh({target: targets[target] for target in targets if target not in uploads}, field)
     return instances
@@ -74,16 +73,15 @@ def prefetch_uploads(instances: Iterable[Model], field_name: str) -> Sequence[Mo
 
 def upload_for(instance: Model, field_name: str) -> Upload | None:
     """Return the upload of a field of an instance; where there is none, its image is up to date."""
-    found: dict[str, Upload | None] = vars(instance._state).get(_FOUND, {})
+    found = FoundUploads.of(instance)
     if field_name in found:
-        return found[field_name]
+        return cast(Upload | None, found[field_name])
     using = router.db_for_write(type(unwrapped(instance)), instance=instance)
     if connections[using].needs_rollback:
         return None  # The transaction takes no queries any more, and the page may need none.
     prefetch_uploads([instance], field_name)
     # Only for this once: the next page asks anew.
-    found = vars(instance._state).get(_FOUND, {})
-    return found.pop(field_name, None)
+    return cast(Upload | None, found.pop(field_name, None))
 
 
 def token_for(instance: Model, field: FileField) -> str:

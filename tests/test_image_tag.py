@@ -1,5 +1,6 @@
 """``{% async_image %}`` and ``{% async_file %}``: what the page's source has in each state."""
 
+import pickle
 import re
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import save_image
 from django_async_forms.widgets import AsyncImageInput
 from tests import pictures
+from tests.both import async_form
 from tests.project.models import (
     Country,
     Document,
@@ -757,6 +759,41 @@ def test_instances_come_back_in_their_order():
     assert list(prefetch_uploads(photos, "image")) == photos
     titles = [p.title for p in prefetch_uploads(Photo.objects.order_by("title"), "image")]
     assert titles == ["a", "b", "c"]
+
+
+def test_an_instance_that_is_refreshed_is_looked_up_anew(saved, in_memory):
+    prefetch_uploads([saved], "image")
+    save_image(in_memory(), Photo.objects.get())
+
+    saved.refresh_from_db()
+
+    assert 'data-state="pending"' in shown(saved)
+
+
+def test_an_instance_whose_form_sends_an_image_is_looked_up_anew(saved, in_memory):
+    prefetch_uploads([saved], "image")
+
+    async_form(Photo, {"title": "Dune"}, {"image": in_memory()}, saved).save()
+
+    assert 'data-state="pending"' in shown(saved)
+
+
+def test_an_instance_whose_form_clears_its_pending_image_is_looked_up_anew(in_memory):
+    pair = async_form(OnlyImages, {}, {"front": in_memory()}).save()
+    prefetch_uploads([pair], "front")
+
+    async_form(OnlyImages, {"front-clear": "on"}, {}, pair, ["front"]).save()
+
+    assert shown(pair, field_name="front") == ""
+
+
+def test_an_instance_from_a_cache_is_looked_up_anew(photo, upload):
+    kept = pickle.dumps(prefetch_uploads([photo], "image"))
+    save_pending_uploads()
+
+    [found] = pickle.loads(kept)
+
+    assert images(shown(found)) == [f'<img src="{stored_url(photo)}" alt="Dune">']
 
 
 def test_prefetching_for_no_instances_makes_no_query(django_assert_num_queries):
