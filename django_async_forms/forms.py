@@ -359,7 +359,11 @@ def _takes_request(form_class: type[Any]) -> bool:
     mro = form_class.__mro__
     for base in mro[mro.index(AsyncImageFormMixin) + 1 :]:
         code = getattr(inspect.unwrap(base.__init__), "__code__", None)  # type: ignore[misc]
-        if code is not None and "request" in (*code.co_varnames, *code.co_consts):
+        if code is None:
+            continue
+        # Local variables come after the parameters.
+        parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if "request" in (*parameters, *code.co_consts):
             return True
     return False
 
