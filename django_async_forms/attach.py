@@ -101,8 +101,7 @@ def _attach_once(upload: Upload, verify: Callable[[File[Any]], None]) -> None:
     field = upload.get_field()
     held = file_name(instance.__dict__.get(field.attname))
     if upload.is_superseded() or (held != upload.held and _is_newer(upload, field, instance)):
-        logger.info("Upload %s: superseded by a newer state.", upload.pk)
-        Upload.objects.using(upload.using).filter(pk=upload.pk).discard()
+        Upload.objects.using(upload.using).filter(pk=upload.pk).supersede()
         return
     attempt = _Attempt(upload, instance, verify)
     try:

@@ -290,7 +290,7 @@ class Detachment(hooks.Change):
             for field in to_stage:
                 self._stage(write, field, created=not updated)
             if updated:
-                self._discard(write, [field for field in changed if field not in to_stage])
+                self._end_older(write, [field for field in changed if field not in to_stage])
                 is_for_row = before.is_for_row_of(instance, using)
                 self._written += write.written_fields(columns) if is_for_row else changed
             for field in filter(self._is_to_clear, fields):
@@ -381,11 +381,14 @@ class Detachment(hooks.Change):
     def _sender_of(self, field: FileField) -> str:
         return "" if field.name in self._hidden else self._sender
 
-    def _discard(self, write: hooks.TableWrite, fields: Collection[FileField]) -> None:
-        """Discard the uploads for images that the form clears or a view replaces."""
+    def _end_older(self, write: hooks.TableWrite, fields: Collection[FileField]) -> None:
+        """End the uploads for images that the form clears or a view replaces."""
         for field in fields:
-            uploads = Upload.objects.using(write.using)
-            uploads.for_instance(write.instance, field.name).discard()
+            uploads = Upload.objects.using(write.using).for_instance(write.instance, field.name)
+            if self._is_to_clear(field):
+                uploads.discard()
+            else:
+                uploads.supersede()
             FoundUploads.of(write.instance).pop(field.name, None)
 
     def _remember(self, write: hooks.TableWrite) -> None:

@@ -88,7 +88,8 @@ def _worker_problems() -> Iterator[str]:
         try:
             if not has_outbox(alias):
                 continue
-            if pending.filter(pending_since__lt=latest).exists():
+            # The first follows from the second, and has an index.
+            if pending.filter(created_at__lt=latest, pending_since__lt=latest).exists():
                 yield f"An image for the database {alias} has been pending for {_MINUTES} minutes."
             if pending.filter(due_at__lt=latest).exists():
                 yield f"Nothing has recovered the database {alias} for {_MINUTES} minutes."

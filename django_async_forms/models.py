@@ -146,6 +146,13 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
     def discard(self) -> int:
         """Discard these uploads: delete them and their staged bytes, and return how many."""
+        return self._end(is_superseded=False)
+
+    def supersede(self) -> int:
+        """Do as ``discard()``, because of a newer state of their column."""
+        return self._end(is_superseded=True)
+
+    def _end(self, *, is_superseded: bool) -> int:
         count = 0
         for upload in self._current():
             with transaction.atomic(using=upload.using):
@@ -157,7 +164,10 @@ class UploadQuerySet(models.QuerySet["Upload"]):
                     continue
                 upload.abandon_reservation()
                 upload.remove_staged()
-            logger.info("Upload %s: discarded.", upload.pk)
+            if is_superseded:
+                logger.info("Upload %s: superseded by a newer state.", upload.pk)
+            else:
+                logger.info("Upload %s: discarded.", upload.pk)
             count += 1
         return count
 
@@ -436,7 +446,7 @@ class Upload(models.Model):
         """
         Tell whether a newer upload for the same column was committed.
 
-        The newer upload has discarded this one unless it could not see it: see
+        The newer upload has ended this one unless it could not see it: see
         ``UploadQuerySet._current``.
         """
         if not isolation.reads_snapshot(connections[self.using]):

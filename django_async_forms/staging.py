@@ -125,7 +125,7 @@ def stage(
                 # Look for older uploads after the insert. At SERIALIZABLE, the database refuses one
                 # of two forms that look before it.
                 uploads = Upload.objects.using(using).for_instance(instance, field.name)
-                uploads.exclude(pk=upload.pk).discard()
+                uploads.exclude(pk=upload.pk).supersede()
             transaction.on_commit(partial(send, upload), using=using, robust=True)
     finally:
         if content is not uploaded:

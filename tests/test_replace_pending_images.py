@@ -123,6 +123,20 @@ def assign_none():
     measured.save()
 
 
+def post_a_newer_one():
+    newer = ContentFile(pictures.jpeg(20, 10), name="newer.jpg")
+    async_form(Measured, {"title": "Dune"}, {"image": newer}, Measured.objects.get()).save()
+
+
+def clear_it_with_a_form():
+    data = {"title": "Dune", "image-clear": "on"}
+    async_form(Measured, data, {}, Measured.objects.get(), ["title", "image"]).save()
+
+
+def delete_the_instance():
+    Measured.objects.get().delete()
+
+
 NEWER = {
     store_a_newer_one: ("newer.jpg", 20),
     assign_a_newer_one: ("newer.jpg", 20),
@@ -142,6 +156,26 @@ def test_a_newer_state_from_before_the_attempt_wins(change, pending):
 
     assert image() == NEWER[change]
     assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "not_how"),
+    [
+        (post_a_newer_one, "superseded by a newer state", "discarded"),
+        (save_a_newer_one_with_a_form, "superseded by a newer state", "discarded"),
+        (clear_it_with_a_form, "discarded", "superseded"),
+        (delete_the_instance, "discarded", "superseded"),
+    ],
+)
+def test_the_log_tells_whether_an_upload_was_superseded_or_discarded(
+    change, how, not_how, pending, caplog
+):
+    caplog.set_level("INFO")
+
+    change()
+
+    assert f"Upload {pending.pk}: {how}." in caplog.text
+    assert f"Upload {pending.pk}: {not_how}" not in caplog.text
 
 
 @committed
