@@ -14,6 +14,7 @@ from django.db import Error
 from django.db.models import FileField
 from django.http import HttpRequest
 from django.http.request import HttpHeaders
+from django.middleware.csrf import get_token
 from django.urls import NoReverseMatch, reverse
 
 from . import arrival
@@ -103,6 +104,8 @@ class FieldDrafts:
             "grant": grant.dumps() if url else "",
             "drafts_url": url,
             "csrf_header": HttpHeaders.parse_header_name(settings.CSRF_HEADER_NAME),
+            # The form may have none: htmx sends it in a header, for example.
+            "csrf_token": get_token(self.request) if url and self.request else "",
             "takes_parts": arrival.takes_parts(self._using),
             "draft": None if draft is None else _shown(draft),
         }

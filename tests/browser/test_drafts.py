@@ -906,7 +906,8 @@ def visit(page, state):
     """Have the page be hidden, as one whose tab is left, or visible again."""
     page.evaluate(
         """state => {
-          Object.defineProperty(document, "hidden", {value: state === "hidden", configurable: true});
+          const value = state === "hidden";
+          Object.defineProperty(document, "hidden", {value, configurable: true});
           document.dispatchEvent(new Event("visibilitychange"));
         }""",
         state,
@@ -1244,6 +1245,14 @@ def test_the_csrf_token_goes_in_the_header_that_the_project_names(open_form, pic
     page.set_input_files("[name=image]", picture())
 
     wait_until_sent(page)
+
+
+def test_a_form_without_a_csrf_token_sends_its_image(form, picture):
+    form.evaluate("document.querySelector('[name=csrfmiddlewaretoken]').remove()")
+
+    form.set_input_files("[name=image]", picture())
+
+    wait_until_sent(form)
 
 
 def test_a_form_in_a_shadow_root_sends_its_image(form, picture, posts):

@@ -251,8 +251,9 @@ class AsyncImageDraft extends HTMLElement {
     const root = /** @type {Element} */ (this.getRootNode());
     /** @type {NodeListOf<HTMLInputElement>} */
     const all = root.querySelectorAll("input[name=csrfmiddlewaretoken]");
-    const token = [...all].find(({ form }) => form === this.input?.form)?.value;
-    return token ? { [this.#owner.dataset.csrfHeader || "X-CSRFToken"]: token } : {};
+    const { csrfHeader, csrfToken } = this.#owner.dataset;
+    const token = [...all].find(({ form }) => form === this.input?.form)?.value || csrfToken;
+    return token ? { [csrfHeader || "X-CSRFToken"]: token } : {};
   }
 
   // A script has copied a row of a formset: the token is of the other one.
