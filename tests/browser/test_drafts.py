@@ -659,6 +659,29 @@ def test_another_image_takes_the_place_of_one_that_was_sent(form, picture):
     assert form.locator("[name=image-draft]").count() == 1
 
 
+def test_a_file_that_is_chosen_again_after_it_has_changed_is_sent_again(form, picture, posts):
+    form.fill("[name=title]", "Dune")
+    choose_in_dialog(form, picture())
+    wait_until_sent(form)
+    first = token(form)
+
+    choose_in_dialog(form, picture(data=pictures.jpeg(640, 480)))
+
+    expect(form.locator(".async-image-preview img")).to_have_js_property("naturalWidth", 640)
+    expect(form.locator("[name=image-draft]")).not_to_have_value(first)
+    press(form)
+    form.wait_for_selector("h1 >> text=Thanks")
+    assert posts[0].keys() == {"title", "image-draft"}
+
+
+def choose_in_dialog(page, path):
+    """Choose a file with the events of the browser; Playwright adds some of its own."""
+    session = page.context.new_cdp_session(page)
+    root = session.send("DOM.getDocument")["root"]["nodeId"]
+    found = session.send("DOM.querySelector", {"nodeId": root, "selector": "[name=image]"})
+    session.send("DOM.setFileInputFiles", {**found, "files": [str(path)]})
+
+
 def test_an_image_that_is_removed_again_can_be_chosen_again(form, picture):
     form.set_input_files("[name=image]", picture())
     wait_until_sent(form)

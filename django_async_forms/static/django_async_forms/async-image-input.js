@@ -21,7 +21,8 @@ class AsyncImageInput extends HTMLElement {
   connectedCallback() {
     // The events of a form in a shadow root do not leave it.
     this.getRootNode().addEventListener("reset", reset, true);
-    for (const type of ["change", "click", ...RECEIVED]) this.addEventListener(type, this);
+    // Chromium says "cancel" when the same file is chosen again, whatever is in it now.
+    for (const type of ["change", "cancel", "click", ...RECEIVED]) this.addEventListener(type, this);
     addEventListener("pageshow", this);
     this.#tell("connected");
     this.refresh();
