@@ -835,11 +835,12 @@ def test_what_has_arrived_of_a_file_that_is_not_taken_is_removed(
     assert posts == [{"title": "Dune", "image": "dune.jpg"}]
 
 
-def test_a_file_that_cannot_be_read_is_not_sent_again_and_again(form, pages, picture):
+def test_a_file_that_cannot_be_read_is_refused_by_the_page(form, pages, picture, posts):
+    form.fill("[name=title]", "Dune")
     path = picture()
 
     def remove(route):
-        path.unlink()
+        path.unlink(missing_ok=True)
         route.continue_()
 
     form.route("**/uploads/drafts/", remove)
@@ -847,8 +848,13 @@ def test_a_file_that_cannot_be_read_is_not_sent_again_and_again(form, pages, pic
         form.set_input_files("[name=image]", path)
 
         wait_for(form, lambda: not path.exists(), "the file is gone")
-        form.wait_for_function("() => !document.querySelector('async-image-draft').travelling")
+        form.wait_for_selector(".async-image-error >> text=Upload a valid image.")
         wait_for(form, lambda: not Draft.objects.exists(), "the draft is removed")
+        press(form)
+
+        form.set_input_files("[name=image]", picture("dunes.jpg"))
+        wait_until_sent(form)
+    assert posts == []
 
 
 def test_over_the_limit_of_drafts_a_file_goes_with_the_form(form, pages, picture, posts, settings):

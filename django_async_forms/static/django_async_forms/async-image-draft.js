@@ -36,7 +36,7 @@ async function inTurn(work) {
   }
 }
 
-// The server does not take the file. With a text, the form field has refused it.
+// The server does not take the file. With a text, the form field has refused it, or would.
 class NotTaken extends Error {}
 
 // One file on its way to the server.
@@ -48,7 +48,7 @@ class Transfer {
 
   /**
    * @param {File} file
-   * @param {{drafts: string, grant: string, part: number, csrf: Record<string, string>}} options
+   * @param {{drafts: string, grant: string, part: number, invalid: string, csrf: Record<string, string>}} options
    * @param {(isPaused: boolean) => void} tell
    */
   constructor(file, options, tell) {
@@ -130,8 +130,9 @@ class Transfer {
       throw new NotTaken(response.status === 422 ? await response.text() : "");
     } catch (error) {
       if (error instanceof NotTaken) throw error;
-      // No attempt can read a folder that was dropped, or a file that is gone from the disk.
-      if (body && !await body.slice(0, 1).arrayBuffer().catch(() => null)) throw new NotTaken();
+      // No attempt can read a folder that was dropped, or a file that has changed on the disk. With it, the
+      // form would end at an error of the browser.
+      if (body && !await body.slice(0, 1).arrayBuffer().catch(() => null)) throw new NotTaken(this.options.invalid);
       return null;
     } finally {
       clearTimeout(timer);
@@ -284,9 +285,9 @@ class AsyncImageDraft extends HTMLElement {
 
   /** @param {File} file */
   async #send(file) {
-    const { drafts, grant, takesParts } = this.#owner.dataset;
+    const { drafts, grant, takesParts, invalid = "" } = this.#owner.dataset;
     const part = takesParts === undefined ? file.size : PART;
-    const options = { drafts: new URL(drafts, document.baseURI).href, grant, part, csrf: this.#csrf };
+    const options = { drafts: new URL(drafts, document.baseURI).href, grant, part, invalid, csrf: this.#csrf };
     const transfer = this.#transfer = new Transfer(file, options, (isPaused) => {
       if (this.#transfer === transfer) this.#show(isPaused ? "paused" : "sending");
     });
