@@ -1361,6 +1361,26 @@ LIBRARIES = {
 }
 
 
+def test_an_input_that_a_script_adds_node_by_node_shows_the_kept_image(kept):
+    kept.evaluate(
+        """() => {
+          const build = (model, parent) => {
+            const node = model.cloneNode();
+            parent.append(node);
+            for (const child of model.childNodes) build(child, node);
+          };
+          const input = document.querySelector("async-image-input");
+          input.remove();
+          for (const button of input.querySelectorAll("button")) button.hidden = true;
+          build(input, document.querySelector("form"));
+        }"""
+    )
+
+    expect(kept.get_by_role("button", name="Choose another: dune.jpg")).to_be_visible()
+    expect(kept.locator("[name=image]")).to_be_hidden()
+    assert state(kept) == "kept"
+
+
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_with_a_library_that_sends_forms_save_waits_too(
     name, open_form, pages, large_picture, posts, node_modules

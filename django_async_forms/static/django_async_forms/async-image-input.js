@@ -26,6 +26,8 @@ class AsyncImageInput extends HTMLElement {
     addEventListener("pageshow", this);
     this.#tell("connected");
     this.refresh();
+    // A library that morphs the page fills the element later.
+    if (!this.input) queueMicrotask(() => this.refresh());
   }
 
   disconnectedCallback() {
@@ -119,6 +121,7 @@ class AsyncImageInput extends HTMLElement {
   // Names the chosen file, or the one that was kept when the form came back.
   describe() {
     const { input } = this;
+    if (!input) return;
     const stage = this.find(".async-image-stage");
     const kept = this.find(".async-image-kept");
     const { name = "", size = "" } = this.#file
