@@ -1,11 +1,13 @@
 """Images that are sent while the form is filled in, and those that a form keeps, in a browser."""
 
+import io
 import re
 from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.sessions.models import Session
+from PIL import Image
 from playwright.sync_api import expect
 
 from django_async_forms.models import Draft, Upload
@@ -1436,6 +1438,23 @@ def test_axe_finds_nothing_while_an_image_travels_nor_where_it_is_kept(
     look()
 
     assert found == []
+
+
+@pytest.mark.parametrize("colours", ["none", "active"])
+def test_the_bar_is_seen_in_forced_colours_too(open_form, large_picture, colours):
+    page = open_form(options={"forced_colors": colours})
+    parts = Parts(page)
+    page.set_input_files("[name=image]", large_picture())
+    for _ in range(2):
+        parts.let_go()
+    parts.wait()
+    bar = page.locator("async-image-draft progress")
+
+    image = Image.open(io.BytesIO(bar.screenshot(animations="disabled"))).convert("RGB")
+
+    middle = image.height // 2
+    done, left = (image.getpixel((image.width * part // 20, middle)) for part in (1, 19))
+    assert done != left
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
