@@ -2,7 +2,7 @@
 
 import pytest
 from asgiref.sync import async_to_sync
-from django import VERSION, forms
+from django import forms
 from django.core.exceptions import FieldError
 from django.core.files.base import ContentFile
 from django.db import connection
@@ -472,7 +472,6 @@ def test_a_value_that_comes_after_validation_leaves_the_pending_image(new_upload
     assert list(Upload.objects.all()) == [upload]
 
 
-@pytest.mark.skipif(VERSION < (6, 0), reason="Django 5.2 leaves such a file out")
 def test_a_file_without_a_name_is_an_error_as_in_plain_django(base, photo, in_memory):
     form = form_for(base, Photo, {"title": "Dune"}, {"image": in_memory()}, photo)
     changed = form.save(commit=False)
