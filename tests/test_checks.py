@@ -15,6 +15,8 @@ from django.contrib.admin.sites import AdminSite
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import models
+from django.db.models.functions import Lower
+from django.db.models.lookups import Exact
 from django.forms import modelform_factory
 from django.test.utils import isolate_apps
 from django.views.generic import CreateView, FormView
@@ -325,6 +327,19 @@ def test_async_fields_that_are_not_file_fields_are_found(name):
     assert message.hint
 
 
+def test_a_hidden_image_that_is_not_a_file_field_is_found():
+    class HidingForm(AsyncImageModelForm):
+        hide_staged = ["imge"]
+
+        class Meta:
+            model = Photo
+            fields = ["title", "image"]
+
+    (message,) = about(HidingForm, "E008")
+
+    assert "HidingForm.hide_staged names 'imge'" in message.msg
+
+
 def test_async_fields_that_the_form_leaves_out_are_found():
     class PartialForm(AsyncImageModelForm):
         async_fields = ["scan"]
@@ -353,18 +368,19 @@ def test_an_unknown_async_when_is_found():
     assert '"always" or "replacing"' in message.hint
 
 
-def test_async_fields_that_are_one_string_are_found():
+@pytest.mark.parametrize("attribute", ["async_fields", "hide_staged"])
+def test_names_that_are_one_string_are_found(attribute):
     class StringForm(AsyncImageModelForm):
-        async_fields = "image"
-
         class Meta:
             model = Photo
             fields = ["title", "image"]
 
+    setattr(StringForm, attribute, "image")
+
     messages = about(StringForm, "E008")
 
     assert messages
-    assert "StringForm.async_fields" in messages[0].msg
+    assert f"StringForm.{attribute}" in messages[0].msg
 
 
 def test_good_forms_are_left_alone():
@@ -441,19 +457,26 @@ def test_a_constraint_that_looks_at_an_image_is_found():
                 models.CheckConstraint(condition=~models.Q(link="x"), name="has_link"),
                 models.UniqueConstraint("link", name="one_link"),
                 models.UniqueConstraint(fields=["link", "other"], name="one_pair"),
+                models.UniqueConstraint("link", Lower("other"), name="one_lower_pair"),
+                models.CheckConstraint(condition=Exact(models.F("other"), "x"), name="is_x"),
             ]
+            unique_together = [("link", "image")]
 
     class ConstrainedForm(AsyncImageModelForm):
         class Meta:
             model = Constrained
             fields = ["link", "image", "other"]
 
-    one, other = about(Constrained, "W017")
+    messages = about(Constrained, "W017")
 
-    assert "has_image" in one.msg
-    assert "Constrained.image" in one.msg
-    assert "one_pair" in other.msg
-    assert one.hint
+    assert [message.msg.partition(",")[0] for message in messages] == [
+        "The constraint 'has_image' uses project.Constrained.image",
+        "The unique_together of 'link' and 'image' uses project.Constrained.image",
+        "The constraint 'one_pair' uses project.Constrained.other",
+        "The constraint 'one_lower_pair' uses project.Constrained.other",
+        "The constraint 'is_x' uses project.Constrained.other",
+    ]
+    assert all(message.hint for message in messages)
 
 
 def keyed_by(**columns):

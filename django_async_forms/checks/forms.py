@@ -71,24 +71,26 @@ def _check_when(cls: type[Any]) -> Iterator[CheckMessage]:
 def _check_names(
     cls: type[Any], model: type[Model], field_names: Collection[str]
 ) -> Iterator[CheckMessage]:
-    for name in cls.async_fields or ():
-        try:
-            file_field(model, name)
-        except FieldDoesNotExist as error:
-            yield Error(
-                f"{cls.__qualname__}.async_fields names {name!r}: {error}",
-                hint="Name file fields of the model only.",
-                obj=cls,
-                id="django_async_forms.E008",
-            )
-            continue
-        if name not in field_names:
-            yield Error(
-                f"{cls.__qualname__}.async_fields names {name!r}, which it leaves out.",
-                hint="Add it to Meta.fields, or remove it from async_fields.",
-                obj=cls,
-                id="django_async_forms.E009",
-            )
+    for attribute in ("async_fields", "hide_staged"):
+        for name in getattr(cls, attribute) or ():
+            try:
+                file_field(model, name)
+            except FieldDoesNotExist as error:
+                yield Error(
+                    f"{cls.__qualname__}.{attribute} names {name!r}: {error}",
+                    hint="Name file fields of the model only.",
+                    obj=cls,
+                    id="django_async_forms.E008",
+                )
+                continue
+            # A base class may hide a field that only some of its forms have.
+            if attribute == "async_fields" and name not in field_names:
+                yield Error(
+                    f"{cls.__qualname__}.async_fields names {name!r}, which it leaves out.",
+                    hint="Add it to Meta.fields, or remove it from async_fields.",
+                    obj=cls,
+                    id="django_async_forms.E009",
+                )
 
 
 def check_translated_fields(

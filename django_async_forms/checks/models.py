@@ -7,7 +7,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning
-from django.db.models import BaseConstraint, CharField, Model, Q, TextField
+from django.db.models import CharField, Model, TextField
 
 from ..models import Upload
 from .discovery import target_fields
@@ -34,22 +34,28 @@ def check_constraints(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     """No constraint uses an image that a worker saves, because it would be checked too early."""
     return [
         Warning(
-            f"The constraint {constraint.name!r} uses {field}, which is empty or has the old image "
-            "until a worker has saved the new one.",
+            f"{constraint} uses {field}, which is empty or has the old image until a worker has "
+            "saved the new one.",
             hint="Remove the constraint, or leave the field out of the form's async_fields.",
             obj=field.model,
             id="django_async_forms.W017",
         )
         for field in sorted(target_fields(), key=str)
-        for constraint in field.model._meta.constraints
-        if field.name in _names_in(constraint)
+        for constraint, names in _constraints(field.model)
+        if field.name in names
     ]
 
 
-def _names_in(constraint: BaseConstraint) -> set[str]:
-    condition = getattr(constraint, "condition", None)
-    names = condition.referenced_base_fields if isinstance(condition, Q) else ()
-    return {*names, *getattr(constraint, "fields", ())}
+def _constraints(model: Any) -> Iterator[tuple[str, set[str]]]:
+    """Return each constraint of a model, in words, with the names of the fields that it uses."""
+    for constraint in model._meta.constraints:
+        names = set(getattr(constraint, "fields", ()))
+        parts = [getattr(constraint, "condition", None), *getattr(constraint, "expressions", ())]
+        for part in parts:
+            names.update(name for name, *_ in model._get_expr_references(part))
+        yield f"The constraint {constraint.name!r}", names
+    for together in model._meta.unique_together:
+        yield f"The unique_together of {' and '.join(map(repr, together))}", set(together)
 
 
 def check_primary_keys(
