@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.core.exceptions import (
-    FieldDoesNotExist,
-    ObjectDoesNotExist,
-    SuspiciousOperation,
-    ValidationError,
-)
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.files.base import File
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Field, FileField, Model, Q, QuerySet
 from django.db.models.fields.files import FieldFile
 from django.db.models.signals import post_save
-from django.dispatch import Signal
 
 from . import context, hooks
 from .background import meanwhile
 from .checksum import sha256_of
 from .codec import reconstruct
-from .conf import conf
 from .fields import (
     as_text,
     file_fields,
@@ -42,7 +34,7 @@ from .fields import (
 )
 from .final_storage import StoredFiles, is_lazy
 from .models import NotPendingError, Upload, savepoint
-from .signals import image_failed, image_saved
+from .signals import image_saved, send_signal
 from .statements import swap
 from .storage import StagingFileSystemStorage, staging_storage
 
@@ -110,7 +102,7 @@ def _attach_once(upload: Upload, verify: Callable[[File[Any]], None]) -> None:
         attempt.undo()
         raise
     logger.info("Upload %s: attached.", upload.pk)
-    _send_signal(image_saved, instance, upload, replaced=held)
+    send_signal(image_saved, instance, upload, replaced=held)
 
 
 @contextmanager
@@ -557,81 +549,3 @@ def _where_holds(row: QuerySet[Any], field: FileField, name: str) -> QuerySet[An
         # The "=" of MySQL may ignore case. Its LIKE BINARY does not.
         row = row.filter(**{f"{field.attname}__endswith": name})
     return row
-
-
-#: The longest pause, in seconds, for which a worker keeps a message. While a storage is down for an
-#: hour, messages with longer ones would be all that a worker prefetches, and on a quorum queue no
-#: other task would start: https://docs.celeryq.dev/en/stable/userguide/calling.html#eta-and-countdown
-LONGEST_COUNTDOWN = 10.0
-
-
-def pause_after(attempts: int) -> float:
-    """Return the seconds before the next attempt: exponential backoff with jitter, bounded."""
-    longest = min(conf().RETRY_PAUSE * 2.0 ** min(attempts - 1, 60), conf().MAX_RETRY_PAUSE)
-    return longest * random.uniform(0.5, 1)
-
-
-def record_failure(upload: Upload, error: Exception) -> float | None:
-    """
-    Note a failed attempt; return the seconds before the next one, or None after the last.
-
-    Recovery sends the upload after a pause above ``LONGEST_COUNTDOWN``. After the last attempt, the
-    upload is failed and ``image_failed`` is sent. The attempt is the last if it raised
-    ``SuspiciousOperation``, because a storage that refuses a name refuses it again, or
-    ``PermanentError``.
-    """
-    # Databases do not store NUL or a lone surrogate as text. Each becomes a question mark.
-    text = f"{type(error).__name__}: {error}".replace("\x00", "?")[:2000]
-    text = text.encode(errors="replace").decode()
-    is_last = isinstance(error, (SuspiciousOperation, PermanentError))
-    if upload.attempts < conf().MAX_ATTEMPTS and not is_last:
-        pause = pause_after(upload.attempts)
-        if not upload.reschedule(text, pause, is_sent=pause <= LONGEST_COUNTDOWN):
-            return None
-        logger.warning(
-            "Upload %s: attempt %d failed, the next in %.1f s: %s",
-            upload.pk,
-            upload.attempts,
-            pause,
-            text,
-        )
-        return pause
-    if upload.fail(text):
-        logger.error(
-            "Upload %s: failed after %d attempts: %s",
-            upload.pk,
-            upload.attempts,
-            text,
-            exc_info=error,
-        )
-        upload.refresh_from_db()
-        _send_failed(upload)
-    return None
-
-
-def _send_failed(upload: Upload) -> None:
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(context.restore(upload.context))
-        except Exception:  # The context may be the reason why the upload has failed.
-            logger.exception("Upload %s: its context could not be restored.", upload.pk)
-        try:
-            instance = upload.get_instance()
-        except (LookupError, FieldDoesNotExist, ValidationError, ObjectDoesNotExist):
-            instance = None  # The model, the field, the kind of key or the row is gone.
-        _send_signal(image_failed, instance, upload)
-
-
-def _send_signal(signal: Signal, instance: Model | None, upload: Upload, **more: Any) -> None:
-    sender = None if instance is None else type(instance)
-    responses = signal.send_robust(
-        sender, instance=instance, field_name=upload.field_name, upload=upload, **more
-    )
-    for receiver, response in responses:
-        if isinstance(response, Exception):
-            logger.error(
-                "Upload %s: a receiver of the signal raised: %r",
-                upload.pk,
-                receiver,
-                exc_info=response,
-            )

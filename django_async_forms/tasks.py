@@ -1,4 +1,4 @@
-"""The Celery tasks: thin callers of ``attach`` and ``recovery``."""
+"""The Celery tasks: thin callers of ``attach``, ``retries`` and ``recovery``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from celery import shared_task
 from django.db import Error, connections
 from django.utils.connection import ConnectionDoesNotExist
 
-from .attach import LONGEST_COUNTDOWN, attach, pause_after, record_failure
+from .attach import attach
 from .celery_delivery import SAVE_IMAGE
 from .conf import conf
 from .models import Upload
+from .retries import LONGEST_COUNTDOWN, pause_after, record_failure
 from .telemetry import observed
 
 logger = logging.getLogger("django_async_forms")

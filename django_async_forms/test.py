@@ -19,10 +19,11 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.test import TestCase
 
-from .attach import attach, record_failure
+from .attach import attach
 from .conf import conf
 from .draft_model import staged_name
 from .models import Upload
+from .retries import record_failure
 
 if TYPE_CHECKING:
     _Mixin = unittest.TestCase

@@ -16,8 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_async_forms import delivery
-from django_async_forms.attach import attach, record_failure
+from django_async_forms.attach import attach
 from django_async_forms.models import StoredChunk, Upload
+from django_async_forms.retries import record_failure
 from django_async_forms.signals import image_failed, image_saved
 from django_async_forms.tasks import save_image_task
 from django_async_forms.uploads import save_image

@@ -18,10 +18,11 @@ from django.db import connection, transaction
 from django.db.models.signals import post_save
 from django.forms import modelformset_factory
 
-from django_async_forms.attach import PermanentError, attach, record_failure
+from django_async_forms.attach import PermanentError, attach
 from django_async_forms.final_storage import NameReservedError
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import NotPendingError, Upload
+from django_async_forms.retries import record_failure
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.both import async_form, form_for

@@ -13,9 +13,9 @@ from django.db import OperationalError, connections
 from django.utils import timezone
 
 from django_async_forms import recovery
-from django_async_forms.attach import record_failure
 from django_async_forms.fields import file_fields
 from django_async_forms.models import AbandonedName, Upload, forget_outboxes
+from django_async_forms.retries import record_failure
 from django_async_forms.storage import DatabaseStorage, StagingFileSystemStorage, staging_storage
 from django_async_forms.tasks import recover_uploads, save_image_task
 from django_async_forms.uploads import save_image
