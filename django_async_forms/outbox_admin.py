@@ -42,7 +42,7 @@ from .outbox_list import (
     named_database,
     search,
 )
-from .staged_view import staged_response
+from .staged_response import staged_response
 
 logger = logging.getLogger("django_async_forms")
 

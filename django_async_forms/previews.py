@@ -14,7 +14,7 @@ from .conf import conf
 from .draft_model import Draft
 from .draft_sender import sender_of
 from .models import Upload
-from .staged_view import NotShownError, staged_response
+from .staged_response import NotShownError, staged_response
 from .status import saved_url, upload_of
 from .tokens import read_token
 

@@ -1,4 +1,4 @@
-"""Gives a staged file to a browser, which is not to trust what is in it."""
+"""Gives a staged file to a browser, which must not trust its content."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def staged_response(
     staged: Staged, request: HttpRequest, *, images_only: bool = False
 ) -> StreamingHttpResponse:
     """
-    Stream a staged file: as an image if it is one, else to be downloaded.
+    Stream a staged file: as an image if it is one, otherwise to be downloaded.
 
-    What it is, Pillow tells from its bytes. Raises what the staging storage raises, and
+    Pillow detects the format. Raises what the staging storage raises, and
     ``NotShownError`` for a file that is not an image where only images are asked for.
     """
     file = staged.open_staged()
