@@ -17,12 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from .checksum import sha256_of
 from .codec import reconstruct
 from .draft_file import DraftFile
-from .draft_limits import check_drafts, check_size
+from .draft_limits import check_drafts
 from .draft_model import Draft, expiry, staged_name
 from .draft_sender import Sender
 from .grants import FieldPath, Grant, model_field_of
 from .images import dimensions, open_image
-from .limits import check_backlog, check_limits
+from .limits import check_backlog, check_limits, check_size
 from .staging import save_new, storable
 from .storage import staging_storage
 

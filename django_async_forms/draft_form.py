@@ -1,4 +1,4 @@
-"""What a form does with drafts: claims those that it is given, and keeps an image for next time."""
+"""The drafts of a form field: finds those that a form claims, and keeps an image as a draft."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from django.db.models import FileField
 from django.http import HttpRequest
 from django.http.request import HttpHeaders
 from django.middleware.csrf import get_token
-from django.urls import NoReverseMatch, reverse
 
 from . import arrival
 from .conf import conf
@@ -25,6 +24,7 @@ from .draft_sender import Sender, sender_of
 from .fields import expected_database
 from .grants import FieldPath, Grant, draft_token, purpose_of, read_draft_token
 from .images import SHOWN
+from .tokens import address_of
 
 logger = logging.getLogger("django_async_forms")
 
@@ -90,8 +90,8 @@ class FieldDrafts:
         return bool(gone)
 
     def context(self) -> dict[str, Any]:
-        """Return what the widget's template has of drafts: where to send them, and one to claim."""
-        url, file = _url("drafts"), self._file_to_keep()
+        """Return the variables for the widget's template: where drafts go, and one to claim."""
+        url, file = address_of("drafts"), self._file_to_keep()
         # A page that needs no session makes none.
         sender = sender_of(self.request, create=bool(url or file))
         if sender is None or not (url or file):
@@ -155,14 +155,7 @@ def _shown(draft: Draft) -> dict[str, Any]:
         "token": token,
         "name": draft.name,
         "size": draft.size,
-        "url": _url("draft", token) if is_seen else "",
+        "url": address_of("draft", token) if is_seen else "",
         "width": draft.width,
         "height": draft.height,
     }
-
-
-def _url(name: str, *args: str) -> str:
-    try:
-        return reverse(f"django_async_forms:{name}", args=args)
-    except NoReverseMatch:
-        return ""  # The project has not included the URLs: drafts come with forms only.

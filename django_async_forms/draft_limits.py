@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 from django.db.models import Sum
-from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
@@ -13,16 +12,6 @@ from .draft_model import Draft, DraftQuerySet
 
 class TooManyDraftsError(ValidationError):
     """A sender or a database has too many drafts. The file can still come with its form."""
-
-
-def check_size(size: int, limit: int | None) -> None:
-    """Refuse a file that is larger than ``limit`` bytes. Raises ``ValidationError``."""
-    if limit is not None and size > limit:
-        raise ValidationError(
-            _("This file is %(size)s; the limit is %(limit)s."),
-            code="too_many_bytes",
-            params={"size": filesizeformat(size), "limit": filesizeformat(limit)},
-        )
 
 
 def check_drafts(using: str, sender: str, size: int) -> None:

@@ -9,20 +9,20 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.base import File
 from django.db.models import FileField, ImageField
+from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 from PIL import Image
 
 from .conf import conf
 from .draft_file import DraftFile
-from .draft_limits import check_size
 from .draft_model import Draft
 from .fields import files_in
-from .images import has_more_pixels, open_image
+from .images import SHOWN, has_more_pixels, open_image
 from .models import Upload
 
-#: The formats that browsers display, each of which has one content type.
-_DISPLAYED = {"AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP"}
+#: The formats that browsers display, each of which has one content type. An MPO shares JPEG's.
+_DISPLAYED = SHOWN.keys() - {"MPO"}
 
 
 def check_limits(field: FileField | None, value: Any) -> None:
@@ -57,6 +57,16 @@ def _check_file(field: FileField | None, uploaded: File[Any]) -> None:
         _check_pixels(uploaded, image, limits.MAX_PIXELS)
     if limits.FORMATS is not None:
         _check_format(image, limits.FORMATS)
+
+
+def check_size(size: int, limit: int | None) -> None:
+    """Refuse a file that is larger than ``limit`` bytes. Raises ``ValidationError``."""
+    if limit is not None and size > limit:
+        raise ValidationError(
+            _("This file is %(size)s; the limit is %(limit)s."),
+            code="too_many_bytes",
+            params={"size": filesizeformat(size), "limit": filesizeformat(limit)},
+        )
 
 
 def _check_pixels(uploaded: File[Any], image: Image.Image, limit: int) -> None:

@@ -1,4 +1,8 @@
-"""Signs and reads the tokens with which a page asks for the status of its images, one for each."""
+"""
+The addresses that pages use, and the tokens with which they ask for the status of their images.
+
+Each image has its own token.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,24 @@ from typing import Any
 from django.core import signing
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import connections
+from django.urls import NoReverseMatch, reverse
 
 from .conf import conf
 from .fields import Target, key_from_text, outbox_name
 
 _SALT = "django_async_forms.status"
+
+
+def address_of(view: str, *args: str) -> str:
+    """
+    Return the address of a view of the package, or ``""`` if the project does not include its URLs.
+
+    Without them, an image comes with its form only, and a page says how to reload it.
+    """
+    try:
+        return reverse(f"django_async_forms:{view}", args=args)
+    except NoReverseMatch:
+        return ""
 
 
 def make_token(target: Target) -> str:

@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db.models import Model
 from django.forms import BaseForm, BaseFormSet, BaseModelFormSet
 from django.template.context import Context
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
@@ -28,6 +27,7 @@ from ..fields import file_field, unwrapped
 from ..layout import AsyncImage
 from ..models import Upload
 from ..status import base_name, prefetch_uploads, stored_file, token_for, upload_for, url_of
+from ..tokens import address_of
 from ..widgets import AsyncImageInput
 
 register = template.Library()
@@ -282,7 +282,7 @@ def _context_of(
         "state": state,
         "note": "slow" if slow_in == 0 else state,
         "slow_in": slow_in,
-        "status_url": _url("status") if is_pending else "",
+        "status_url": address_of("status") if is_pending else "",
         "token": token_for(instance, field) if is_pending else "",
         "css_class": options.get("class", ""),
         "needs_style": needs_style,
@@ -300,20 +300,13 @@ def _staged_url(context: Context, shown: dict[str, Any]) -> str:
     sender = sender_of(_request(context))
     if sender is None or sender.key != upload.sender:
         return ""
-    return _url("staged", shown["token"])
+    return address_of("staged", shown["token"])
 
 
 def _slow_in(upload: Upload) -> float:
     """Return in how many seconds a pending upload takes longer than usual."""
     age = timezone.now() - upload.created_at
     return max(0, round(conf().SLOW_AFTER - age.total_seconds(), 1))
-
-
-def _url(name: str, *args: str) -> str:
-    try:
-        return reverse(f"django_async_forms:{name}", args=args)
-    except NoReverseMatch:
-        return ""  # The project has not included it: the page says to reload it.
 
 
 def _box(
