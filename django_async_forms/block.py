@@ -20,7 +20,7 @@ from .fields import file_field, file_fields, unwrapped
 
 class Block:
     """
-    The saves of some models' instances between two lines of code.
+    A context manager: each save in it leaves its images to a worker.
 
     The block belongs to the code that enters it: to the thread or asyncio task, and to what that
     code calls, awaits or runs by ``sync_to_async()``. A thread that it starts is outside. So is a

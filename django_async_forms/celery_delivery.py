@@ -37,7 +37,8 @@ class CeleryDelivery:
     """
     The default of ``DELIVERY``: a message is a call of the task ``django_async_forms.save_image``.
 
-    One is made for each message, in the thread that saves the image, and has two names.
+    The package makes one for each message, in the thread that saves the image. It uses
+    ``in_background`` and ``publish()``.
     """
 
     def __init__(self) -> None:

@@ -35,8 +35,8 @@ class AsyncFormsSettings(NamedTuple):
     #: How old an abandoned staged file must be before it is removed. An abandoned name in the final
     #: storage is reserved for as long.
     KEEP_ABANDONED: float = 24 * 3600
-    #: How many uploads of each kind, and how many staged files, one run of ``recover_uploads``
-    #: looks at.
+    #: How many uploads ``recover_uploads`` reads at a time, and how many failed uploads, drafts and
+    #: staged files one run looks at.
     RECOVER_BATCH: int = 1000
     #: How long after its rendering a page may ask for the status of its images.
     STATUS_MAX_AGE: float = 3600

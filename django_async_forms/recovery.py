@@ -30,7 +30,7 @@ logger = logging.getLogger("django_async_forms")
 
 
 class Recovered(NamedTuple):
-    """The result of a run of ``recover``: the numbers of uploads and of files."""
+    """The result of a run of ``recover``: the numbers of uploads, drafts and files."""
 
     sent: int
     purged: int
@@ -60,25 +60,25 @@ def _can_be_recovered(using: str) -> bool:
 
 def recover(using: str, *, now: bool = False) -> Recovered:
     """
-    Recover the uploads of one database, at most ``RECOVER_BATCH`` of each kind.
+    Recover the uploads of one database.
 
-    With ``now``, all pending uploads are overdue, whenever their next attempt begins.
+    This purges failed uploads after ``KEEP_FAILED``, sends due uploads again, and removes expired
+    drafts and old abandoned staged files. It sends one batch of ``RECOVER_BATCH`` after another,
+    the longest due first, for half a minute, because a storage that was down leaves many. It looks
+    at one batch of each other kind.
 
-    This purges failed uploads after ``KEEP_FAILED``, sends overdue uploads again, longest overdue
-    first, and removes expired drafts and old abandoned staged files. It sends one batch after
-    another for half a minute, because a storage that was down leaves many.
+    With ``now``, all pending uploads are due, whenever their next attempt begins.
     """
     batch = conf().RECOVER_BATCH
     uploads = Upload.objects.using(using)
     if now:
         uploads.pending().update(due_at=timezone.now())
-    overdue = list(uploads.failed().due().values_list("pk", flat=True)[:batch])
-    recovered = Recovered(
-        purged=uploads.failed().filter(pk__in=overdue).discard(),
-        sent=_send_again(uploads.pending().due()),
-        expired=Draft.objects.using(using).expired()[:batch].discard(),
-        abandoned=remove_abandoned(using, batch),
-    )
+    expired_failures = list(uploads.failed().due().values_list("pk", flat=True)[:batch])
+    purged = uploads.failed().filter(pk__in=expired_failures).discard()
+    sent = _send_again(uploads.pending().due())
+    expired = Draft.objects.using(using).expired()[:batch].discard()
+    abandoned = remove_abandoned(using, batch)
+    recovered = Recovered(sent, purged, expired, abandoned)
     oldest = timezone.now() - timedelta(seconds=conf().KEEP_ABANDONED)
     AbandonedName.objects.using(using).filter(abandoned_at__lte=oldest).delete()
     logger.info("Database %s: %s.", using, recovered)

@@ -1,4 +1,4 @@
-"""Calls what ``ASYNC_FORMS["TELEMETRY"]`` names around the two steps of each upload."""
+"""Calls the functions in ``ASYNC_FORMS["TELEMETRY"]`` around the two steps of each upload."""
 
 from __future__ import annotations
 

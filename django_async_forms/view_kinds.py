@@ -1,4 +1,4 @@
-"""What a view is to Django: synchronous or asynchronous, in a transaction or in none."""
+"""Makes views run in a transaction or not, synchronous or asynchronous."""
 
 from __future__ import annotations
 

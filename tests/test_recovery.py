@@ -176,7 +176,7 @@ def test_an_upload_that_a_worker_has_just_begun_is_left_to_it_for_a_while(
     assert mailbox.take() == names(upload)
 
 
-def test_a_run_sends_one_batch_of_overdue_uploads_after_another(
+def test_a_run_sends_one_batch_of_due_uploads_after_another(
     new_upload, recover, clock, mailbox, settings
 ):
     settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 2}
@@ -187,7 +187,7 @@ def test_a_run_sends_one_batch_of_overdue_uploads_after_another(
     assert mailbox.take() == names(*uploads)
 
 
-def test_a_run_sends_the_longest_overdue_uploads_first_and_ends_in_time(
+def test_a_run_sends_the_longest_due_uploads_first_and_ends_in_time(
     new_upload, recover, clock, mailbox, settings, monkeypatch
 ):
     settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "RECOVER_BATCH": 2}
