@@ -1,5 +1,6 @@
 """The system checks report each misconfiguration before an upload meets it."""
 
+import functools
 import gc
 import os
 import re
@@ -14,7 +15,7 @@ from django.contrib import admin
 from django.contrib.admin.sites import AdminSite
 from django.core.checks import run_checks
 from django.core.management import call_command
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.forms import modelform_factory
@@ -717,6 +718,49 @@ def test_a_router_that_allows_neither_the_model_nor_the_outbox_is_left_alone(set
 
 def test_a_router_that_allows_the_outbox_is_left_alone():
     assert found("E011") == []
+
+
+# SQLite
+
+
+@pytest.fixture
+def sqlite(monkeypatch):
+    """Changes the settings of the test's database, which is a file."""
+    if connection.vendor != "sqlite":
+        pytest.skip("The other databases lock rows.")
+    return functools.partial(monkeypatch.setitem, connection.settings_dict)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"transaction_mode": None}, {"transaction_mode": "deferred"}]
+)
+def test_sqlite_without_immediate_transactions_is_found_once_for_all_models(sqlite, options):
+    sqlite("OPTIONS", options)
+
+    (message,) = found("W023")
+
+    assert "'default'" in message.msg
+    assert '"transaction_mode": "IMMEDIATE"' in message.hint
+    assert 'DATABASES["default"]["OPTIONS"]' in message.hint
+
+
+@pytest.mark.parametrize("mode", ["IMMEDIATE", "immediate", "EXCLUSIVE"])
+def test_sqlite_that_takes_its_lock_as_a_transaction_begins_is_left_alone(sqlite, mode):
+    sqlite("OPTIONS", {"transaction_mode": mode})
+
+    assert found("W023") == []
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:memorydb_default?mode=memory&cache=shared"])
+def test_sqlite_in_memory_which_has_no_other_process_is_left_alone(sqlite, name):
+    sqlite("OPTIONS", {})
+    sqlite("NAME", name)
+
+    assert found("W023") == []
+
+
+def test_the_settings_of_this_project_are_left_alone():
+    assert found("W023") == []
 
 
 # Celery

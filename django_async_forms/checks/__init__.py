@@ -21,6 +21,7 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
             settings.check_settings,
             settings.check_crispy_forms,
             engines.check_router,
+            engines.check_sqlite,
             engines.check_celery,
             engines.check_beat,
             staging.check_staging,

@@ -37,6 +37,28 @@ def check_router(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     ]
 
 
+def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """SQLite locks the database as a transaction begins, except where no other process has it."""
+    return [
+        Warning(
+            f"The database {using!r} is SQLite without IMMEDIATE transactions: while a worker "
+            'writes, a form may get "database is locked" at once, whatever the timeout.',
+            hint=f'Add "transaction_mode": "IMMEDIATE" to DATABASES["{using}"]["OPTIONS"].',
+            id="django_async_forms.W023",
+        )
+        for using in sorted({using for using, _model in target_models()})
+        if router.allow_migrate_model(using, Upload) and _may_refuse_its_lock(connections[using])
+    ]
+
+
+def _may_refuse_its_lock(connection: Any) -> bool:
+    """Tell whether a database may refuse a write to a transaction that has read before."""
+    if connection.vendor != "sqlite" or connection.is_in_memory_db():
+        return False
+    mode = connection.settings_dict["OPTIONS"].get("transaction_mode") or "DEFERRED"
+    return mode.upper() == "DEFERRED"
+
+
 def check_tables(
     app_configs: Sequence[AppConfig] | None, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
