@@ -35,8 +35,8 @@ class InABrowser:
 
     def save_again(self, title):
         self._page.fill("[name=title]", title)
-        self._page.click("[type=submit]")
-        self._page.wait_for_url("**/photos/*/")
+        with self._page.expect_navigation(url="**/photos/*/"):
+            self._page.click("[type=submit]")
 
     def reload(self):
         self._page.reload()
