@@ -1278,6 +1278,29 @@ def test_the_csrf_token_goes_in_the_header_that_the_project_names(open_form, pic
     wait_until_sent(page)
 
 
+def test_a_form_in_a_closed_shadow_root_waits_for_its_image(form, large_picture, posts):
+    parts = Parts(form)
+    form.fill("[name=title]", "Dune")
+    form.evaluate(
+        """() => {
+          const host = document.createElement("div");
+          document.body.append(host);
+          window.root = host.attachShadow({mode: "closed"});
+          window.root.append(document.querySelector("form"));
+        }"""
+    )
+    field = form.evaluate_handle("root.querySelector('[name=image]')").as_element()
+    field.set_input_files(large_picture())
+    parts.wait()
+
+    form.evaluate("root.querySelector('form > button').click()")
+
+    assert form.evaluate("root.querySelector('form > button').textContent") == "Sending…"
+    parts.let_all_go()
+    form.wait_for_selector("h1 >> text=Thanks")
+    assert posts[0].keys() == {"title", "image-draft"}
+
+
 def test_a_form_without_a_csrf_token_sends_its_image(form, picture):
     form.evaluate("document.querySelector('[name=csrfmiddlewaretoken]').remove()")
 

@@ -212,8 +212,8 @@ const page = window;
 if (!page.djangoAsyncFormsSending) {
   page.djangoAsyncFormsSending = true;
   watch(document);
-  addEventListener("django-async-forms:connected", (event) =>
-    watch(/** @type {Node} */ (event.composedPath()[0]).getRootNode()));
+  // The path of the event does not lead into a closed root.
+  addEventListener("django-async-forms:connected", (/** @type {any} */ event) => watch(event.detail.root));
   // Stop. Then Back, to a page as it was left.
   page.navigation?.addEventListener("navigateerror", endAll);
   addEventListener("pageshow", ({ persisted }) => persisted && endAll());

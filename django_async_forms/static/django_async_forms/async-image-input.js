@@ -2,7 +2,7 @@
 // server would refuse.
 //
 // The package's modules import nothing from each other, so that each has the address that the static
-// storage gives it. They meet at the elements. Events: "django-async-forms:connected", and
+// storage gives it. They meet at the elements. Events: "django-async-forms:connected" (detail: {root}), and
 // "django-async-forms:chosen" (detail: {file}) of a file that is not refused, or of none.
 
 const RECEIVED = ["dragover", "dragleave", "drop", "paste"];
@@ -24,7 +24,7 @@ class AsyncImageInput extends HTMLElement {
     // Chromium says "cancel" when the same file is chosen again, whatever is in it now.
     for (const type of ["change", "cancel", "click", ...RECEIVED]) this.addEventListener(type, this);
     addEventListener("pageshow", this);
-    this.#tell("connected");
+    this.#tell("connected", { root: this.getRootNode() });
     this.refresh();
     // A library that morphs the page fills the element later.
     if (!this.input) queueMicrotask(() => this.refresh());
