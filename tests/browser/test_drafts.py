@@ -587,6 +587,20 @@ def test_cancel_stops_the_image_and_leaves_the_form(form, large_picture, posts, 
     assert posts == []
 
 
+def test_an_image_that_is_cancelled_before_its_draft_is_answered_leaves_none(form, picture):
+    held = []
+    form.route("**/uploads/drafts/", lambda route: held.append(route))
+    form.set_input_files("[name=image]", picture())
+    wait_for(form, lambda: held, "the draft begins")
+    form.get_by_role("button", name="Cancel: dune.jpg").click()
+    assert not state(form)
+
+    with form.expect_request(lambda request: request.method == "DELETE"):
+        held[0].continue_()
+
+    wait_for(form, lambda: not Draft.objects.exists(), "the draft is removed")
+
+
 @pytest.mark.parametrize("is_sent", [False, True])
 def test_a_reset_of_the_form_removes_the_draft(form, large_picture, is_sent):
     parts = Parts(form)

@@ -95,6 +95,7 @@ class Transfer {
     if (length) this.sent = Number(response.headers.get("Upload-Offset"));
     else if (response.status !== 201) throw new NotTaken(); // Some other page.
     else this.url = new URL(response.headers.get("Location") ?? "", response.url).href;
+    if (!length && this.isAborted) remove(this.url, options.csrf);
     for (;;) {
       this.tell(false);
       if (this.sent >= file.size || this.isAborted) return !this.isAborted;
@@ -115,7 +116,8 @@ class Transfer {
     const stop = () => attempt.abort();
     // A connection that is gone is silent. At 20 kB/s, the answer is there by then.
     const timer = setTimeout(stop, 3e4 + (body?.size ?? 0) / 20);
-    this.#abort.signal.addEventListener("abort", stop, { once: true });
+    // The draft that a POST has made can be removed once its address is known.
+    if (method !== "POST") this.#abort.signal.addEventListener("abort", stop, { once: true });
     try {
       const response = await fetch(url, {
         method,
