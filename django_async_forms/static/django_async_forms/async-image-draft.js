@@ -100,6 +100,10 @@ class Transfer {
       this.tell(false);
       if (this.sent >= file.size || this.isAborted) return !this.isAborted;
       const part = file.slice(this.sent, this.sent + options.part);
+      // No attempt can read a folder that was dropped, or a file that has changed on the disk. With it, the
+      // form would end at an error of the browser.
+      if (!await part.slice(0, 1).arrayBuffer().catch(() => null)) throw new NotTaken(options.invalid);
+      if (this.isAborted) return false;
       const headers = { "Upload-Offset": `${this.sent}`, "Content-Type": "application/offset+octet-stream" };
       const answer = await this.#ask("PATCH", this.url, headers, part);
       if (!answer) return false;
@@ -132,9 +136,6 @@ class Transfer {
       throw new NotTaken(response.status === 422 ? await response.text() : "");
     } catch (error) {
       if (error instanceof NotTaken) throw error;
-      // No attempt can read a folder that was dropped, or a file that has changed on the disk. With it, the
-      // form would end at an error of the browser.
-      if (body && !await body.slice(0, 1).arrayBuffer().catch(() => null)) throw new NotTaken(this.options.invalid);
       return null;
     } finally {
       clearTimeout(timer);
