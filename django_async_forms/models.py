@@ -112,7 +112,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.filter(state=Upload.State.FAILED)
 
     def due(self) -> UploadQuerySet:
-        """Return the uploads that ``recover_uploads`` has to look at, longest overdue first."""
+        """Return the uploads that ``recover_uploads`` has to look at, those due longest first."""
         return self.filter(due_at__lte=timezone.now()).order_by("due_at")
 
     def overdue(self) -> UploadQuerySet:
