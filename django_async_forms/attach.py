@@ -266,6 +266,7 @@ class _Attempt(hooks.Change):
             with self._own_statements():
                 if not self._attach_at_once():
                     self._attach_in_transaction()
+                self._load_computed()
         except Exception as error:
             self._error = error  # An overridden save() may catch it.
             raise
@@ -357,6 +358,23 @@ class _Attempt(hooks.Change):
                 self._before[column] = text
             if values:
                 row.update(**values)
+
+    def _load_computed(self) -> None:
+        """Load what the database has computed, as Django's own write does since 6.0."""
+        values = self.instance.__dict__
+        computed = {
+            column.attname: column
+            for column in self.instance._meta.concrete_fields
+            if column.generated or hasattr(values.get(column.attname), "resolve_expression")
+        }
+        if not computed:
+            return
+        row = rows(type(self.instance), self.upload.using).filter(pk=self.instance.pk)
+        for name, value in (row.values(*computed).first() or {}).items():
+            column = computed[name]
+            values[name], self._before[column] = value, as_text(column, value)
+            if column in self._replaced:
+                self._replaced[column] = self._replaced[column][0], self._before[column]
 
     def _settle_or_note(self) -> None:
         """

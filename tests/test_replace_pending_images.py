@@ -427,6 +427,17 @@ def test_an_expression_continues_the_count_of_others(in_memory):
     assert Counted.objects.get().saves == 41
 
 
+def test_a_receiver_in_the_worker_finds_the_value_of_an_expression(connect, in_memory):
+    old = Counted.objects.create(title="Old")
+    async_form(Counted, {"title": "Dune"}, {"image": in_memory("new.jpg")}, old).save()
+    found = []
+    connect(post_save, lambda instance, **kwargs: found.append(instance.saves), Counted)
+
+    save_pending_uploads()
+
+    assert found == [2]
+
+
 @pytest.mark.parametrize("has_old", [True, False], ids=["update", "create"])
 def test_a_field_that_follows_the_image_is_saved_with_it(base, has_old, in_memory):
     old = None

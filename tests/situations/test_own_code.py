@@ -8,8 +8,10 @@ from django.contrib import admin
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.db.models import Model
+from django.db.models.signals import post_save
 
 from django_async_forms.admin import AsyncImageAdminMixin
+from django_async_forms.signals import image_saved
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
 from tests.project.models import Photo
@@ -24,6 +26,7 @@ from tests.situations.forms import (
 from tests.situations.own_code import (
     CleanedByKeyword,
     Coin,
+    Counted,
     Decorated,
     DefaultOfDatabase,
     Located,
@@ -139,6 +142,18 @@ def test_a_save_that_finds_a_point_in_each_image_replaces_that_of_the_old_one(ba
     located = saved(base, Located, {"title": "x"}, {"image": other}, located)
 
     assert str(located.point) == "10 20"
+
+
+@pytest.mark.parametrize("signal", [post_save, image_saved], ids=["post_save", "image_saved"])
+def test_a_receiver_in_the_worker_finds_what_the_database_generates(signal, connect, image):
+    async_form(Counted, {}, {"image": image}, fields=["image"]).save()
+    found = []
+    connect(signal, lambda instance, **kwargs: found.append(instance), Counted)
+
+    save_pending_uploads()
+
+    (counted,) = found
+    assert counted.length == len(counted.image.name)
 
 
 @both
