@@ -27,7 +27,7 @@ from .fields import (
 # Both are attributes of ``instance._state``, which is copied and pickled with the instance. A copy
 # may be saved after a worker has attached the image.
 
-#: The attribute for a ``Snapshot``.
+#: The attribute for the values of a ``Snapshot``.
 _SNAPSHOT = "async_forms_snapshot"
 #: The attribute for the values that the instance was loaded or saved with in its image columns.
 _LOADED = "async_forms_loaded"
@@ -129,8 +129,8 @@ class Snapshot(NamedTuple):
     @classmethod
     def installed_on(cls, instance: Model) -> Snapshot | None:
         """Return the snapshot of an instance that a form has saved, or None."""
-        snapshot: Snapshot | None = getattr(instance._state, _SNAPSHOT, None)
-        return snapshot
+        snapshot = getattr(instance._state, _SNAPSHOT, None)
+        return None if snapshot is None else cls(*snapshot)
 
     @classmethod
     def renew(cls, instance: Model, columns: Iterable[Field[Any, Any]]) -> None:
@@ -153,7 +153,8 @@ class Snapshot(NamedTuple):
 
     def install(self, instance: Model) -> None:
         """Keep this snapshot on an instance, and so on each copy of it."""
-        setattr(instance._state, _SNAPSHOT, self)
+        # Without its class: a pickle in a cache may outlive this version of the package.
+        setattr(instance._state, _SNAPSHOT, tuple(self))
 
     def is_for_row_of(self, instance: Model, using: str) -> bool:
         """Tell whether saving an instance writes the row of this snapshot."""

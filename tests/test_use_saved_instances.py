@@ -359,6 +359,12 @@ def test_a_deleted_instance_can_be_saved_again(base, delete, old):
     assert (Photo.objects.get().title, names()) == ("Dune", ["photos/old.jpg"])
 
 
+def test_a_process_without_the_package_can_read_a_pickle(base, old, files):
+    saved = form_for(base, Photo, {"title": "Dune"}, files, old).save()
+
+    assert b"django_async_forms" not in pickle.dumps(saved)
+
+
 # Receivers of signals
 
 
