@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import connection, models
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
-from django.forms import modelform_factory
+from django.forms import BaseModelForm, modelform_factory
 from django.test.utils import isolate_apps
 from django.views.generic import CreateView, FormView
 
@@ -356,16 +356,17 @@ def test_async_fields_that_the_form_leaves_out_are_found():
     assert message.hint
 
 
-def test_an_unknown_async_when_is_found():
+@pytest.mark.parametrize("when", ["replaced", None])
+def test_an_unknown_async_when_is_found(when):
     class WheneverForm(AsyncImageModelForm):
-        async_when = "replaced"
+        async_when = when
 
         class Meta:
             model = Photo
             fields = ["image"]
 
     (message,) = about(WheneverForm, "E021")
-    assert "WheneverForm.async_when is 'replaced'" in message.msg
+    assert f"WheneverForm.async_when is {when!r}" in message.msg
     assert '"always" or "replacing"' in message.hint
 
 
@@ -382,6 +383,20 @@ def test_names_that_are_one_string_are_found(attribute):
 
     assert messages
     assert f"StringForm.{attribute}" in messages[0].msg
+
+
+def test_properties_of_a_form_are_left_alone():
+    class DependingForm(AsyncImageModelForm):
+        async_fields = hide_staged = async_when = property(lambda form: form.instance.choice)
+
+        class Meta:
+            model = Photo
+            fields = ["title", "image"]
+
+    class BareForm(AsyncImageFormMixin, BaseModelForm):
+        """A base without Django's metaclass, as those of some libraries."""
+
+    assert [message for message in run_checks() if message.obj in (DependingForm, BareForm)] == []
 
 
 def test_good_forms_are_left_alone():
@@ -664,6 +679,13 @@ def test_a_view_without_a_form_class_does_not_stop_the_checks():
 
     class NoView(AsyncImageViewMixin):
         """A base for a project's own views."""
+
+    class DependingView(AsyncImageUpdateView):
+        form_class = model = fields = queryset = property(lambda view: view.request.choice)
+
+    class FormDependingView(AsyncImageUpdateView):
+        model = Photo
+        form_class = fields = property(lambda view: view.request.choice)
 
     assert [message for message in run_checks() if message.is_serious()] == []
 

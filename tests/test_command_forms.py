@@ -8,6 +8,7 @@ import pytest
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.sites import AdminSite
+from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.urls import path
 from django.views.generic import CreateView, UpdateView
@@ -231,3 +232,18 @@ def test_a_view_whose_form_depends_on_the_request_is_left_to_its_form():
             return self.request.form_class
 
     assert listed(OwnView) == {}
+
+
+def test_a_view_whose_code_raises_an_error_is_left_to_its_form():
+    class OwnView(CreateView):
+        def get_form_class(self):
+            raise PermissionDenied
+
+    assert listed(OwnView) == {}
+
+
+def test_a_base_without_the_metaclass_of_model_forms_is_not_listed():
+    class BareForm(forms.BaseModelForm):
+        """As those of some libraries."""
+
+    assert listed(BareForm) == {}

@@ -29,8 +29,18 @@ class _Found:
         """Tell whether the form leaves this field to a worker."""
         if self.field_names is not None and field.name not in self.field_names:
             return False
-        names: Sequence[str] | None = getattr(self.form_class, "async_fields", None)
+        names: Sequence[str] | None = declared(self.form_class, "async_fields")
         return isinstance(field, ImageField) if names is None else field.name in names
+
+
+def declared(cls: type[Any], name: str) -> Any:
+    """Return an attribute of a class, or None for a property, whose value only an instance has."""
+    return None if is_property(cls, name) else getattr(cls, name, None)
+
+
+def is_property(cls: type[Any], name: str) -> bool:
+    """Tell whether only an instance of a class has the value of an attribute."""
+    return hasattr(type(getattr(cls, name, None)), "__get__")
 
 
 def subclasses(cls: type[Any]) -> list[type[Any]]:
@@ -46,8 +56,14 @@ def subclasses(cls: type[Any]) -> list[type[Any]]:
 def target_forms() -> Iterator[type[Any]]:
     """Yield the form classes with the mixin that projects have written."""
     for form_class in subclasses(AsyncImageFormMixin):
-        if issubclass(form_class, BaseModelForm) and form_class._meta.model:
+        if model_of(form_class) is not None:
             yield form_class
+
+
+def model_of(form_class: type[Any]) -> type[Model] | None:
+    """Return the model of a form class. A base of a library may lack Django's metaclass."""
+    model: type[Model] | None = getattr(getattr(form_class, "_meta", None), "model", None)
+    return model if issubclass(form_class, BaseModelForm) else None
 
 
 def registered_admins() -> Iterator[tuple[Any, type[Model]]]:
@@ -75,15 +91,14 @@ def _form_of_admin(model_admin: Any, model: type[Model]) -> _Found:
 
 def _forms_of_views() -> Iterator[_Found]:
     for view in subclasses(AsyncImageViewMixin):
-        form_class = getattr(view, "form_class", None) or AsyncImageModelForm
+        form_class = declared(view, "form_class") or AsyncImageModelForm
         sources: tuple[Any, ...] = (
-            view,
-            getattr(view, "queryset", None),
-            getattr(form_class, "_meta", None),
+            declared(view, "model"),
+            getattr(declared(view, "queryset"), "model", None),
+            getattr(getattr(form_class, "_meta", None), "model", None),
         )
-        models = filter(None, (getattr(source, "model", None) for source in sources))
-        for model in list(models)[:1]:
-            names = getattr(view, "fields", None) or form_class.base_fields
+        for model in list(filter(None, sources))[:1]:
+            names = declared(view, "fields") or form_class.base_fields
             yield _Found(model, form_class, _limit(names))
 
 

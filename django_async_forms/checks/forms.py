@@ -13,7 +13,14 @@ from django.forms.models import BaseModelForm
 
 from ..fields import file_field, file_fields
 from ..forms import AsyncImageFormMixin
-from .discovery import serializers, target_form_fields, target_forms, written_fields
+from .discovery import (
+    declared,
+    is_property,
+    serializers,
+    target_form_fields,
+    target_forms,
+    written_fields,
+)
 
 
 def check_forms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -59,7 +66,7 @@ def _check_order(cls: type[Any], mixin: type[Any], base: type[Any]) -> Iterator[
 
 
 def _check_when(cls: type[Any]) -> Iterator[CheckMessage]:
-    if cls.async_when not in ("always", "replacing"):
+    if cls.async_when not in ("always", "replacing") and not is_property(cls, "async_when"):
         yield Error(
             f"{cls.__qualname__}.async_when is {cls.async_when!r}.",
             hint='Set it to "always" or "replacing".',
@@ -72,7 +79,7 @@ def _check_names(
     cls: type[Any], model: type[Model], field_names: Collection[str]
 ) -> Iterator[CheckMessage]:
     for attribute in ("async_fields", "hide_staged"):
-        for name in getattr(cls, attribute) or ():
+        for name in declared(cls, attribute) or ():
             try:
                 file_field(model, name)
             except FieldDoesNotExist as error:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 from django.db.models import FileField, ImageField
 from django.forms.models import BaseModelForm
@@ -17,7 +16,14 @@ from django.views.generic.edit import ModelFormMixin
 from ..fields import file_fields
 from ..forms import AsyncImageFormMixin
 from ..storage import DatabaseStorage, staging_storage
-from .discovery import registered_admins, serializers, subclasses, written_fields
+from .discovery import (
+    declared,
+    model_of,
+    registered_admins,
+    serializers,
+    subclasses,
+    written_fields,
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def _reason(mixin: type[Any], saver: type[Any], field: FileField, base: type[Any
         return f"it has no {mixin.__name__}"
     if order.index(base) < order.index(mixin):
         return f"{mixin.__name__} comes after {base.__name__.removeprefix('Base')}"
-    names: Collection[str] | None = getattr(saver, "async_fields", None)
+    names: Collection[str] | None = declared(saver, "async_fields")
     if names is not None and field.name not in names:
         return "async_fields does not name it"
     if names is None and not isinstance(field, ImageField):
@@ -107,8 +113,8 @@ def _uses(saver: type[Any], form_class: type[Any], fields: Iterable[FileField]) 
 
 def _uses_of_forms() -> Iterator[Use]:
     for form_class in subclasses(BaseModelForm):
-        if _is_of_project(form_class) and form_class._meta.model is not None:
-            model = form_class._meta.model
+        model = model_of(form_class)
+        if _is_of_project(form_class) and model is not None:
             names = form_class.base_fields
             yield from _uses(
                 form_class,
@@ -153,16 +159,22 @@ def _uses_of_views(routed: Iterable[tuple[type[Any], dict[str, Any]]]) -> Iterat
     for view_class, arguments in [*views, *routed]:
         if not issubclass(view_class, ModelFormMixin):
             continue
-        try:
-            view: Any = view_class(**arguments)
-            view.object = None
-            # The form class as the view makes it, but for a view that needs a request for that.
-            form_class = view.get_form_class()
-            model = form_class._meta.model
-        except (ImproperlyConfigured, AttributeError):
-            continue
-        fields = [field for field in file_fields(model) if field.name in form_class.base_fields]
-        yield from _uses(view_class, form_class, fields)
+        form_class = _form_of_view(view_class, arguments)
+        model = None if form_class is None else model_of(form_class)
+        if form_class is not None and model is not None:
+            names = form_class.base_fields
+            fields = [field for field in file_fields(model) if field.name in names]
+            yield from _uses(view_class, form_class, fields)
+
+
+def _form_of_view(view_class: type[Any], arguments: dict[str, Any]) -> Any:
+    """Return the form class as the view makes it, or None if it needs a request for that."""
+    try:
+        view: Any = view_class(**arguments)
+        view.object = None
+        return view.get_form_class()
+    except Exception:  # The view is the project's, and may raise anything.
+        return None
 
 
 def _uses_of_serializers() -> Iterator[Use]:
