@@ -908,6 +908,23 @@ def test_a_server_that_fails_again_and_again_gets_the_file_with_the_form(
     assert posts == [{"title": "Dune", "image": "dune.jpg"}]
 
 
+def test_where_a_policy_forbids_to_send_early_the_image_goes_with_the_form(
+    open_form, pages, picture, posts, monkeypatch
+):
+    policy = drafts_site.POLICY.replace("connect-src 'self'; ", "")
+    monkeypatch.setattr(drafts_site, "POLICY", policy)
+    page = open_form()
+    page.fill("[name=title]", "Dune")
+
+    page.set_input_files("[name=image]", picture())
+    press(page)
+
+    page.wait_for_selector("h1 >> text=Thanks")
+    assert posts == [{"title": "Dune", "image": "dune.jpg"}]
+    assert len(pages.errors) == 2  # Chromium reports the one attempt twice.
+    pages.errors.clear()
+
+
 @pytest.mark.parametrize("how", ["expired", "logged out"])
 def test_a_page_that_was_left_open_sends_an_image_that_is_gone_once_more(
     form, pages, picture, posts, how

@@ -63,6 +63,19 @@ class Transfer {
 
   // Returns the token. Raises NotTaken.
   async send() {
+    /** @param {SecurityPolicyViolationEvent} event */
+    const forbid = ({ blockedURI, disposition }) => {
+      if (disposition === "enforce" && blockedURI === this.options.drafts) this.abort();
+    };
+    document.addEventListener("securitypolicyviolation", forbid);
+    try {
+      return await this.#attempt();
+    } finally {
+      document.removeEventListener("securitypolicyviolation", forbid);
+    }
+  }
+
+  async #attempt() {
     let failures = 0;
     while (!this.isAborted) {
       const before = this.sent;
