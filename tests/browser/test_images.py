@@ -500,6 +500,16 @@ def override(settings, tmp_path):
     return write_template
 
 
+def test_in_a_modal_dialog_an_image_is_announced_where_it_is_heard(pages, write, pending):
+    page = pages(write(f"<dialog>{IMAGE}</dialog>"))
+    page.evaluate("document.querySelector('dialog').showModal()")
+    page.wait_for_selector("async-image[data-live]")
+
+    save_and_show(page)
+
+    assert page.text_content("dialog [role=status]") == "The image is saved"
+
+
 def test_an_image_whose_template_is_the_projects_own_appears(show, pending, override):
     override(
         "image.html",

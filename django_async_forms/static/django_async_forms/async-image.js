@@ -56,7 +56,7 @@ class AsyncImage extends HTMLElement {
     if (isSaved) this.querySelectorAll("source").forEach((source) => source.remove());
     this.removeAttribute("aria-busy");
     this.dataset.state = state;
-    announce(this.show(state) ?? this.querySelector("template")?.dataset.announce);
+    announce(this, this.show(state) ?? this.querySelector("template")?.dataset.announce);
     const detail = { url: url ?? null };
     this.dispatchEvent(new CustomEvent(`django-async-forms:${state}`, { bubbles: true, detail }));
   }
@@ -153,14 +153,16 @@ async function ask(images, url) {
   asking.delete(url);
 }
 
-// One live region for the page: a hundred would all speak at once.
-function announce(text = "") {
-  let region = document.querySelector(".async-image-announcer");
+// One live region for the page: a hundred would all speak at once. Outside of a modal dialog, none is heard.
+/** @param {Element} element */
+function announce(element, text = "") {
+  const place = element.closest("dialog") ?? document.body;
+  let region = place.querySelector(":scope > .async-image-announcer");
   if (!region) {
     region = document.createElement("div");
     region.className = "async-image-announcer";
     region.setAttribute("role", "status");
-    document.body.append(region);
+    place.append(region);
   }
   region.textContent = text;
 }
