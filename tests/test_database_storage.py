@@ -597,16 +597,16 @@ def test_content_is_saved_under_its_own_name_by_default(each):
     assert each.save(None, ContentFile(b"data", name="file.bin")) == "file.bin"
 
 
-def test_content_that_cannot_be_read_leaves_no_rows(each):
+def test_content_that_cannot_be_read_leaves_no_file(storage):
     class Broken(ContentFile):
         def chunks(self):
             yield b"half"
             raise OSError("cannot be read")
 
     with pytest.raises(OSError, match="cannot be read"):
-        each.save("file.bin", Broken(b""))
+        storage.save("file.bin", Broken(b""))
 
-    assert type(each) is FileSystemStorage or not each.exists("file.bin")
+    assert not storage.exists("file.bin")
 
 
 @pytest.mark.parametrize("get_time", ["get_accessed_time", "get_created_time", "get_modified_time"])

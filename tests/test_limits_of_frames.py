@@ -12,7 +12,7 @@ from PIL import Image
 from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.images import dimensions
 from tests import pictures
-from tests.limits import codes, form_with, upload
+from tests.limits import PhotoForm, codes, form_with, upload
 from tests.project.models import Photo
 
 
@@ -102,10 +102,29 @@ def test_a_jpeg_with_bytes_after_it_has_one_frame(limits):
     assert codes(form_with(pictures.jpeg(64, 48) + pictures.jpeg(64, 48))) == []
 
 
-def test_frames_are_not_counted_without_a_pixel_limit(limits, monkeypatch):
-    monkeypatch.setattr("django_async_forms.limits.has_more_pixels", None)
+def reads_of(form_class, data):
+    """Return how often a form reads an upload to validate it."""
+    reads = []
 
-    assert codes(form_with(frames_of("TIFF", (16, 16), (400, 300)))) == []
+    class Noting(io.BytesIO):
+        def read(self, *args):
+            reads.append(args)
+            return super().read(*args)
+
+    uploaded = upload(data)
+    uploaded.file = Noting(data)
+    assert form_class({"title": "Dune"}, {"image": uploaded}).is_valid()
+    return len(reads)
+
+
+def test_frames_are_not_counted_without_a_pixel_limit(limits):
+    data = frames_of("TIFF", (16, 16), (400, 300))
+    by_django = reads_of(forms.modelform_factory(Photo, fields=["title", "image"]), data)
+
+    assert reads_of(PhotoForm, data) == by_django
+
+    limits(MAX_PIXELS=10**6)
+    assert reads_of(PhotoForm, data) > by_django
 
 
 def test_no_frame_is_decoded_to_be_counted(limits, monkeypatch):
