@@ -1,15 +1,17 @@
 """Attempts that fail: a worker retries, gives up, and never removes a file that is in use."""
 
 import logging
+import os
 import random
 import re
+import threading
 import uuid
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import pytest
 from celery.exceptions import Retry
 from django.core.exceptions import SuspiciousFileOperation
-from django.core.files.storage import FileSystemStorage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import OperationalError, connection, connections
 from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
@@ -26,7 +28,8 @@ from tests import pictures
 from tests.both import async_form
 from tests.habits.models import Thumbnailed
 from tests.project.models import Elsewhere, Photo, Restaurant
-from tests.worker import work_on
+from tests.threads import Meanwhile
+from tests.worker import DEADLINE, work_on
 
 pytestmark = pytest.mark.django_db
 
@@ -586,6 +589,26 @@ def change_image_column(photo, name):
     Photo.objects.filter(pk=photo.pk).update(image=name)
 
 
+def test_an_upload_whose_column_changes_again_and_again_while_it_is_stored_is_retried(
+    upload, photo, in_memory
+):
+    for number in range(9):
+        name = Photo.objects.create(title="Old", image=in_memory(f"{number}.jpg")).image.name
+        os.utime(default_storage.path(name), (0, 0))  # Stored before the upload was made.
+    olds = iter(Photo.objects.filter(title="Old"))
+
+    def change(name):
+        for one in olds:
+            return change_image_column(photo, one.image.name)
+
+    behaviour["after"] = change
+    work_on(upload)
+
+    photo.refresh_from_db()
+    assert photo.image.name == "photos/dune.jpg"
+    assert not Upload.objects.exists()
+
+
 def test_an_upload_is_kept_as_failed_if_the_file_that_was_set_meanwhile_is_not_there(
     old, in_memory, use_final_storage
 ):
@@ -773,6 +796,69 @@ def test_an_attached_image_that_a_newer_upload_will_replace_stays_when_its_attem
     photo.refresh_from_db()
     assert pictures.stored(photo.image) == data
     assert Upload.objects.get() != upload
+
+
+@pytest.fixture
+def overtake(connect, upload):
+    """
+    Makes two attempts at the upload, each of which attaches its image and runs receivers then.
+
+    The second begins and attaches while the first one's receiver runs, and the first ends while the
+    second one's receiver runs. Each raises its error, if it is given one.
+    """
+
+    def attempt():
+        with suppress(OSError):
+            attach(Upload.objects.start(upload.pk))
+
+    def make(first=None, second=None):
+        is_attached, is_overtaken = threading.Event(), threading.Event()
+
+        def receive(**kwargs):
+            if is_attached.is_set():
+                is_overtaken.set()
+                slower.wait()
+                error = second
+            else:
+                is_attached.set()
+                assert is_overtaken.wait(DEADLINE)
+                error = first
+            if error:
+                raise error
+
+        connect(post_save, receive, Photo)
+        slower = Meanwhile(attempt)
+        assert is_attached.wait(DEADLINE)
+        attempt()
+        assert is_overtaken.is_set()
+        post_save.disconnect(receive, Photo)
+
+    return make
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_upload_ends_with_its_second_attempt_although_the_overtaken_one_fails(
+    overtake, photo, media
+):
+    overtake(first=OSError("the search engine is away"))
+
+    assert not Upload.objects.exists()
+    photo.refresh_from_db()
+    assert photo.image.name in files(media)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_overtaken_attempt_leaves_the_upload_to_the_second_which_is_retried(
+    overtake, upload, photo, media
+):
+    overtake(second=OSError("the search engine is away"))
+    assert Upload.objects.pending().get() == upload
+
+    work_on(upload)
+
+    assert not Upload.objects.exists()
+    photo.refresh_from_db()
+    assert photo.image.name in files(media)
 
 
 @pytest.fixture

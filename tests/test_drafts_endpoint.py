@@ -11,14 +11,15 @@ from email.utils import parsedate_to_datetime
 import pytest
 from django.core.files.storage import InMemoryStorage
 from django.db import connections
-from django.forms import ImageField
+from django.forms import FileField, ImageField
 from django.utils import timezone, translation
 
 from django_async_forms import arrival
+from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Draft, StoredChunk, Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.drafts import Page, draft_at, staged_bytes, token_in
+from tests.drafts import HiddenPhotoView, Page, draft_at, staged_bytes, token_in
 from tests.project.models import Photo
 from tests.worker import DEADLINE, wait_until
 
@@ -400,6 +401,24 @@ def test_a_file_that_the_field_refuses_is_told_in_the_forms_words(
     assert draft_at(address) is None
     with pytest.raises(FileNotFoundError):
         draft.open_staged()
+
+
+class PhotoForm(AsyncImageModelForm):
+    """Its image is checked by Django's ``ImageField``."""
+
+    class Meta:
+        model = Photo
+        fields = ["title", "image"]
+
+
+def test_a_draft_is_checked_by_the_field_of_a_form_that_was_made_at_run_time(client, monkeypatch):
+    made = type("MadeForm", (PhotoForm,), {"image": FileField()})
+    monkeypatch.setattr(HiddenPhotoView, "get_form_class", lambda view: made)
+    page = Page(client, "/hidden/")
+
+    address = page.send_all(pictures.noise(1000))
+
+    assert draft_at(address).is_checked
 
 
 def test_a_refused_file_is_told_in_the_language_of_the_page(page, settings):

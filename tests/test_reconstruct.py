@@ -84,6 +84,18 @@ def test_a_temporary_file_comes_back_with_a_path():
             assert file.read() == DATA
 
 
+def test_a_temporary_file_comes_back_with_what_was_just_written_to_it():
+    uploaded = temporary()
+    uploaded.seek(0, io.SEEK_END)
+    uploaded.write(b", more bytes")  # In the buffer of the open file, not in the file yet.
+
+    rebuilt = through_json(uploaded)
+
+    assert rebuilt.read() == DATA + b", more bytes"
+    rebuilt.close()
+    uploaded.close()
+
+
 def test_the_parameters_of_a_posted_content_type_come_back():
     body = (
         b"--x\r\nContent-Disposition: form-data; name=photo; filename=a.jpg\r\n"

@@ -12,6 +12,7 @@ from django.contrib.messages import get_messages
 from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
+from django.db.models.signals import pre_save
 from django.forms import modelform_factory
 from django.template import TemplateDoesNotExist
 from django.test import Client
@@ -21,7 +22,7 @@ from django.utils.html import strip_tags
 from django.views.generic import CreateView, FormView
 
 from django_async_forms.forms import AsyncImageFormMixin, AsyncImageModelForm
-from django_async_forms.models import Upload
+from django_async_forms.models import Draft, Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.views import AsyncImageCreateView, AsyncImageUpdateView, AsyncImageViewMixin
 from django_async_forms.widgets import AsyncImageInput
@@ -656,6 +657,20 @@ def test_django_s_own_message_mixin_leaves_the_only_message(rf, client, is_first
     view.as_view()(request)
 
     assert [str(message) for message in get_messages(request)] == ["Thank you."]
+
+
+def test_a_form_whose_draft_another_one_claims_meanwhile_is_shown_without_a_message(
+    client, connect
+):
+    # Without a title, the page is shown again, and keeps the image.
+    page = page_of(client.post("/WithFields/", {"image": picture()}))
+    token = re.search('name="image-draft" value="([^"]+)"', page)[1]
+    connect(pre_save, lambda **kwargs: Draft.objects.all().delete(), Photo)
+
+    response = client.post("/WithFields/", {"title": "Dune", "image-draft": token})
+
+    assert "The image that you sent is no longer there." in page_of(response)
+    assert list(get_messages(response.wsgi_request)) == []
 
 
 def test_a_project_without_messages_has_none(client, settings):

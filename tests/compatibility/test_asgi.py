@@ -1,11 +1,13 @@
 """Forms in async views, and behind an ASGI server."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.asgi import get_asgi_application
+from django.db import connections
 from django.db.models.signals import post_save
 from django.forms import modelform_factory
 from django.http import HttpResponse, StreamingHttpResponse
@@ -124,6 +126,8 @@ async def crossing_streaming_view(request):
 @csrf_exempt
 async def failing_view(request):
     await sync_to_async(crossing.save)(request)
+    # Without an end of the request, Django closes none.
+    await sync_to_async(connections.close_all)()
     raise ZeroDivisionError
 
 
@@ -286,6 +290,21 @@ def test_the_message_leaves_although_an_async_view_fails_after_the_commit(crosse
 
     assert status == 500
     assert crossed.seen() == ["first"]
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")  # Django's, with the body.
+def test_a_request_without_an_end_keeps_no_upload_in_memory(crossed, settings):
+    settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+    body = multipart("first", pictures.jpeg())
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(speak(get_asgi_application(), body, 1000, "/failing/"))
+
+    gc.collect()
+    key = Upload.objects.values_list("pk", flat=True).get()
+    uploads = [thing for thing in gc.get_objects() if type(thing) is Upload]
+    assert key not in [upload.pk for upload in uploads]
+    assert crossed.seen() == []
 
 
 @pytest.mark.parametrize("page", ["/crossing-async/", "/crossing-streaming/"])

@@ -1,5 +1,6 @@
 """Final storages and fields of any kind: a worker stores the same as plain Django."""
 
+import os
 import threading
 
 import pytest
@@ -344,6 +345,28 @@ def test_a_file_is_removed_from_this_storage_when_its_attempt_fails(
         attach(Upload.objects.start(Upload.objects.get().pk))
 
     assert not [path for path in (tmp_path / "final").rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def other_group():
+    """A group that is not the process's own, and to which it may give a file."""
+    groups = {*os.getgroups(), *([1] if os.geteuid() == 0 else [])} - {os.getegid()}
+    if not groups:
+        pytest.skip("The user is in no other group.")
+    return min(groups)
+
+
+@both
+def test_a_file_belongs_to_the_group_of_its_storage(
+    base, other_group, location, no_receivers, image, monkeypatch, tmp_path
+):
+    (tmp_path / "final").mkdir()
+    os.chown(tmp_path / "final", -1, other_group)
+    monkeypatch.setattr(FIELD, "storage", FileSystemStorage(tmp_path / "final"))
+
+    place = saved(base, Place, {"name": "x"}, {"image": image})
+
+    assert os.stat(place.image.path).st_gid == other_group
 
 
 @both
