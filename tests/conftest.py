@@ -15,6 +15,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.storage import StagingFileSystemStorage
 from django_async_forms.uploads import save_image
 from tests import pictures
+from tests.deliveries import Delivery
 
 #: Fixtures that start real workers, and the option --fast.
 pytest_plugins = ["tests.worker", "tests.fast"]
@@ -77,6 +78,18 @@ def staging(request):
     if request.param == "files":
         request.getfixturevalue("location")
     return request.param
+
+
+@pytest.fixture
+def publish_by(settings, monkeypatch):
+    """Sets what publishes an upload in place of a broker: ``publish_by(uploads.append)``."""
+
+    def use(publish):
+        monkeypatch.setattr(Delivery, "publish", staticmethod(publish))
+        path = f"{Delivery.__module__}.{Delivery.__qualname__}"
+        settings.ASYNC_FORMS = {**settings.ASYNC_FORMS, "DELIVERY": path}
+
+    return use
 
 
 @pytest.fixture

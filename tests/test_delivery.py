@@ -2,6 +2,7 @@
 
 import gc
 import http.client
+import json
 import os
 import subprocess
 import sys
@@ -24,7 +25,6 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from django_async_forms import after_response, background, delivery
-from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import save_image_task
@@ -69,10 +69,10 @@ broker_of_test = Broker()
 
 
 @pytest.fixture
-def published(monkeypatch):
+def published(monkeypatch, publish_by):
     """The names of the published uploads."""
     monkeypatch.setattr(broker_of_test, "names", [])
-    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(broker_of_test.publish))
+    publish_by(broker_of_test.publish)
     return broker_of_test.names
 
 
@@ -99,9 +99,9 @@ class Held:
 
 
 @pytest.fixture
-def held(monkeypatch):
+def held(publish_by):
     held = Held()
-    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(held.publish))
+    publish_by(held.publish)
     yield held
     held.let_go()
 
@@ -235,11 +235,11 @@ def test_the_message_leaves_after_the_response(client, published, image, page):
     wait_until(lambda: published == ["dune.jpg"], "the message is published")
 
 
-def test_an_instance_that_a_view_saves_again_keeps_the_attached_image(client, monkeypatch, image):
+def test_an_instance_that_a_view_saves_again_keeps_the_attached_image(client, publish_by, image):
     def save_immediately(upload):
         save_image_task.apply((str(upload.pk), upload.using), throw=True)
 
-    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(save_immediately))
+    publish_by(save_immediately)
 
     client.post("/formset/", image())
 
@@ -299,11 +299,9 @@ def test_a_request_without_an_end_is_forgotten_with_its_thread(published, image,
     assert len(after_response._waiting) == before
 
 
-def test_a_message_is_sent_in_the_context_in_which_the_image_was_saved(client, monkeypatch, image):
+def test_a_message_is_sent_in_the_context_in_which_the_image_was_saved(client, publish_by, image):
     spans = []
-    monkeypatch.setattr(
-        CeleryDelivery, "publish", staticmethod(lambda upload: spans.append(span.get()))
-    )
+    publish_by(lambda upload: spans.append(span.get()))
 
     client.post("/traced/", image())
 
@@ -408,14 +406,15 @@ import time
 import django
 django.setup()
 from django_async_forms import after_response, delivery
-from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.models import Upload
 
-def publish(upload):
-    time.sleep(0.2)
-    print("published", upload.name)
+class Slow:
+    in_background = True
 
-CeleryDelivery.publish = staticmethod(publish)
+    def publish(self, upload):
+        time.sleep(0.2)
+        print("published", upload.name)
+
 after_response.begin()
 delivery.send(Upload(name="dune.jpg"))
 after_response.end()
@@ -424,7 +423,8 @@ after_response.end()
 
 def test_a_process_that_ends_after_a_request_has_sent_its_message():
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.project.settings"}
-    environment["TEST_ASYNC_FORMS"] = '{"PUBLISH_TIMEOUT": 10}'
+    keys = {"PUBLISH_TIMEOUT": 10, "DELIVERY": "__main__.Slow"}
+    environment["TEST_ASYNC_FORMS"] = json.dumps(keys)
     command = [sys.executable, "-W", "ignore", "-c", ENDING]
 
     output = subprocess.check_output(command, cwd=ROOT, env=environment, timeout=DEADLINE)
@@ -436,7 +436,7 @@ def test_a_process_that_ends_after_a_request_has_sent_its_message():
 
 
 def test_neither_a_request_nor_the_next_one_waits_for_the_broker(client, held, image, settings):
-    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
+    settings.ASYNC_FORMS |= {"PUBLISH_TIMEOUT": DEADLINE}
 
     client.post("/plain/", image())
     client.get("/state/")
@@ -457,7 +457,7 @@ def test_the_wait_for_the_broker_is_bounded_outside_a_request(held, in_memory):
 def test_uploads_are_left_to_recovery_while_an_earlier_message_is_stuck(
     client, held, image, in_memory, settings, caplog
 ):
-    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 0.01}
+    settings.ASYNC_FORMS |= {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 0.01}
     client.post("/plain/", image("stuck.jpg"))
     wait_until(lambda: held.asked, "the broker is asked")
     wait_until(lambda: delivery._threads[os.getpid()].is_stuck(0.02), "the thread is stuck")
@@ -477,7 +477,7 @@ def seen_by(held):
 
 
 def test_a_broker_that_is_back_is_asked_again(client, held, image, settings):
-    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 3600}
+    settings.ASYNC_FORMS |= {"PUBLISH_TIMEOUT": 0.01, "PUBLISH_PAUSE": 3600}
     client.post("/plain/", image("stuck.jpg"))
     wait_until(lambda: held.asked, "the broker is asked")
     wait_until(lambda: delivery._threads[os.getpid()].is_stuck(0.02), "the thread is stuck")
@@ -490,14 +490,14 @@ def test_a_broker_that_is_back_is_asked_again(client, held, image, settings):
     assert seen_by(held) == ["stuck.jpg", "next.jpg"]
 
 
-def test_a_request_with_many_images_asks_a_broker_that_is_down_once(client, monkeypatch, image):
+def test_a_request_with_many_images_asks_a_broker_that_is_down_once(client, publish_by, image):
     asked = []
 
     def refuse(upload):
         asked.append(upload.name)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(refuse))
+    publish_by(refuse)
 
     client.post("/forms/", image())
 
@@ -506,14 +506,14 @@ def test_a_request_with_many_images_asks_a_broker_that_is_down_once(client, monk
 
 
 def test_an_upload_that_cannot_be_marked_as_due_is_logged(
-    monkeypatch, in_memory, caplog, published
+    monkeypatch, publish_by, in_memory, caplog, published
 ):
     def refuse(*args):
         raise ConnectionRefusedError
 
     save(in_memory())
     upload = Upload.objects.get()
-    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(refuse))
+    publish_by(refuse)
     monkeypatch.setattr(Upload, "mark_due", refuse)
 
     delivery.send(upload)
@@ -539,7 +539,7 @@ def test_the_end_of_a_request_waits_in_uwsgi_without_threads(client, published, 
 def test_the_end_of_a_request_does_not_wait_in_uwsgi_with_threads(
     client, held, image, uwsgi, settings, option
 ):
-    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
+    settings.ASYNC_FORMS |= {"PUBLISH_TIMEOUT": DEADLINE}
     uwsgi[option] = b"2"
 
     client.post("/plain/", image())
@@ -702,7 +702,7 @@ def test_a_class_of_the_projects_own_needs_no_celery(own):
 
 
 def test_a_message_waits_for_one_that_a_slow_broker_is_taking(client, held, image, settings):
-    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
+    settings.ASYNC_FORMS |= {"PUBLISH_TIMEOUT": DEADLINE}
     client.post("/plain/", image("first.jpg"))
     wait_until(lambda: held.asked, "the broker is asked")
 
@@ -714,7 +714,7 @@ def test_a_message_waits_for_one_that_a_slow_broker_is_taking(client, held, imag
 
 
 def test_the_wait_outside_a_request_is_twice_the_time_out(held, in_memory, settings, caplog):
-    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": 0.01}
+    settings.ASYNC_FORMS |= {"PUBLISH_TIMEOUT": 0.01}
 
     save(in_memory())
 
@@ -724,7 +724,7 @@ def test_the_wait_outside_a_request_is_twice_the_time_out(held, in_memory, setti
 def test_an_upload_is_left_to_recovery_when_too_many_messages_wait(
     client, held, image, settings, monkeypatch
 ):
-    settings.ASYNC_FORMS = {"PUBLISH_TIMEOUT": DEADLINE}
+    settings.ASYNC_FORMS |= {"PUBLISH_TIMEOUT": DEADLINE}
     monkeypatch.setattr(background, "_MAX_WAITING", 1)
     client.post("/plain/", image("first.jpg"))
     wait_until(lambda: held.asked, "the broker is asked")
@@ -796,7 +796,7 @@ def test_an_upload_whose_retry_is_rolled_back_is_not_sent(published, in_memory):
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_message_leaves_no_connection_of_its_thread_open(monkeypatch, in_memory):
+def test_a_message_leaves_no_connection_of_its_thread_open(publish_by, in_memory):
     used = []
 
     def publish(upload):
@@ -804,7 +804,7 @@ def test_a_message_leaves_no_connection_of_its_thread_open(monkeypatch, in_memor
         connection.ensure_connection()
         used.append(connections["default"])
 
-    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(publish))
+    publish_by(publish)
 
     save(in_memory())
 

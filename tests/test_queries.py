@@ -9,7 +9,6 @@ from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
 
 from django_async_forms import chunks
-from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.tasks import recover_uploads, save_image_task
@@ -36,10 +35,10 @@ AT_ONCE = ["WITH photo"]
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch):
+def sent(publish_by):
     """Sends uploads to a list in place of a broker."""
     sent = []
-    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(sent.append))
+    publish_by(sent.append)
     return sent
 
 

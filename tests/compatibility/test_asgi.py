@@ -17,7 +17,6 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from django_async_forms import delivery
-from django_async_forms.celery_delivery import CeleryDelivery
 from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
@@ -246,12 +245,12 @@ def test_request_bodies_in_pieces_are_received_side_by_side():
 
 
 @pytest.fixture
-def crossed(monkeypatch, asking_anew):
+def crossed(monkeypatch, asking_anew, publish_by):
     """Two requests of this test, and the messages that are published for them."""
     crossed = Crossing()
     monkeypatch.setitem(globals(), "crossing", crossed)
     monkeypatch.setattr(delivery, "_threads", {})
-    monkeypatch.setattr(CeleryDelivery, "publish", staticmethod(crossed.publish))
+    publish_by(crossed.publish)
     return crossed
 
 
