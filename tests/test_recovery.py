@@ -671,10 +671,12 @@ def test_an_old_file_is_kept_unless_its_name_and_folder_are_an_uploads(
     location, recover, mailbox, name
 ):
     path = abandoned_file(location, f"default/{name}", age=10 * DAY)
+    abandoned = abandoned_file(location, f"default/ab/{ID}", age=10 * DAY)
 
     recover()
 
     assert path.exists()
+    assert not abandoned.exists()
 
 
 class Vanishing(FileSystemStorage):
