@@ -144,6 +144,22 @@ def test_the_last_error_can_be_seen_while_an_upload_is_retried(upload):
     assert seen == ["", "OSError: the storage is away"]
 
 
+def test_the_error_that_an_overridden_save_hides_can_be_seen(upload, monkeypatch, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    save = Photo.save
+
+    def save_if_possible(self):
+        with suppress(OSError):
+            save(self)
+
+    monkeypatch.setattr(Photo, "save", save_if_possible)
+    fail_times(1)
+
+    work_on(upload)
+
+    assert Upload.objects.failed().get().error == "OSError: the storage is away"
+
+
 def test_a_failed_upload_can_be_retried(upload, photo, settings):
     settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 2}
     fail_times(2)
