@@ -59,11 +59,14 @@ class FoundUploads(dict[str, Any]):
 
     def __reduce__(self) -> Any:
         # By the time that a pickle is read, a worker may have attached the image.
-        return FoundUploads, ()
+        return dict, ()
 
     @classmethod
     def of(cls, instance: Model) -> FoundUploads:
-        found: FoundUploads = vars(instance._state).setdefault(_FOUND, cls())
+        found = getattr(instance._state, _FOUND, None)
+        if not isinstance(found, cls):
+            found = cls()
+            setattr(instance._state, _FOUND, found)
         return found
 
 

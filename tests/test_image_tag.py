@@ -789,6 +789,7 @@ def test_an_instance_whose_form_clears_its_pending_image_is_looked_up_anew(in_me
 
 def test_an_instance_from_a_cache_is_looked_up_anew(photo, upload):
     kept = pickle.dumps(prefetch_uploads([photo], "image"))
+    assert b"django_async_forms" not in kept
     save_pending_uploads()
 
     [found] = pickle.loads(kept)
