@@ -174,7 +174,7 @@ def _stored_at(file: FieldFile) -> datetime | None:
     return stored_at
 
 
-class _Attempt(hooks.Change):
+class _Attempt(hooks.SaveHandler):
     """
     One attempt at saving an upload on its instance.
 
@@ -223,7 +223,7 @@ class _Attempt(hooks.Change):
             setattr(instance, name, uploaded)
             getattr(instance, name).name = upload.name
             self._watch()
-            hooks.wait_for_save(instance, self)
+            hooks.handle_saves(instance, self)
             try:
                 with connections[upload.using].execute_wrapper(self._note_updates_by_save):
                     instance.save()  # As a form calls it: an override may take no arguments.

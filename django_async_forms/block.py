@@ -87,7 +87,7 @@ class Block:
         """
         instance = unwrapped(instance)
         key = id(instance)
-        earlier = hooks.waiting_change(instance)
+        earlier = hooks.handler_of(instance)
         # Taken by this block or one around it, or by a worker's attempt: eager tasks run in blocks.
         if earlier is not None and (not isinstance(earlier, Detachment) or earlier.is_in_block):
             return

@@ -40,7 +40,7 @@ class _Step:
         #: The callback of the transaction that has done it. A rollback drops the callback.
         self.on_commit: weakref.ref[Any] | None = None
 
-    def is_due(self) -> bool:
+    def must_be_done(self) -> bool:
         """Tell whether it was never done, or a rollback has undone it."""
         if self.is_committed:
             return False
@@ -81,7 +81,7 @@ class _Detached(_Step):
         self.file = None
 
 
-class Detachment(hooks.Change):
+class Detachment(hooks.SaveHandler):
     """
     Takes the images of a form off its instance when ``save()`` begins, and stages them.
 
@@ -128,7 +128,7 @@ class Detachment(hooks.Change):
         """Tell whether an image still has to be staged or stored: by the next ``save()``."""
         detached = self._detached.get(field.name)
         if detached is not None:
-            return detached.is_due()
+            return detached.must_be_done()
         return uncommitted_file(instance, field) is not None
 
     def restore_initial_image(self, instance: Model, name: str, file: FieldFile) -> None:
@@ -168,7 +168,7 @@ class Detachment(hooks.Change):
         self._only_replaces = only_replaces
         self._sender = sender
         self._hidden = set(hidden)
-        earlier = hooks.waiting_change(instance)
+        earlier = hooks.handler_of(instance)
         if isinstance(earlier, Detachment) and earlier is not self:
             self._earlier_fields = set(earlier._fields)
             # A second form for the same instance. The first one knows the values before both.
@@ -182,7 +182,7 @@ class Detachment(hooks.Change):
             before = self._before
             values = {**before.values, **earlier._before.values}
             self._before = Snapshot(before.using, before.key, values)
-        hooks.wait_for_save(instance, self)
+        hooks.handle_saves(instance, self)
 
     def release(self, instance: Model) -> None:
         """
@@ -200,7 +200,7 @@ class Detachment(hooks.Change):
     def refreshed(self, instance: Model, columns: Collection[Field[Any, Any]]) -> None:
         self._before = self._before.updated(column_values(instance, columns))
 
-    def pending_fields(self) -> Collection[str]:
+    def taken_off_fields(self) -> Collection[str]:
         return self._detached.keys()
 
     def save(self, instance: Model, save: Callable[[], Any], saves_all_fields: bool) -> Any:
@@ -267,7 +267,7 @@ class Detachment(hooks.Change):
         to_stage = [
             field
             for field in (write.file_fields() if self._saves_all_fields else fields)
-            if field.name in self._detached and self._detached[field.name].is_due()
+            if field.name in self._detached and self._detached[field.name].must_be_done()
         ]
         changed = [] if write.inserts else self._changed(write, fields)
         drafts = write.drafts()
@@ -341,7 +341,7 @@ class Detachment(hooks.Change):
 
     def _is_to_clear(self, field: FileField) -> bool:
         """Tell whether the form empties a field, and no save since has done so."""
-        return field.name in self._cleared and self._cleared[field.name].is_due()
+        return field.name in self._cleared and self._cleared[field.name].must_be_done()
 
     def _restore_old_image(self, instance: Model, field: FileField) -> None:
         """Put the image before the form on the instance. The descriptor would open its file."""
