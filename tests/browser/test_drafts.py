@@ -952,6 +952,23 @@ def test_a_page_that_was_left_open_sends_an_image_that_is_gone_once_more(
     assert Upload.objects.get().name == "dune.jpg"
 
 
+def test_a_server_that_does_not_say_whether_an_image_is_there_does_not_hold_the_form(
+    form, pages, picture, posts
+):
+    form.fill("[name=title]", "Dune")
+    form.set_input_files("[name=image]", picture())
+    wait_until_sent(form)
+    visit(form, "hidden")
+    visit(form, "visible")
+    form.route(PARTS, lambda route: None)
+
+    with errors_of_requests(pages):
+        press(form)
+        form.wait_for_selector("h1 >> text=Thanks")
+
+    assert posts[0].keys() == {"title", "image-draft"}
+
+
 def test_an_image_that_was_sent_a_moment_ago_is_not_asked_for_again(form, picture):
     form.fill("[name=title]", "Dune")
     form.set_input_files("[name=image]", picture())

@@ -219,7 +219,7 @@ class AsyncImageDraft extends HTMLElement {
   #isKnown = false;
   /** Whether a form may be on its way with the token. */
   #isCarried = false;
-  /** When the draft was there. */
+  /** When the draft was there, or was asked for before a form. */
   #seen = Date.now();
   #timer = 0;
 
@@ -379,6 +379,7 @@ class AsyncImageDraft extends HTMLElement {
     const isFresh = !this.#isCarried && this.#seen > left && Date.now() < this.#seen + FRESH;
     if (isFresh || !this.#hidden || this.travelling) return;
     this.#isCarried = false;
+    this.#seen = Date.now();
     this.travelling = new Promise((resolve) => { this.#end = resolve; });
     const isGoingOn = await this.verify();
     if (!this.#transfer) this.#finish(isGoingOn);
@@ -390,8 +391,9 @@ class AsyncImageDraft extends HTMLElement {
     const held = this.#hidden?.value ?? "";
     const url = this.#url(held);
     if (!url) return true;
-    const answer = await fetch(url, { method: "HEAD", headers: PROTOCOL, redirect: "manual" }).catch(() => null);
-    if (answer?.ok) this.#seen = Date.now();
+    // A form may wait for the answer.
+    const signal = AbortSignal.timeout(5000);
+    const answer = await fetch(url, { method: "HEAD", headers: PROTOCOL, redirect: "manual", signal }).catch(() => null);
     // A library may have swapped the form meanwhile.
     if (answer?.status !== 404 || this.#hidden?.value !== held || !this.isConnected) return true;
     const file = this.#sent;
