@@ -714,10 +714,10 @@ def test_an_image_that_is_removed_again_can_be_chosen_again(form, picture):
 # When something fails
 
 
-@pytest.mark.parametrize("failure", ["cut", "busy", "conflict", "broken"])
+@pytest.mark.parametrize("failure", ["cut", "late", "conflict", "busy", "too often", "broken"])
 def test_a_draft_goes_on_where_it_was_interrupted(form, pages, large_picture, failure):
     parts = Parts(form)
-    answers = {"busy": 423, "conflict": 409, "broken": 502}
+    answers = {"late": 408, "conflict": 409, "busy": 423, "too often": 429, "broken": 502}
     with requests_of(form, "/drafts/") as requests, errors_of_requests(pages):
         form.set_input_files("[name=image]", large_picture())
         parts.let_go()

@@ -144,9 +144,11 @@ class Transfer {
         signal: attempt.signal,
       });
       if (response.ok) return response;
-      if ([409, 423].includes(response.status) || response.status >= 500) return null;
-      if ([404, 422].includes(response.status)) this.url = ""; // There is nothing to remove.
-      throw new NotTaken(response.status === 422 ? await response.text() : "");
+      const { status } = response;
+      // A proxy may limit how many parts come at a time. For a POST, 429 is the limit of drafts.
+      if ([408, 409, 423].includes(status) || status === 429 && method !== "POST" || status >= 500) return null;
+      if ([404, 422].includes(status)) this.url = ""; // There is nothing to remove.
+      throw new NotTaken(status === 422 ? await response.text() : "");
     } catch (error) {
       if (error instanceof NotTaken) throw error;
       return null;
