@@ -19,7 +19,7 @@ from django_async_forms.forms import AsyncImageModelForm
 from django_async_forms.models import Draft, StoredChunk, Upload
 from django_async_forms.test import save_pending_uploads
 from tests import pictures
-from tests.drafts import HiddenPhotoView, Page, draft_at, staged_bytes, token_in
+from tests.drafts import HiddenPhotoView, Page, draft_at, staged_bytes, token_in, written
 from tests.project.models import Photo
 from tests.worker import DEADLINE, wait_until
 
@@ -510,6 +510,20 @@ def test_bytes_of_another_content_type_are_refused(page, content_type):
 
     assert page.send(address, b"a" * 10, 0, content_type).status_code == 415
     assert draft_at(address).received == 0
+
+
+def test_bytes_of_another_content_type_are_refused_with_the_creation(page):
+    response = page.call(
+        "POST",
+        page.endpoint,
+        b"a" * 10,
+        "image/jpeg",
+        upload_length=1000,
+        upload_metadata=written({"grant": page.grant}),
+    )
+
+    assert response.status_code == 415
+    assert not Draft.objects.exists()
 
 
 def test_a_body_of_unknown_length_is_refused(page):

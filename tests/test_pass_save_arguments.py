@@ -16,9 +16,11 @@ from tests import pictures
 from tests.both import async_form, form_for, names, roll_back
 from tests.habits.models import DefaultKeyed, Narrow, Selected, SelectedChild
 from tests.project.models import (
+    Album,
     Keyed,
     Measured,
     OnlyImages,
+    Page,
     Photo,
     Place,
     PlaceProxy,
@@ -150,6 +152,19 @@ def test_update_fields_with_an_image_write_its_dimensions(base, fields, in_memor
     # Django writes only requested dimensions. A worker always writes the dimensions.
     if "width" in fields:
         assert (measured.width, measured.height) == (80, 40)
+
+
+@pytest.mark.parametrize("field_name", ["album", "album_id"])
+def test_update_fields_name_a_relation_by_its_field_or_its_column(base, field_name, in_memory):
+    old, new = (Album.objects.create(name=name) for name in ("Old", "New"))
+    page = Page.objects.create(album=old, image=in_memory("old.jpg"))
+    page = form_for(base, Page, {}, {"image": in_memory("new.jpg")}, page).save(commit=False)
+    page.album = new
+    page.save(update_fields=[field_name, "image"])
+    save_pending_uploads()
+
+    page.refresh_from_db()
+    assert (page.album, page.image.name) == (new, "pages/new.jpg")
 
 
 def test_update_fields_of_one_of_two_images_leave_the_other_for_the_next_save(base, in_memory):
