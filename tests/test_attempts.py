@@ -679,6 +679,21 @@ def test_post_save_is_told_that_an_attempt_creates_no_row_of_a_child(
     assert told == [False]
 
 
+def test_an_image_is_attached_where_a_property_keeps_the_value_of_another_column(
+    upload, photo, monkeypatch
+):
+    kept = property(
+        lambda photo: photo.__dict__["_title"],
+        lambda photo, title: photo.__dict__.update(_title=title),
+    )
+    monkeypatch.setattr(Photo, "title", kept)
+
+    work_on(upload)
+
+    assert not Upload.objects.exists()
+    assert Photo.objects.filter(title="Dune", image="photos/dune.jpg").exists()
+
+
 def test_a_receiver_of_image_saved_can_save_a_copy_of_the_instance(connect, photo, in_memory):
     def copy(instance, **kwargs):
         instance.pk, instance._state.adding = None, True
