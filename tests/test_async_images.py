@@ -18,7 +18,7 @@ from django_async_forms.models import Upload
 from django_async_forms.test import save_pending_uploads
 from django_async_forms.uploads import async_images
 from tests import pictures
-from tests.both import roll_back
+from tests.both import async_form, roll_back
 from tests.project.models import Bronze, Document, Measured, Photo, Statue
 from tests.worker import sending_to
 
@@ -204,6 +204,17 @@ def test_when_replacing_an_image_that_replaces_none_is_saved_at_once(in_memory, 
     assert new.image.name == "photos/dune.jpg"
     assert photo.image.name == "photos/first.jpg"
     assert Upload.objects.get().object_pk == str(old.pk)
+
+
+def test_an_image_of_a_form_that_the_block_has_not_saved_is_staged_by_the_next_save(old, in_memory):
+    photo = async_form(Photo, {"title": "Dune"}, {"image": in_memory()}, old).save(commit=False)
+    with async_images(Photo):
+        photo.save(update_fields=["title"])
+    assert not Upload.objects.exists()
+
+    photo.save()
+
+    assert Upload.objects.get().name == "dune.jpg"
 
 
 def test_a_long_transaction_keeps_no_file_in_memory(in_memory):
