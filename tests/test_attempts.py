@@ -811,6 +811,23 @@ def test_a_failed_attempt_takes_nothing_back_from_other_rows(connect, in_memory,
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_failed_attempt_leaves_a_column_that_was_changed_after_it(connect, in_memory, settings):
+    settings.ASYNC_FORMS = {"MAX_ATTEMPTS": 1}
+    other = Thumbnailed.objects.create(title="Other", image=in_memory("other.jpg"))
+    async_form(Thumbnailed, {"title": "Dune"}, {"image": in_memory()}).save()
+
+    def change_and_fail(**kwargs):
+        Thumbnailed.objects.update(thumbnail=other.image.name)
+        raise OSError("the search engine is away")
+
+    connect(post_save, change_and_fail, Thumbnailed)
+    work_on(Upload.objects.get())
+
+    assert Upload.objects.failed().exists()
+    assert Thumbnailed.objects.get(title="Dune").thumbnail == other.image.name
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_attached_image_that_a_newer_upload_will_replace_stays_when_its_attempt_fails(
     connect, photo, in_memory, settings
 ):

@@ -534,6 +534,13 @@ def test_a_body_of_unknown_length_is_refused(page):
     assert response.status_code == 411
 
 
+def test_a_body_of_unknown_length_is_refused_with_the_creation(page):
+    response = page.create(1000, transfer_encoding="chunked", content_length=None)
+
+    assert response.status_code == 411
+    assert not Draft.objects.exists()
+
+
 @pytest.mark.parametrize("offset", [None, "", "-1", "x"])
 def test_a_part_needs_an_offset(page, offset):
     address = page.begin(1000)
