@@ -7,7 +7,7 @@ const ENDS = ["turbo:submit-end", "htmx:afterRequest", "htmx:after:request", "ht
 
 /** @typedef {{event: Event, button: any, isWaiting: boolean, undo: (() => void)[]}} Sending */
 /** @type {Map<HTMLFormElement, Sending>} */
-const sent = new Map();
+const sendings = new Map();
 
 /** @param {any} form @returns {any[]} */
 function inputsOf(form) {
@@ -33,7 +33,7 @@ function start(event) {
   const { submitter, type } = event;
   const { form, button } = sourceOf(event);
   if (!form) return;
-  const before = sent.get(form);
+  const before = sendings.get(form);
   if (before && (before.isWaiting || !before.event.defaultPrevented)) {
     if (type === "submit") stop(event);
     return;
@@ -48,21 +48,21 @@ function start(event) {
   const inputs = inputsOf(form);
   if (!inputs.length) return;
   // Another window is blocked when it opens late, so its form does not wait.
-  if (stays()) return lookLater(form);
+  if (stays()) return watchDrafts(form);
   const mayWait = (type === "submit" || button) && !event.defaultPrevented;
   // htmx has collected the form of a button by now.
   if (mayWait && !button) inputs.forEach(({ draft }) => draft?.recheck?.());
   const isWaiting = mayWait && inputs.some(isTravelling);
   /** @type {Sending} */
   const sending = { event, button, isWaiting, undo: [] };
-  sent.set(form, sending);
+  sendings.set(form, sending);
   if (isWaiting) return wait(form, sending, button ?? submitter);
   // After all listeners, and after the browser has taken the values.
   setTimeout(() => {
-    if (sent.get(form) !== sending) return;
+    if (sendings.get(form) !== sending) return;
     if (event.defaultPrevented || stays()) {
-      sent.delete(form);
-      lookLater(form);
+      sendings.delete(form);
+      watchDrafts(form);
     } else {
       const element = inputs.find(({ input }) => input.value) ?? inputs[0];
       element.toggleAttribute("data-busy", true);
@@ -95,7 +95,7 @@ async function wait(form, sending, submitter) {
     const travelling = inputsOf(form).filter(isTravelling).map(({ draft }) => draft.travelling);
     if (!travelling.length) break;
     const isGoingOn = await Promise.race(travelling);
-    if (sent.get(form) !== sending) return;
+    if (sendings.get(form) !== sending) return;
     // Whoever cancels an image wants to look at the form again.
     if (!isGoingOn) return finish(form);
   }
@@ -151,41 +151,41 @@ function bytesOf(form) {
 
 /** @param {HTMLFormElement} form */
 function finish(form) {
-  const sending = sent.get(form);
+  const sending = sendings.get(form);
   sending?.undo.forEach((restore) => restore());
-  sent.delete(form);
-  if (sending && !sending.isWaiting) setTimeout(look, 0, form);
+  sendings.delete(form);
+  if (sending && !sending.isWaiting) setTimeout(verifyDrafts, 0, form);
 }
 
 // A form that stays in the page has perhaps claimed its images. Those are sent again with the next one.
 /** @param {HTMLFormElement} form */
-function look(form) {
+function verifyDrafts(form) {
   for (const { draft } of inputsOf(form)) draft?.verify?.();
 }
 
 /** @param {HTMLFormElement} form */
-function lookLater(form) {
+function watchDrafts(form) {
   for (const { draft } of inputsOf(form)) draft?.watch?.();
 }
 
 // A script that collects a form sends it, without submitting it.
 /** @param {any} event */
 function collect({ target: form }) {
-  if (!sent.has(form)) lookLater(form);
+  if (!sendings.has(form)) watchDrafts(form);
 }
 
 // A second press. htmx would send the form once more, when the first request has ended.
 /** @param {any} event */
 function press(event) {
   const button = event.target.closest?.("button, input");
-  if (button && sent.get(button.form)?.button === button) stop(event);
+  if (button && sendings.get(button.form)?.button === button) stop(event);
 }
 
 /** @param {any} event */
 function end(event) {
   const { target, type } = event;
   const source = sourceOf(event);
-  for (const [form, { isWaiting }] of sent) {
+  for (const [form, { isWaiting }] of sendings) {
     const isKept = type === "htmx:beforeHistorySave" && target.contains(form);
     // htmx 4 also ends the request that is stopped while the form waits.
     const isOver = source.form === form && !isWaiting;
@@ -194,12 +194,12 @@ function end(event) {
 }
 
 function endAll() {
-  [...sent.keys()].forEach(finish);
+  [...sendings.keys()].forEach(finish);
 }
 
 // The events of a form in a shadow root do not leave it; that an input is there does.
 /** @param {EventTarget} root */
-function watch(root) {
+function listen(root) {
   for (const type of STARTS) root.addEventListener(type, start, true);
   for (const type of ENDS) root.addEventListener(type, end, true);
   root.addEventListener("click", press, true);
@@ -211,9 +211,9 @@ function watch(root) {
 const page = window;
 if (!page.djangoAsyncFormsSending) {
   page.djangoAsyncFormsSending = true;
-  watch(document);
+  listen(document);
   // The path of the event does not lead into a closed root.
-  addEventListener("django-async-forms:connected", (/** @type {any} */ event) => watch(event.detail.root));
+  addEventListener("django-async-forms:connected", (/** @type {any} */ event) => listen(event.detail.root));
   // Stop. Then Back, to a page as it was left.
   page.navigation?.addEventListener("navigateerror", endAll);
   addEventListener("pageshow", ({ persisted }) => persisted && endAll());

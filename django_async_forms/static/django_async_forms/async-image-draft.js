@@ -11,7 +11,7 @@ const FRESH = 6e5;
 
 /** @type {(() => void)[]} Those that wait for their turn. */
 const queue = [];
-let travelling = 0;
+let active = 0;
 
 /** @type {Set<() => void>} Those that pause after a failure. */
 const sleepers = new Set();
@@ -26,12 +26,12 @@ function wake() {
 
 /** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
 async function inTurn(work) {
-  while (travelling >= AT_ONCE) await new Promise((resolve) => queue.push(() => resolve(null)));
-  travelling++;
+  while (active >= AT_ONCE) await new Promise((resolve) => queue.push(() => resolve(null)));
+  active++;
   try {
     return await work();
   } finally {
-    travelling--;
+    active--;
     queue.shift()?.();
   }
 }
@@ -209,7 +209,7 @@ class AsyncImageDraft extends HTMLElement {
   /** @type {File?} The file that is chosen, and the one that the token is of. */
   #file = null;
   /** @type {File?} */
-  #sent = null;
+  #sentFile = null;
   /** @type {Transfer?} */
   #transfer = null;
   /** @type {((isGoingOn: boolean) => void)?} */
@@ -296,7 +296,7 @@ class AsyncImageDraft extends HTMLElement {
     this.#stop(!!file);
     this.#file = file;
     // A file that takes the place of a draft does so once it has arrived.
-    if (!file && this.#sent) this.forget();
+    if (!file && this.#sentFile) this.forget();
     this.#show(this.#resting);
     if (file?.size && this.#owner.dataset.drafts) this.#send(file);
   }
@@ -310,7 +310,7 @@ class AsyncImageDraft extends HTMLElement {
       if (this.#transfer === transfer) this.#show(isPaused ? "paused" : "sending");
     });
     this.travelling = new Promise((resolve) => { this.#end = resolve; });
-    this.#show(travelling < AT_ONCE ? "sending" : "queued");
+    this.#show(active < AT_ONCE ? "sending" : "queued");
     let held = "", text = "";
     try {
       held = await inTurn(() => transfer.send());
@@ -346,14 +346,14 @@ class AsyncImageDraft extends HTMLElement {
     hidden.name = `${this.input?.name}-draft`;
     hidden.value = held;
     this.prepend(hidden);
-    this.#sent = file;
+    this.#sentFile = file;
     this.#seen = Date.now();
   }
 
   // Without the draft that the form would carry.
   forget(isThere = true) {
     this.#drop(isThere);
-    this.#sent = null;
+    this.#sentFile = null;
     this.#show(this.#resting);
   }
 
@@ -398,7 +398,7 @@ class AsyncImageDraft extends HTMLElement {
     const answer = await fetch(url, { method: "HEAD", headers: PROTOCOL, redirect: "manual", signal }).catch(() => null);
     // A library may have swapped the form meanwhile.
     if (answer?.status !== 404 || this.#hidden?.value !== held || !this.isConnected) return true;
-    const file = this.#sent;
+    const file = this.#sentFile;
     this.forget(false);
     if (!file) this.#owner.report?.(this.dataset.gone, null);
     else if (file === this.#file) {
@@ -409,8 +409,8 @@ class AsyncImageDraft extends HTMLElement {
   }
 
   get #resting() {
-    if (this.#sent && this.#sent === this.#file) return "sent";
-    return this.#hidden && !this.#sent && !this.input?.files?.length ? "kept" : "";
+    if (this.#sentFile && this.#sentFile === this.#file) return "sent";
+    return this.#hidden && !this.#sentFile && !this.input?.files?.length ? "kept" : "";
   }
 
   // The words are announced when they change, so the per cent stand apart from them.
@@ -449,11 +449,11 @@ class AsyncImageDraft extends HTMLElement {
     if (!hidden || input?.form !== form || !input.name || input.matches(":disabled")) return;
     // A script may have emptied the input, or given it others, without an event.
     const { files } = input;
-    if (this.#sent && (this.#sent !== files?.[0] || files.length > 1)) return;
+    if (this.#sentFile && (this.#sentFile !== files?.[0] || files.length > 1)) return;
     hidden.name = `${input.name}-draft`;
     data.set(hidden.name, hidden.value);
     this.#isCarried = true;
-    if (this.#sent) data.delete(input.name);
+    if (this.#sentFile) data.delete(input.name);
   }
 }
 
