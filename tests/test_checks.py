@@ -20,6 +20,7 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.forms import BaseModelForm, modelform_factory
 from django.test.utils import isolate_apps
+from django.urls import path
 from django.views.generic import CreateView, FormView
 
 from django_async_forms.admin import AsyncImageAdminMixin
@@ -842,6 +843,24 @@ def test_a_good_celery_app_is_left_alone(celery_app, accepted):
     assert not any(found(number) for number in ("W013", "W014", "E015"))
 
 
+@pytest.mark.parametrize("broker", ["nosuch://localhost", "redis://localhost"])
+def test_a_broker_whose_client_is_not_installed_is_found(celery_app, broker, monkeypatch):
+    monkeypatch.setattr("kombu.transport.redis.redis", None)
+    celery_app("project", broker=broker)
+
+    (message,) = found("W024")
+
+    assert "stay pending" in message.msg
+    assert "CELERY_BROKER_URL" in message.hint
+
+
+@pytest.mark.parametrize("broker", ["redis://nowhere.invalid", "filesystem://", "memory://"])
+def test_a_broker_that_celery_can_use_is_left_alone(celery_app, broker):
+    celery_app("project", broker=broker)
+
+    assert found("W024") == []
+
+
 def test_eager_tasks_need_no_broker(celery_app):
     celery_app("project", broker="memory://").conf.task_always_eager = True
 
@@ -909,6 +928,19 @@ def test_crispy_forms_that_is_not_installed_is_found(settings):
     assert "INSTALLED_APPS" in message.hint
 
 
+@pytest.mark.parametrize("name", ["default", "own"])
+def test_crispy_forms_is_needed_by_a_view_that_only_the_urls_name(settings, name):
+    view = AsyncImageCreateView.as_view(**({} if name == "default" else {"template_name": "own"}))
+    settings.ROOT_URLCONF = (path("photos/add/", view),)
+    settings.INSTALLED_APPS = [
+        name for name in settings.INSTALLED_APPS if not name.startswith("crispy")
+    ]
+
+    named = re.findall(r"[\w.]+", " ".join(message.msg for message in found("W016")))
+
+    assert ("AsyncImageCreateView" in named) is (name == "default")
+
+
 def test_crispy_forms_that_is_installed_is_left_alone():
     assert found("W016") == []
 
@@ -932,6 +964,31 @@ def manage(tmp_path, *arguments):
         capture_output=True,
         text=True,
     )
+
+
+A_NEW_PROJECT = """
+import django
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=["django.contrib.contenttypes", "django_async_forms", "tests.project"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    ROOT_URLCONF="tests.late_urls",
+    DATABASE="sqlite",  # For a model of the tests.
+)
+django.setup()
+from django_async_forms import checks
+
+databases = checks.check_databases(None, databases=["default"])
+print([message.id for message in [*databases, *checks.check_project(None)]])
+"""
+
+
+def test_forms_that_only_the_urls_import_are_found_whichever_check_django_runs_first():
+    out = subprocess.check_output([sys.executable, "-c", A_NEW_PROJECT], cwd=ROOT, text=True)
+
+    assert "django_async_forms.W012" in out
+    assert "django_async_forms.E007" in out
 
 
 def test_a_missing_table_is_found(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
@@ -23,6 +24,7 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
             engines.check_router,
             engines.check_sqlite,
             engines.check_celery,
+            engines.check_transport,
             engines.check_beat,
             staging.check_staging,
             models.check_unique_fields,
@@ -50,4 +52,13 @@ def _run(
     app_configs: Sequence[AppConfig] | None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
+    _import_urls()
     return [message for check in checks for message in check(app_configs, **kwargs)]
+
+
+def _import_urls() -> None:
+    """Import the project's views, and with them its forms. Django's own check may come later."""
+    from django.urls import get_resolver
+
+    with suppress(Exception):  # Django's check reports it.
+        _ = get_resolver().url_patterns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.apps import apps
 from django.db import router
 from django.db.models import FileField, ImageField, Model
 from django.forms.models import BaseModelForm
+from django.urls import URLPattern, get_resolver
 
 from ..fields import all_file_fields, file_fields
 from ..forms import AsyncImageFormMixin, AsyncImageModelForm
@@ -64,6 +65,19 @@ def model_of(form_class: type[Any]) -> type[Model] | None:
     """Return the model of a form class. A base of a library may lack Django's metaclass."""
     model: type[Model] | None = getattr(getattr(form_class, "_meta", None), "model", None)
     return model if issubclass(form_class, BaseModelForm) else None
+
+
+def routed_views(
+    patterns: Iterable[Any] | None = None,
+) -> Iterator[tuple[type[Any], dict[str, Any]]]:
+    """Yield the classes of the views in the URLs, with the arguments of ``as_view()``."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(pattern, URLPattern):
+            view_class = getattr(pattern.callback, "view_class", None)
+            if isinstance(view_class, type):
+                yield view_class, getattr(pattern.callback, "view_initkwargs", {})
+        else:
+            yield from routed_views(pattern.url_patterns)
 
 
 def registered_admins() -> Iterator[tuple[Any, type[Model]]]:

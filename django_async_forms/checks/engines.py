@@ -111,6 +111,24 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     return messages
 
 
+def check_transport(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What Celery needs for its broker is installed. This opens no connection."""
+    if not _sends_by_celery() or not _has_app():
+        return []
+    try:
+        _ = current_app.connection_for_write().transport
+    except Exception as error:
+        return [
+            Warning(
+                f"Celery cannot use its broker, so all uploads stay pending: {error!r}",
+                hint="Install what Celery needs for it, such as django-async-forms[redis], or "
+                "correct CELERY_BROKER_URL.",
+                id="django_async_forms.W024",
+            )
+        ]
+    return []
+
+
 def _sends_by_celery() -> bool:
     """Tell whether messages leave by Celery, neither eagerly nor by a class of the project."""
     try:

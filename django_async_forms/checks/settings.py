@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -11,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from ..conf import conf
 from ..views import AsyncImageViewMixin
-from .discovery import subclasses
+from .discovery import routed_views, subclasses
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -27,16 +28,23 @@ def check_crispy_forms(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """The app that the package's own page needs is installed."""
-    views = [
-        view
-        for view in subclasses(AsyncImageViewMixin)
-        if getattr(view, "template_name", "") is None
-    ]
-    if not views or apps.is_installed("crispy_forms"):
+    if apps.is_installed("crispy_forms"):
+        return []
+    candidates: list[tuple[type[Any], dict[str, Any]]]
+    candidates = [(view, {}) for view in subclasses(AsyncImageViewMixin)]
+    with suppress(Exception):  # Django's own check reports a URL configuration that is not usable.
+        candidates += routed_views()
+    names = {
+        view.__qualname__
+        for view, given in candidates
+        if issubclass(view, AsyncImageViewMixin)
+        and given.get("template_name", getattr(view, "template_name", "")) is None
+    }
+    if not names:
         return []
     return [
         Warning(
-            f"{views[0].__qualname__} may use the page of django_async_forms, which needs "
+            f"{', '.join(sorted(names))} may use the page of django_async_forms, which needs "
             "crispy_forms. INSTALLED_APPS does not contain it.",
             hint="Add 'crispy_forms' to INSTALLED_APPS, or set template_name on the view.",
             id="django_async_forms.W016",

@@ -10,7 +10,6 @@ from typing import Any
 from django.db import router
 from django.db.models import FileField, ImageField
 from django.forms.models import BaseModelForm
-from django.urls import URLPattern, get_resolver
 from django.views.generic.edit import ModelFormMixin
 
 from ..fields import file_fields
@@ -20,6 +19,7 @@ from .discovery import (
     declared,
     model_of,
     registered_admins,
+    routed_views,
     serializers,
     subclasses,
     written_fields,
@@ -51,7 +51,7 @@ class Use:
 def uses() -> list[Use]:
     """Return what saves images: forms, the admin, views and serializers, by field and name."""
     # The URLs import the project's views, which import its forms and serializers.
-    routed = list(_routed_views(get_resolver().url_patterns))
+    routed = list(routed_views())
     found = {
         *_uses_of_forms(),
         *_uses_of_admins(),
@@ -140,17 +140,6 @@ def _uses_of_admins() -> Iterator[Use]:
 def _flat(names: Iterable[Any]) -> list[str]:
     """Return the names of ``fields``, of which those in one line are in a tuple."""
     return [name for each in names for name in ([each] if isinstance(each, str) else each)]
-
-
-def _routed_views(patterns: Iterable[Any]) -> Iterator[tuple[type[Any], dict[str, Any]]]:
-    """Yield the classes of the views in the URLs, with the arguments of ``as_view()``."""
-    for pattern in patterns:
-        if isinstance(pattern, URLPattern):
-            view_class = getattr(pattern.callback, "view_class", None)
-            if isinstance(view_class, type):
-                yield view_class, getattr(pattern.callback, "view_initkwargs", {})
-        else:
-            yield from _routed_views(pattern.url_patterns)
 
 
 def _uses_of_views(routed: Iterable[tuple[type[Any], dict[str, Any]]]) -> Iterator[Use]:
