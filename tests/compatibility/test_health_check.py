@@ -36,7 +36,8 @@ def test_the_view_says_that_all_is_well(ask):
 
 def test_the_view_says_that_an_image_waits(ask, new_upload):
     new_upload()
-    Upload.objects.update(pending_since=timezone.now() - timedelta(minutes=11))
+    past = timezone.now() - timedelta(minutes=11)
+    Upload.objects.update(created_at=past, pending_since=past)
 
     status, text = async_to_sync(ask)()
 

@@ -169,7 +169,7 @@ def test_failed_and_late_uploads_are_counted(photo, fail):
     page = block("docs/howto/monitoring.rst", "def health").execute()
     assert page.health() == {"failed": 0, "late": 0}
 
-    Upload.objects.update(created_at=page.timezone.now() - page.timedelta(minutes=11))
+    Upload.objects.update(pending_since=page.timezone.now() - page.timedelta(minutes=11))
     assert page.health() == {"failed": 0, "late": 1}
 
     fail()
