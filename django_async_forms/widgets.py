@@ -51,6 +51,8 @@ class AsyncImageInput(forms.ClearableFileInput):
     drafts: FieldDrafts | None = None
     #: The error of a file that is not an image; empty where the field takes other files.
     invalid_image = forms.ImageField.default_error_messages["invalid_image"]
+    #: The error of a file without bytes; empty where the field takes it.
+    empty_file = forms.FileField.default_error_messages["empty"]
 
     class Media:
         css = {
@@ -85,6 +87,8 @@ class AsyncImageInput(forms.ClearableFileInput):
         field.widget.instance = getattr(form, "instance", None)
         field.widget.field_name = name
         field.widget.invalid_image = field.error_messages.get("invalid_image", "")
+        takes_empty = getattr(field, "allow_empty_file", False)
+        field.widget.empty_file = "" if takes_empty else field.error_messages.get("empty", "")
         get_async_fields = getattr(form, "get_async_fields", None)
         if get_async_fields is not None:
             field.widget.clears_upload = name in {field.name for field in get_async_fields()}
@@ -152,6 +156,7 @@ class AsyncImageInput(forms.ClearableFileInput):
             field_name=self.field_name,
             is_clearable=self.is_clearable(widget),
             invalid=self.invalid_image,
+            empty=self.empty_file,
             wrong_type=_wrong_type(widget["attrs"].get("accept", "")),
             max_bytes=conf().MAX_BYTES,
             **_too_large(conf().MAX_BYTES or 0),

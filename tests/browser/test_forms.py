@@ -681,6 +681,13 @@ def test_the_error_of_a_size_names_it_and_the_limit(pages, settings):
     assert error(page).replace("\xa0", " ") == "This file is 3.0 KB; the limit is 2.0 KB."
 
 
+def test_a_file_without_bytes_is_refused_as_the_server_refuses_it(form_page):
+    choose(form_page, "dune.jpg", b"", "image/jpeg")
+
+    assert error(form_page) == "The submitted file is empty."
+    assert form_page.evaluate("document.querySelector('[name=image]').validity.customError")
+
+
 def test_a_refused_file_is_marked_as_the_server_marks_it(form_page, picture):
     before = form_page.locator("[name=image]").evaluate("e => getComputedStyle(e).borderColor")
 

@@ -6,6 +6,7 @@ const PROTOCOL = { "Tus-Resumable": "1.0.0" };
 const PART = 256 * 1024;
 const AT_ONCE = 2;
 const PAUSES = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000];
+const MOST_ERRORS = 3;
 // Longer than that, no page relies on a draft.
 const FRESH = 6e5;
 
@@ -44,6 +45,7 @@ class Transfer {
   /** @type {string} */
   url = "";
   sent = 0;
+  errors = 0;
   #abort = new AbortController();
 
   /**
@@ -146,6 +148,8 @@ class Transfer {
       if (response.ok) return response;
       const { status } = response;
       // A proxy may limit how many parts come at a time. For a POST, 429 is the limit of drafts.
+      // An error of the site, unlike one of a proxy, does not end by waiting. The form shows it.
+      if (status === 500 && ++this.errors === MOST_ERRORS) throw new NotTaken();
       if ([408, 409, 423].includes(status) || status === 429 && method !== "POST" || status >= 500) return null;
       if ([404, 422].includes(status)) this.url = ""; // There is nothing to remove.
       throw new NotTaken(status === 422 ? await response.text() : "");

@@ -167,7 +167,8 @@ class AsyncImageInput extends HTMLElement {
 
   /** @param {File} file */
   #refusal({ name, size, type }) {
-    const { maxBytes, unit, point = "", tooLarge = "", wrongType = "" } = this.dataset;
+    const { maxBytes, unit, point = "", tooLarge = "", wrongType = "", empty = "" } = this.dataset;
+    if (!size && empty) return empty;
     if (size > Number(maxBytes)) {
       return tooLarge.replace("{}", (size / Number(unit)).toFixed(1).replace(".", point));
     }
