@@ -8,6 +8,7 @@ import pytest
 from django.forms import ModelForm
 from django.urls import include
 from django.urls import path as url
+from playwright.sync_api import expect
 
 from django_async_forms.forms import AsyncImageFormMixin
 from django_async_forms.models import Upload
@@ -163,7 +164,7 @@ def test_a_button_that_htmx_sends_is_pressed_once(button_page, posts, picture):
     add(page, "Dune", picture())
     wait_for(page, lambda: posts, "the form is posted")
 
-    assert button.text_content() == "Sending…"
+    expect(button).to_have_text("Sending…")
     page.evaluate("document.querySelector('form button[hx-post]').click()")
     posts[0].continue_()
     page.wait_for_selector("li:has-text('Dune')")
