@@ -90,6 +90,7 @@ def _fill(alias, rows):
                 "attempts": "1",
                 "error": "''",
                 "created_at": f"'{now}'::timestamptz - n * interval '1 millisecond'",
+                "pending_since": f"'{now}'::timestamptz - n * interval '1 millisecond'",
                 "sent_at": f"'{now}'",
                 "due_at": f"'{now - timedelta(hours=1)}'",
             },
