@@ -35,7 +35,10 @@ def measure(results, places, size, uploads, rounds, progress):
         stack.enter_context(places.use(**chosen))
         worker = stack.enter_context(Worker(places, PROCESSES, **chosen, s3=s3))
         fork = multiprocessing.get_context("fork")
-        pool = stack.enter_context(fork.Pool(PROCESSES, _open, (s3,)))
+        pool = fork.Pool(PROCESSES, _open, (s3,))
+        # Not terminate(): a process that it ends may have the lock for which another one waits.
+        stack.callback(pool.join)
+        stack.callback(pool.close)
         cases = drains(places, worker, places.database, data, uploads) | {
             "the store's own, files/s": lambda: _save_all(pool, data, uploads),
         }
