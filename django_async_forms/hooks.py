@@ -160,10 +160,6 @@ class TableWrite:
         self.using = using
         self.update_fields = update_fields
         self.had_key = bool(instance._is_pk_set(table._meta))  # type: ignore[attr-defined]
-        self._key = {
-            column.attname: instance.__dict__.get(column.attname)
-            for column in table._meta.pk_fields
-        }
         self.inserts = bool(force_insert) or instance._state.adding or not self.had_key
         self._is_forced = bool(update_fields or force_update)
         self._perform = partial(perform, table, force_insert, force_update, using)
@@ -200,10 +196,12 @@ class TableWrite:
         An insert sets the key, and its transaction is rolled back. SQLite gives the key to another
         row then, which a second ``save()`` of the instance would overwrite.
         """
+        values = self.instance.__dict__
+        key = {column.attname: values.get(column.attname) for column in self.table._meta.pk_fields}
         try:
             yield
         except BaseException:
-            self.instance.__dict__.update(self._key)
+            values.update(key)
             raise
 
     def __call__(self, without: Collection[str] = ()) -> bool:

@@ -24,7 +24,7 @@ from .fields import (
     uncommitted_file,
 )
 
-# Both are attributes of ``instance._state``, which is copied and pickled with the instance. A copy
+# These are attributes of ``instance._state``, which is copied and pickled with the instance. A copy
 # may be saved after a worker has attached the image.
 
 #: The attribute for the values of a ``Snapshot``.

@@ -147,9 +147,9 @@ class Transfer {
       });
       if (response.ok) return response;
       const { status } = response;
-      // A proxy may limit how many parts come at a time. For a POST, 429 is the limit of drafts.
       // An error of the site, unlike one of a proxy, does not end by waiting. The form shows it.
       if (status === 500 && ++this.errors === MOST_ERRORS) throw new NotTaken();
+      // A proxy may limit how many parts come at a time. For a POST, 429 is the limit of drafts.
       if ([408, 409, 423].includes(status) || status === 429 && method !== "POST" || status >= 500) return null;
       if ([404, 422].includes(status)) this.url = ""; // There is nothing to remove.
       throw new NotTaken(status === 422 ? await response.text() : "");
